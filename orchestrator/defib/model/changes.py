@@ -1,0 +1,73 @@
+"""One decision's writes: committed together or not at all."""
+
+from dataclasses import dataclass, fields
+from datetime import datetime
+
+from defib.model.alert import Alert, Delivery
+from defib.model.beat import Beat
+from defib.model.evidence import Observation
+from defib.model.health import Health, Incident, Transition
+from defib.model.ids import DeliveryId
+from defib.model.recovery import Attempt, AuditEntry, Case
+from defib.model.report import ReportDocument
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryTry:
+    """One try to deliver, for the delivery log."""
+
+    delivery: DeliveryId
+    at: datetime
+    accepted: bool
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchSpan:
+    """A stretch of time in which Defib itself was watching; longer ones replace shorter ones."""
+
+    started_at: datetime
+    seen_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forget:
+    """History to delete: what is older than ``before``."""
+
+    before: datetime
+    events: bool = (
+        False  #: transitions, incidents, attempts and alerts; otherwise single observations and beats
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """Rows to write in one transaction.
+
+    Health, incidents, cases, attempts, deliveries and watch spans replace the row of the same key; the
+    rest is appended. A delivery whose key exists already is left as it is (``new_deliveries``), so that
+    a decision that is taken again after a crash never tells twice.
+    """
+
+    health: tuple[Health, ...] = ()
+    observations: tuple[Observation, ...] = ()
+    transitions: tuple[Transition, ...] = ()
+    incidents: tuple[Incident, ...] = ()
+    cases: tuple[Case, ...] = ()
+    attempts: tuple[Attempt, ...] = ()
+    audit: tuple[AuditEntry, ...] = ()
+    alerts: tuple[Alert, ...] = ()
+    new_deliveries: tuple[Delivery, ...] = ()
+    deliveries: tuple[Delivery, ...] = ()
+    tries: tuple[DeliveryTry, ...] = ()
+    beats: tuple[Beat, ...] = ()
+    reports: tuple[ReportDocument, ...] = ()
+    settings: tuple[tuple[str, str | None], ...] = ()  #: run-time settings; None removes one
+    watch: tuple[WatchSpan, ...] = ()
+    forget: tuple[Forget, ...] = ()
+
+    def __add__(self, other: "Changes") -> "Changes":
+        return Changes(**{f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self)})
+
+    def __bool__(self) -> bool:
+        return any(getattr(self, f.name) for f in fields(self))

@@ -1,0 +1,74 @@
+"""What is watched, as the configuration says it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from defib.model.ids import MonitorId
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+
+class Family(StrEnum):
+    """What sort of component a monitor watches: chooses the kind of alert and the group in reports."""
+
+    AGENT = "agent"
+    DATABASE = "database"
+    DOCKER = "docker"
+    SERVICE = "service"
+    PROCESS = "process"
+    HOST = "host"
+    NETWORK = "network"
+    JOB = "job"
+    CHECK = "check"
+
+
+class RecoveryMode(StrEnum):
+    AUTO = "auto"
+    DRY_RUN = "dry-run"  #: the whole machine runs; the action is logged instead of executed
+    OFF = "off"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rung:
+    """One step of a recovery ladder."""
+
+    kind: str  #: the action type: ``systemd``, ``docker``, ``script``, …
+    options: "BaseModel"  #: validated by the action type's own schema
+    timeout: timedelta = timedelta(seconds=30)
+    idempotent: bool = True  #: may run again when a crash left its outcome unknown
+    max_uses: int = 2  #: in one recovery case, before the next rung's turn
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecoveryPolicy:
+    """When and how often Defib may act for one monitor."""
+
+    mode: RecoveryMode = RecoveryMode.DRY_RUN
+    ladder: tuple[Rung, ...] = ()
+    hold: timedelta | None = None  #: least age of a fault before acting; None: by the evidence's grade
+    cooldown: timedelta = timedelta(seconds=10)  #: between two attempts, doubled after each failed one
+    max_attempts: int = 3  #: failed attempts in ``window``; then it needs a human
+    window: timedelta = timedelta(minutes=30)
+    start_timeout: timedelta = timedelta(seconds=90)  #: how long a restarted target may take to come up
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MonitorSpec:
+    """One monitor of the configuration, fully validated."""
+
+    id: MonitorId
+    name: str
+    kind: str  #: the monitor type: ``http``, ``postgres``, …
+    family: Family
+    options: "BaseModel"  #: validated by the monitor type's own schema
+    strategy: str | None = None  #: as configured; None follows the global one
+    overrides: Mapping[str, object] = field(default_factory=dict)
+    """Fields of the strategy this monitor sets for itself: ``interval``, ``timeout``, ``fail_threshold``, …"""
+    tags: frozenset[str] = frozenset()
+    requires: tuple[MonitorId, ...] = ()
+    recovery: RecoveryPolicy = RecoveryPolicy()
+    enabled: bool = True
