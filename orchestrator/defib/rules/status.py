@@ -1,0 +1,112 @@
+"""From evidence to state: the one place where a monitor's state changes.
+
+A detector proposes (:class:`~defib.ports.Judgement`); this rule disposes: it knows what the detector does
+not, namely the monitors that this one requires.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from defib.model.evidence import Observation, Outcome
+from defib.model.health import Health, State, Transition
+from defib.model.ids import MonitorId
+from defib.ports import Judgement
+
+PARENT_RECHECK = timedelta(seconds=1)
+"""While something it requires is under suspicion, a monitor's own fault waits and is looked at again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parents:
+    """What is known of the monitors that one requires."""
+
+    bad: tuple[MonitorId, ...] = ()  #: at fault or unreachable
+    suspect: tuple[MonitorId, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What one observation changed."""
+
+    health: Health  #: as it is from now on
+    transition: Transition | None = None
+    look_again_in: timedelta | None = None
+    must_commit: bool = False  #: more than the latest observation changed: write before going on
+
+    @property
+    def opens_incident(self) -> bool:
+        return self.transition is not None and self.transition.to_state is State.FAULT
+
+    @property
+    def closes_incident(self) -> bool:
+        return self.transition is not None and self.transition.from_state is State.FAULT
+
+
+def note(health: Health, observation: Observation) -> Decision:
+    """Take an inconclusive observation: it is shown, and changes no state."""
+    assert observation.evidence.outcome is Outcome.INCONCLUSIVE
+    return Decision(health=replace(health, last=observation))
+
+
+def fold(
+    health: Health, observation: Observation, judgement: Judgement, parents: Parents, now: datetime
+) -> Decision:
+    """Take a conclusive observation that a detector has judged.
+
+    A fault whose parent is bad becomes UNREACHABLE; one whose parent is under suspicion waits.
+    The bounds of a transition are the ends of the evidence around it: a fault began after the last good
+    look ended and before the first failing one began.
+    """
+    evidence = observation.evidence
+    state, reason, again = judgement.state, judgement.reason, judgement.look_again_in
+    if state is State.FAULT and health.state is not State.FAULT:
+        if parents.bad:
+            state = State.UNREACHABLE
+            reason = f"failing while {_names(parents.bad)} is not well: {evidence.summary}"
+        elif parents.suspect:
+            state, again = State.SUSPECT, PARENT_RECHECK
+            reason = f"failing; waiting for the verdict on {_names(parents.suspect)}, which it requires"
+    first_fail_at = None if evidence.is_ok else health.first_fail_at or observation.started_at
+    new = replace(
+        health,
+        state=state,
+        reason=reason,
+        memory=judgement.memory,
+        last=observation,
+        last_ok_at=observation.ended_at if evidence.is_ok else health.last_ok_at,
+        first_fail_at=first_fail_at,
+        was_up=health.was_up or state in (State.UP, State.DEGRADED),
+    )
+    transition = None
+    if state is not health.state:
+        t_lo, t_hi = _bounds(health, observation, state)
+        new = replace(new, since=t_hi)
+        transition = Transition(
+            monitor=health.monitor,
+            from_state=health.state,
+            to_state=state,
+            t_lo=t_lo,
+            t_hi=t_hi,
+            decided_at=now,
+            reason=reason,
+            evidence=observation,
+            incident=health.incident,
+        )
+    must_commit = transition is not None or dict(judgement.memory) != dict(health.memory)
+    return Decision(health=new, transition=transition, look_again_in=again, must_commit=must_commit)
+
+
+def _bounds(health: Health, observation: Observation, to_state: State) -> tuple[datetime, datetime]:
+    """When the change really happened: after ``t_lo`` and at or before ``t_hi``."""
+    if to_state in (State.FAULT, State.UNREACHABLE, State.SUSPECT, State.STOPPED):
+        t_hi = health.first_fail_at or observation.started_at
+        return min(health.last_ok_at or t_hi, t_hi), t_hi
+    last = health.last
+    t_hi = observation.ended_at
+    t_lo = last.started_at if last is not None and not last.evidence.is_ok else t_hi
+    return min(t_lo, t_hi), t_hi
+
+
+def _names(monitors: Collection[MonitorId]) -> str:
+    return ", ".join(sorted(monitors))
