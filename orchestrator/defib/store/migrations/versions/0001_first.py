@@ -1,0 +1,227 @@
+"""The first schema.
+
+Revision ID: 0001
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "alert",
+        sa.Column("id", sa.String(length=40), nullable=False),
+        sa.Column("kind", sa.String(length=60), nullable=False),
+        sa.Column("severity", sa.String(length=10), nullable=False),
+        sa.Column("title", sa.Text(), nullable=False),
+        sa.Column("description", sa.Text(), nullable=False),
+        sa.Column("evidence", sa.JSON(), nullable=False),
+        sa.Column("recommendations", sa.JSON(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("monitor", sa.String(length=100), nullable=True),
+        sa.Column("incident", sa.String(length=40), nullable=True),
+        sa.Column("facts", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("alert_at", "alert", ["at"], unique=False)
+    op.create_index("alert_incident", "alert", ["incident"], unique=False)
+    op.create_table(
+        "attempt",
+        sa.Column("id", sa.String(length=40), nullable=False),
+        sa.Column("case", sa.String(length=40), nullable=False),
+        sa.Column("incident", sa.String(length=40), nullable=False),
+        sa.Column("monitor", sa.String(length=100), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("rung", sa.Integer(), nullable=False),
+        sa.Column("kind", sa.String(length=60), nullable=False),
+        sa.Column("description", sa.Text(), nullable=False),
+        sa.Column("actor", sa.String(length=100), nullable=False),
+        sa.Column("intent_at", sa.BigInteger(), nullable=False),
+        sa.Column("boot_id", sa.String(length=40), nullable=False),
+        sa.Column("pid", sa.Integer(), nullable=True),
+        sa.Column("pid_started", sa.Float(), nullable=True),
+        sa.Column("started_at", sa.BigInteger(), nullable=True),
+        sa.Column("ended_at", sa.BigInteger(), nullable=True),
+        sa.Column("verified_at", sa.BigInteger(), nullable=True),
+        sa.Column("exit_status", sa.Integer(), nullable=True),
+        sa.Column("outcome", sa.String(length=16), nullable=False),
+        sa.Column("output", sa.Text(), nullable=False),
+        sa.Column("detail", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("attempt_intent", "attempt", ["intent_at"], unique=False)
+    op.create_index("attempt_monitor", "attempt", ["monitor", "intent_at"], unique=False)
+    op.create_table(
+        "audit",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("actor", sa.String(length=100), nullable=False),
+        sa.Column("event", sa.String(length=60), nullable=False),
+        sa.Column("subject", sa.String(length=100), nullable=False),
+        sa.Column("facts", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("audit_at", "audit", ["at"], unique=False)
+    op.create_table(
+        "beat",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("monitor", sa.String(length=100), nullable=False),
+        sa.Column("signal", sa.String(length=10), nullable=False),
+        sa.Column("received_at", sa.BigInteger(), nullable=False),
+        sa.Column("protocol", sa.String(length=20), nullable=False),
+        sa.Column("exit_status", sa.Integer(), nullable=True),
+        sa.Column("body", sa.Text(), nullable=False),
+        sa.Column("facts", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("beat_monitor", "beat", ["monitor", "received_at"], unique=False)
+    op.create_table(
+        "delivery",
+        sa.Column("id", sa.String(length=40), nullable=False),
+        sa.Column("channel", sa.String(length=100), nullable=False),
+        sa.Column("notice", sa.String(length=60), nullable=False),
+        sa.Column("notice_type", sa.String(length=10), nullable=False),
+        sa.Column("key", sa.String(length=200), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("due_at", sa.BigInteger(), nullable=False),
+        sa.Column("state", sa.String(length=10), nullable=False),
+        sa.Column("tries", sa.Integer(), nullable=False),
+        sa.Column("accepted_at", sa.BigInteger(), nullable=True),
+        sa.Column("receipt", sa.Text(), nullable=False),
+        sa.Column("error", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("key"),
+    )
+    op.create_index("delivery_created", "delivery", ["created_at"], unique=False)
+    op.create_index("delivery_notice", "delivery", ["notice"], unique=False)
+    op.create_index("delivery_state", "delivery", ["state", "due_at"], unique=False)
+    op.create_table(
+        "delivery_try",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("delivery", sa.String(length=40), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("accepted", sa.Boolean(), nullable=False),
+        sa.Column("detail", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("delivery_try_delivery", "delivery_try", ["delivery"], unique=False)
+    op.create_table(
+        "health",
+        sa.Column("monitor", sa.String(length=100), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("since", sa.BigInteger(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("memory", sa.JSON(), nullable=False),
+        sa.Column("incident", sa.String(length=40), nullable=True),
+        sa.Column("last", sa.JSON(), nullable=True),
+        sa.Column("last_ok_at", sa.BigInteger(), nullable=True),
+        sa.Column("first_fail_at", sa.BigInteger(), nullable=True),
+        sa.Column("deadline", sa.BigInteger(), nullable=True),
+        sa.Column("was_up", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("monitor"),
+    )
+    op.create_table(
+        "incident",
+        sa.Column("id", sa.String(length=40), nullable=False),
+        sa.Column("monitor", sa.String(length=100), nullable=False),
+        sa.Column("opened_at", sa.BigInteger(), nullable=False),
+        sa.Column("fault_lo", sa.BigInteger(), nullable=False),
+        sa.Column("fault_hi", sa.BigInteger(), nullable=False),
+        sa.Column("cause", sa.String(length=60), nullable=False),
+        sa.Column("grade", sa.String(length=4), nullable=False),
+        sa.Column("summary", sa.Text(), nullable=False),
+        sa.Column("closed_at", sa.BigInteger(), nullable=True),
+        sa.Column("healed_by", sa.String(length=20), nullable=True),
+        sa.Column("resolution", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("incident_monitor", "incident", ["monitor", "opened_at"], unique=False)
+    op.create_index("incident_opened", "incident", ["opened_at"], unique=False)
+    op.create_table(
+        "observation",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("monitor", sa.String(length=100), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("status", sa.String(length=10), nullable=False),
+        sa.Column("cause", sa.String(length=60), nullable=True),
+        sa.Column("latency_us", sa.Integer(), nullable=True),
+        sa.Column("metrics", sa.JSON(none_as_null=True), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("observation_at", "observation", ["at"], unique=False)
+    op.create_index("observation_monitor_at", "observation", ["monitor", "at"], unique=False)
+    op.create_table(
+        "recovery_case",
+        sa.Column("id", sa.String(length=40), nullable=False),
+        sa.Column("incident", sa.String(length=40), nullable=False),
+        sa.Column("monitor", sa.String(length=100), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("opened_at", sa.BigInteger(), nullable=False),
+        sa.Column("due_at", sa.BigInteger(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("rung", sa.Integer(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("dry_run", sa.Boolean(), nullable=False),
+        sa.Column("oks", sa.Integer(), nullable=False),
+        sa.Column("attempt", sa.String(length=40), nullable=True),
+        sa.Column("actor", sa.String(length=100), nullable=False),
+        sa.Column("closed_at", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("recovery_case_monitor", "recovery_case", ["monitor", "opened_at"], unique=False)
+    op.create_index("recovery_case_state", "recovery_case", ["state"], unique=False)
+    op.create_table(
+        "report",
+        sa.Column("id", sa.String(length=60), nullable=False),
+        sa.Column("name", sa.String(length=60), nullable=False),
+        sa.Column("start", sa.BigInteger(), nullable=False),
+        sa.Column("end", sa.BigInteger(), nullable=False),
+        sa.Column("generated_at", sa.BigInteger(), nullable=False),
+        sa.Column("subject", sa.Text(), nullable=False),
+        sa.Column("html", sa.Text(), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("data", sa.Text(), nullable=False),
+        sa.Column("csv", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_table(
+        "report_image",
+        sa.Column("report", sa.String(length=60), nullable=False),
+        sa.Column("cid", sa.String(length=100), nullable=False),
+        sa.Column("png", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("report", "cid"),
+    )
+    op.create_table(
+        "setting",
+        sa.Column("key", sa.String(length=200), nullable=False),
+        sa.Column("value", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("key"),
+    )
+    op.create_table(
+        "transition",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("monitor", sa.String(length=100), nullable=False),
+        sa.Column("from_state", sa.String(length=16), nullable=False),
+        sa.Column("to_state", sa.String(length=16), nullable=False),
+        sa.Column("t_lo", sa.BigInteger(), nullable=False),
+        sa.Column("t_hi", sa.BigInteger(), nullable=False),
+        sa.Column("decided_at", sa.BigInteger(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("evidence", sa.JSON(), nullable=True),
+        sa.Column("incident", sa.String(length=40), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("transition_decided", "transition", ["decided_at"], unique=False)
+    op.create_index("transition_monitor_decided", "transition", ["monitor", "decided_at"], unique=False)
+    op.create_table(
+        "watch",
+        sa.Column("started_at", sa.BigInteger(), nullable=False),
+        sa.Column("seen_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("started_at"),
+    )

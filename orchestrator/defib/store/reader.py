@@ -1,0 +1,312 @@
+"""Questions to the store. Synchronous: the event loop asks from a thread."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from defib.model.alert import Alert, Delivery, DeliveryState
+from defib.model.changes import WatchSpan
+from defib.model.health import Health, Incident, Transition
+from defib.model.ids import AlertId, CaseId, IncidentId, MonitorId, ReportId
+from defib.model.recovery import Attempt, AttemptOutcome, AuditEntry, Case, CaseState
+from defib.model.report import ReportDocument
+from defib.store import rows, schema
+from defib.store.database import Database, translated
+
+_TERMINAL_CASES = [state.value for state in CaseState if state.is_terminal]
+
+
+class Reader:
+    """Reads committed state."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def _rows(self, query: sa.Select[Any]) -> list[dict[str, Any]]:
+        with translated(self._database.place), self._database.engine.connect() as connection:
+            return [dict(row) for row in connection.execute(query).mappings()]
+
+    # --- monitors ----------------------------------------------------------------------------------
+
+    def health(self) -> dict[MonitorId, Health]:
+        """The state of every monitor ever seen."""
+        return {h.monitor: h for h in map(rows.health_from_row, self._rows(sa.select(schema.health)))}
+
+    def transitions(
+        self, *, monitor: MonitorId | None = None, since: datetime | None = None, until: datetime | None = None,
+        newest: int | None = None,
+    ) -> list[Transition]:  # fmt: skip
+        """Decided in ``[since, until)``; newest first when ``newest`` limits them, else oldest first."""
+        table = schema.transition
+        query = _between(sa.select(table), table.c.decided_at, since, until, monitor, table.c.monitor)
+        order = (table.c.decided_at.desc(), table.c.id.desc()) if newest else (table.c.decided_at, table.c.id)
+        return [rows.transition_from_row(row) for row in self._rows(query.order_by(*order).limit(newest))]
+
+    def states_at(self, at: datetime) -> dict[MonitorId, Transition]:
+        """The newest transition of every monitor decided before ``at``."""
+        table = schema.transition
+        newest = (
+            sa.select(sa.func.max(table.c.id).label("id"))
+            .where(table.c.decided_at < at)
+            .group_by(table.c.monitor)
+        ).subquery()
+        query = sa.select(table).join(newest, table.c.id == newest.c.id)
+        return {t.monitor: t for t in map(rows.transition_from_row, self._rows(query))}
+
+    def samples(
+        self, *, since: datetime, until: datetime, monitor: MonitorId | None = None
+    ) -> list[dict[str, Any]]:
+        """Single observations in ``[since, until)``: monitor, at, status, cause, latency_us, metrics; oldest first."""
+        table = schema.observation
+        columns = (
+            table.c.monitor,
+            table.c.at,
+            table.c.status,
+            table.c.cause,
+            table.c.latency_us,
+            table.c.metrics,
+        )
+        query = _between(sa.select(*columns), table.c.at, since, until, monitor, table.c.monitor)
+        return self._rows(query.order_by(table.c.at))
+
+    def status_counts(self, since: datetime, until: datetime) -> dict[MonitorId, dict[str, int]]:
+        """Observations in ``[since, until)`` by monitor and status."""
+        table = schema.observation
+        query = (
+            sa.select(table.c.monitor, table.c.status, sa.func.count().label("n"))
+            .where(table.c.at >= since, table.c.at < until)
+            .group_by(table.c.monitor, table.c.status)
+        )
+        counts: dict[MonitorId, dict[str, int]] = {}
+        for row in self._rows(query):
+            counts.setdefault(MonitorId(row["monitor"]), {})[row["status"]] = row["n"]
+        return counts
+
+    def hourly_counts(self, since: datetime) -> dict[MonitorId, dict[int, dict[str, int]]]:
+        """Observations since an instant: monitor → hours since 1970 → status → count."""
+        table = schema.observation
+        hour = sa.cast(
+            sa.func.floor(sa.type_coerce(table.c.at, sa.BigInteger) / 3_600_000_000), sa.BigInteger
+        )
+        query = (
+            sa.select(table.c.monitor, hour.label("hour"), table.c.status, sa.func.count().label("n"))
+            .where(table.c.at >= since)
+            .group_by(table.c.monitor, hour, table.c.status)
+        )
+        counts: dict[MonitorId, dict[int, dict[str, int]]] = {}
+        for row in self._rows(query):
+            counts.setdefault(MonitorId(row["monitor"]), {}).setdefault(row["hour"], {})[row["status"]] = row[
+                "n"
+            ]
+        return counts
+
+    def latencies_us(self, since: datetime, until: datetime) -> dict[MonitorId, list[int]]:
+        """Latencies of healthy answers in ``[since, until)``, ascending, by monitor."""
+        table = schema.observation
+        query = (
+            sa.select(table.c.monitor, table.c.latency_us)
+            .where(
+                table.c.at >= since,
+                table.c.at < until,
+                table.c.status == "healthy",
+                table.c.latency_us.is_not(None),
+            )
+            .order_by(table.c.monitor, table.c.latency_us)
+        )
+        found: dict[MonitorId, list[int]] = {}
+        for monitor, latency in ((row["monitor"], row["latency_us"]) for row in self._rows(query)):
+            found.setdefault(MonitorId(monitor), []).append(latency)
+        return found
+
+    # --- incidents and recovery --------------------------------------------------------------------
+
+    def incidents(
+        self, *, monitor: MonitorId | None = None, overlapping: tuple[datetime, datetime] | None = None,
+        only_open: bool = False, newest: int | None = None,
+    ) -> list[Incident]:  # fmt: skip
+        """Incidents; newest first when ``newest`` limits them, else oldest first."""
+        table = schema.incident
+        query = sa.select(table)
+        if monitor is not None:
+            query = query.where(table.c.monitor == monitor)
+        if only_open:
+            query = query.where(table.c.closed_at.is_(None))
+        if overlapping is not None:
+            start, end = overlapping
+            query = query.where(
+                table.c.opened_at < end, sa.or_(table.c.closed_at.is_(None), table.c.closed_at >= start)
+            )
+        order = table.c.opened_at.desc() if newest else table.c.opened_at
+        return [rows.incident_from_row(row) for row in self._rows(query.order_by(order).limit(newest))]
+
+    def incident(self, incident: IncidentId) -> Incident | None:
+        found = self._rows(sa.select(schema.incident).where(schema.incident.c.id == incident))
+        return rows.incident_from_row(found[0]) if found else None
+
+    def cases(
+        self, *, only_active: bool = False, incident: IncidentId | None = None, newest: int | None = None
+    ) -> list[Case]:
+        """Recovery cases; newest first when ``newest`` limits them, else oldest first."""
+        table = schema.recovery_case
+        query = sa.select(table)
+        if only_active:
+            query = query.where(table.c.state.not_in(_TERMINAL_CASES))
+        if incident is not None:
+            query = query.where(table.c.incident == incident)
+        order = table.c.opened_at.desc() if newest else table.c.opened_at
+        return [rows.case_from_row(row) for row in self._rows(query.order_by(order).limit(newest))]
+
+    def attempts(
+        self, *, monitor: MonitorId | None = None, case: CaseId | None = None, incident: IncidentId | None = None,
+        since: datetime | None = None, until: datetime | None = None, newest: int | None = None,
+    ) -> list[Attempt]:  # fmt: skip
+        """Attempts whose intent is in ``[since, until)``; order as above."""
+        table = schema.attempt
+        query = _between(sa.select(table), table.c.intent_at, since, until, monitor, table.c.monitor)
+        if case is not None:
+            query = query.where(table.c.case == case)
+        if incident is not None:
+            query = query.where(table.c.incident == incident)
+        order = table.c.intent_at.desc() if newest else table.c.intent_at
+        return [rows.attempt_from_row(row) for row in self._rows(query.order_by(order).limit(newest))]
+
+    def attempt(self, attempt: str) -> Attempt | None:
+        found = self._rows(sa.select(schema.attempt).where(schema.attempt.c.id == attempt))
+        return rows.attempt_from_row(found[0]) if found else None
+
+    def attempt_counts(self, monitor: MonitorId, since: datetime) -> dict[AttemptOutcome, int]:
+        """Attempts of one monitor since an instant, by outcome: the budget's use."""
+        table = schema.attempt
+        query = (
+            sa.select(table.c.outcome, sa.func.count().label("n"))
+            .where(table.c.monitor == monitor, table.c.intent_at >= since)
+            .group_by(table.c.outcome)
+        )
+        return {AttemptOutcome(row["outcome"]): row["n"] for row in self._rows(query)}
+
+    def audit(self, newest: int = 100) -> list[AuditEntry]:
+        """The newest audit entries, newest first."""
+        table = schema.audit
+        columns = (table.c.at, table.c.actor, table.c.event, table.c.subject, table.c.facts)
+        return [
+            AuditEntry(**row)
+            for row in self._rows(sa.select(*columns).order_by(table.c.id.desc()).limit(newest))
+        ]
+
+    # --- alerts and deliveries ---------------------------------------------------------------------
+
+    def alerts(
+        self, *, since: datetime | None = None, until: datetime | None = None, incident: IncidentId | None = None,
+        monitor: MonitorId | None = None, newest: int | None = None,
+    ) -> list[Alert]:  # fmt: skip
+        """Alerts made in ``[since, until)``; order as above."""
+        table = schema.alert
+        query = _between(sa.select(table), table.c.at, since, until, monitor, table.c.monitor)
+        if incident is not None:
+            query = query.where(table.c.incident == incident)
+        order = table.c.at.desc() if newest else table.c.at
+        return [rows.alert_from_row(row) for row in self._rows(query.order_by(order).limit(newest))]
+
+    def alert(self, alert: AlertId) -> Alert | None:
+        found = self._rows(sa.select(schema.alert).where(schema.alert.c.id == alert))
+        return rows.alert_from_row(found[0]) if found else None
+
+    def pending_deliveries(self) -> list[Delivery]:
+        """The outbox, oldest first."""
+        table = schema.delivery
+        query = (
+            sa.select(table)
+            .where(table.c.state == DeliveryState.PENDING)
+            .order_by(table.c.created_at, table.c.id)
+        )
+        return [rows.delivery_from_row(row) for row in self._rows(query)]
+
+    def deliveries(
+        self, *, notices: Sequence[str] | None = None, newest: int | None = None
+    ) -> list[Delivery]:
+        """Deliveries, of the given notices or all; newest first."""
+        table = schema.delivery
+        query = sa.select(table)
+        if notices is not None:
+            query = query.where(table.c.notice.in_(notices))
+        return [
+            rows.delivery_from_row(row)
+            for row in self._rows(query.order_by(table.c.created_at.desc(), table.c.id.desc()).limit(newest))
+        ]
+
+    def first_receipt(self, channel: str, incident: IncidentId) -> str | None:
+        """The far end's id of the first message about an incident in a channel: the head of its thread."""
+        delivery, alert = schema.delivery, schema.alert
+        query = (
+            sa.select(delivery.c.receipt)
+            .join(alert, alert.c.id == delivery.c.notice)
+            .where(delivery.c.channel == channel, alert.c.incident == incident, delivery.c.receipt != "")
+            .order_by(delivery.c.created_at)
+            .limit(1)
+        )
+        found = self._rows(query)
+        return str(found[0]["receipt"]) if found else None
+
+    def delivery_counts(self, since: datetime, until: datetime) -> dict[str, dict[str, int]]:
+        """Deliveries created in ``[since, until)``: channel → state → count."""
+        table = schema.delivery
+        query = (
+            sa.select(table.c.channel, table.c.state, sa.func.count().label("n"))
+            .where(table.c.created_at >= since, table.c.created_at < until)
+            .group_by(table.c.channel, table.c.state)
+        )
+        counts: dict[str, dict[str, int]] = {}
+        for row in self._rows(query):
+            counts.setdefault(row["channel"], {})[row["state"]] = row["n"]
+        return counts
+
+    # --- the rest ----------------------------------------------------------------------------------
+
+    def last_beats(self) -> dict[MonitorId, datetime]:
+        """When each monitor's newest sign of success came."""
+        table = schema.beat
+        query = (
+            sa.select(table.c.monitor, sa.func.max(table.c.received_at).label("at"))
+            .where(table.c.signal != "log")
+            .group_by(table.c.monitor)
+        )
+        return {MonitorId(row["monitor"]): row["at"] for row in self._rows(query)}
+
+    def report(self, report: ReportId) -> ReportDocument | None:
+        found = self._rows(sa.select(schema.report).where(schema.report.c.id == report))
+        if not found:
+            return None
+        images = self._rows(sa.select(schema.report_image).where(schema.report_image.c.report == report))
+        return ReportDocument(**found[0], images={row["cid"]: row["png"] for row in images})
+
+    def report_titles(self, newest: int = 60) -> list[dict[str, Any]]:
+        """id, name, subject and generated_at of the newest reports, newest first."""
+        table = schema.report
+        query = sa.select(table.c.id, table.c.name, table.c.subject, table.c.generated_at)
+        return [dict(row) for row in self._rows(query.order_by(table.c.start.desc()).limit(newest))]
+
+    def settings(self) -> dict[str, str]:
+        return {row["key"]: row["value"] for row in self._rows(sa.select(schema.setting))}
+
+    def watch_spans(self, since: datetime, until: datetime) -> list[WatchSpan]:
+        """When Defib itself was watching, overlapping ``[since, until)``, oldest first."""
+        table = schema.watch
+        query = sa.select(table).where(table.c.seen_at >= since, table.c.started_at < until)
+        return [WatchSpan(**row) for row in self._rows(query.order_by(table.c.started_at))]
+
+    def newest_watch_span(self) -> WatchSpan | None:
+        found = self._rows(sa.select(schema.watch).order_by(schema.watch.c.seen_at.desc()).limit(1))
+        return WatchSpan(**found[0]) if found else None
+
+
+def _between(
+    query: sa.Select[Any], at: sa.Column[datetime], since: datetime | None, until: datetime | None,
+    monitor: MonitorId | None, owner: sa.Column[str],
+) -> sa.Select[Any]:  # fmt: skip
+    if since is not None:
+        query = query.where(at >= since)
+    if until is not None:
+        query = query.where(at < until)
+    return query if monitor is None else query.where(owner == monitor)

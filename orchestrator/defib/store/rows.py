@@ -1,0 +1,136 @@
+"""Between rows and values of the model, both ways."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from datetime import datetime, timedelta
+from typing import Any
+
+from defib.model.alert import Alert, AlertFacts, AlertKind, Delivery, DeliveryState, Severity
+from defib.model.beat import Beat
+from defib.model.evidence import Evidence, Grade, Observation, Outcome, ProbeStatus, Source
+from defib.model.health import Health, Incident, State, Transition
+from defib.model.ids import MonitorId
+from defib.model.recovery import Attempt, AttemptOutcome, Case, CaseState
+
+Row = Mapping[str, Any]
+
+
+def plain(value: Any) -> dict[str, Any]:
+    """The fields of a value as they are: for tables whose columns are named like the fields."""
+    return {field.name: getattr(value, field.name) for field in fields(value)}
+
+
+def observation_json(observation: Observation | None) -> dict[str, Any] | None:
+    if observation is None:
+        return None
+    evidence = observation.evidence
+    return {
+        "source": observation.source,
+        "started_at": observation.started_at.isoformat(),
+        "ended_at": observation.ended_at.isoformat(),
+        "outcome": evidence.outcome,
+        "grade": evidence.grade,
+        "status": evidence.status,
+        "cause": evidence.cause,
+        "summary": evidence.summary,
+        "latency_ms": None if evidence.latency is None else evidence.latency / timedelta(milliseconds=1),
+        "metrics": dict(evidence.metrics),
+        "facts": dict(evidence.facts),
+    }
+
+
+def observation_from_json(monitor: MonitorId, data: Row | None) -> Observation | None:
+    if data is None:
+        return None
+    latency = data["latency_ms"]
+    return Observation(
+        monitor=monitor,
+        source=Source(data["source"]),
+        started_at=datetime.fromisoformat(data["started_at"]),
+        ended_at=datetime.fromisoformat(data["ended_at"]),
+        evidence=Evidence(
+            outcome=Outcome(data["outcome"]),
+            grade=Grade(data["grade"]),
+            status=ProbeStatus(data["status"]),
+            cause=data["cause"],
+            summary=data["summary"],
+            latency=None if latency is None else timedelta(milliseconds=latency),
+            metrics=data["metrics"],
+            facts=data["facts"],
+        ),
+    )
+
+
+def health_row(health: Health) -> dict[str, Any]:
+    return plain(health) | {"memory": dict(health.memory), "last": observation_json(health.last)}
+
+
+def health_from_row(row: Row) -> Health:
+    monitor = MonitorId(row["monitor"])
+    return Health(**{**row, "monitor": monitor, "state": State(row["state"]),
+                     "last": observation_from_json(monitor, row["last"])})  # fmt: skip
+
+
+def observation_row(observation: Observation) -> dict[str, Any]:
+    evidence = observation.evidence
+    return {
+        "monitor": observation.monitor,
+        "at": observation.ended_at,
+        "status": evidence.status,
+        "cause": None if evidence.cause == "ok" else evidence.cause[:60],
+        "latency_us": None if evidence.latency is None else evidence.latency // timedelta(microseconds=1),
+        "metrics": dict(evidence.metrics) or None,
+    }
+
+
+def transition_row(transition: Transition) -> dict[str, Any]:
+    return plain(transition) | {"evidence": observation_json(transition.evidence)}
+
+
+def transition_from_row(row: Row) -> Transition:
+    monitor = MonitorId(row["monitor"])
+    values = {field.name: row[field.name] for field in fields(Transition)}
+    return Transition(**{**values, "monitor": monitor, "from_state": State(row["from_state"]),
+                         "to_state": State(row["to_state"]),
+                         "evidence": observation_from_json(monitor, row["evidence"])})  # fmt: skip
+
+
+def incident_from_row(row: Row) -> Incident:
+    return Incident(**row)
+
+
+def case_from_row(row: Row) -> Case:
+    return Case(**{**row, "state": CaseState(row["state"])})
+
+
+def attempt_from_row(row: Row) -> Attempt:
+    return Attempt(**{**row, "outcome": AttemptOutcome(row["outcome"])})
+
+
+def alert_row(alert: Alert) -> dict[str, Any]:
+    facts = asdict(alert.facts)
+    facts["at"], facts["since"] = alert.facts.at.isoformat(), alert.facts.since.isoformat()
+    return plain(alert) | {
+        "evidence": list(alert.evidence), "recommendations": list(alert.recommendations), "facts": facts,
+    }  # fmt: skip
+
+
+def alert_from_row(row: Row) -> Alert:
+    facts = dict(row["facts"])
+    facts |= {
+        "event": AlertKind(facts["event"]),
+        "at": datetime.fromisoformat(facts["at"]),
+        "since": datetime.fromisoformat(facts["since"]),
+        "evidence": tuple(facts["evidence"]),
+        "tags": tuple(facts["tags"]),
+    }
+    return Alert(**{**row, "severity": Severity(row["severity"]), "evidence": tuple(row["evidence"]),
+                    "recommendations": tuple(row["recommendations"]), "facts": AlertFacts(**facts)})  # fmt: skip
+
+
+def delivery_from_row(row: Row) -> Delivery:
+    return Delivery(**{**row, "state": DeliveryState(row["state"])})
+
+
+def beat_row(beat: Beat) -> dict[str, Any]:
+    return plain(beat) | {"facts": dict(beat.facts)}

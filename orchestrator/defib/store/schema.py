@@ -1,0 +1,242 @@
+"""The tables. Instants are microseconds since 1970 in UTC; compound values that are only read back whole are JSON."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    JSON, BigInteger, Boolean, Column, Dialect, Float, Index, Integer, LargeBinary, MetaData, String, Table, Text,
+    TypeDecorator,
+)  # fmt: skip
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware datetime as microseconds since 1970."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
+        return None if value is None else (value - EPOCH) // MICROSECOND
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        return None if value is None else EPOCH + timedelta(microseconds=value)
+
+
+REVISION = "0001"
+"""The newest migration; a store at this revision needs no migration tool at start."""
+
+metadata = MetaData()
+
+health = Table(
+    "health", metadata,
+    Column("monitor", String(100), primary_key=True),
+    Column("state", String(16), nullable=False),
+    Column("since", Instant, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("memory", JSON, nullable=False),
+    Column("incident", String(40)),
+    Column("last", JSON),
+    Column("last_ok_at", Instant),
+    Column("first_fail_at", Instant),
+    Column("deadline", Instant),
+    Column("was_up", Boolean, nullable=False),
+)  # fmt: skip
+
+observation = Table(
+    "observation", metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("monitor", String(100), nullable=False),
+    Column("at", Instant, nullable=False),  # when its outcome was known
+    Column("status", String(10), nullable=False),
+    Column("cause", String(60)),  # NULL when all is well
+    Column("latency_us", Integer),
+    Column("metrics", JSON(none_as_null=True)),
+    Index("observation_monitor_at", "monitor", "at"),
+    Index("observation_at", "at"),
+)  # fmt: skip
+
+transition = Table(
+    "transition", metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("monitor", String(100), nullable=False),
+    Column("from_state", String(16), nullable=False),
+    Column("to_state", String(16), nullable=False),
+    Column("t_lo", Instant, nullable=False),
+    Column("t_hi", Instant, nullable=False),
+    Column("decided_at", Instant, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("evidence", JSON),
+    Column("incident", String(40)),
+    Index("transition_monitor_decided", "monitor", "decided_at"),
+    Index("transition_decided", "decided_at"),
+)  # fmt: skip
+
+incident = Table(
+    "incident", metadata,
+    Column("id", String(40), primary_key=True),
+    Column("monitor", String(100), nullable=False),
+    Column("opened_at", Instant, nullable=False),
+    Column("fault_lo", Instant, nullable=False),
+    Column("fault_hi", Instant, nullable=False),
+    Column("cause", String(60), nullable=False),
+    Column("grade", String(4), nullable=False),
+    Column("summary", Text, nullable=False),
+    Column("closed_at", Instant),
+    Column("healed_by", String(20)),
+    Column("resolution", Text, nullable=False),
+    Index("incident_opened", "opened_at"),
+    Index("incident_monitor", "monitor", "opened_at"),
+)  # fmt: skip
+
+recovery_case = Table(
+    "recovery_case", metadata,
+    Column("id", String(40), primary_key=True),
+    Column("incident", String(40), nullable=False),
+    Column("monitor", String(100), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("opened_at", Instant, nullable=False),
+    Column("due_at", Instant, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("rung", Integer, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("dry_run", Boolean, nullable=False),
+    Column("oks", Integer, nullable=False),
+    Column("attempt", String(40)),
+    Column("actor", String(100), nullable=False),
+    Column("closed_at", Instant),
+    Index("recovery_case_monitor", "monitor", "opened_at"),
+    Index("recovery_case_state", "state"),
+)  # fmt: skip
+
+attempt = Table(
+    "attempt", metadata,
+    Column("id", String(40), primary_key=True),
+    Column("case", String(40), nullable=False),
+    Column("incident", String(40), nullable=False),
+    Column("monitor", String(100), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("rung", Integer, nullable=False),
+    Column("kind", String(60), nullable=False),
+    Column("description", Text, nullable=False),
+    Column("actor", String(100), nullable=False),
+    Column("intent_at", Instant, nullable=False),
+    Column("boot_id", String(40), nullable=False),
+    Column("pid", Integer),
+    Column("pid_started", Float),
+    Column("started_at", Instant),
+    Column("ended_at", Instant),
+    Column("verified_at", Instant),
+    Column("exit_status", Integer),
+    Column("outcome", String(16), nullable=False),
+    Column("output", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Index("attempt_monitor", "monitor", "intent_at"),
+    Index("attempt_intent", "intent_at"),
+)  # fmt: skip
+
+audit = Table(
+    "audit", metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("at", Instant, nullable=False),
+    Column("actor", String(100), nullable=False),
+    Column("event", String(60), nullable=False),
+    Column("subject", String(100), nullable=False),
+    Column("facts", JSON, nullable=False),
+    Index("audit_at", "at"),
+)  # fmt: skip
+
+alert = Table(
+    "alert", metadata,
+    Column("id", String(40), primary_key=True),
+    Column("kind", String(60), nullable=False),
+    Column("severity", String(10), nullable=False),
+    Column("title", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("evidence", JSON, nullable=False),
+    Column("recommendations", JSON, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("monitor", String(100)),
+    Column("incident", String(40)),
+    Column("facts", JSON, nullable=False),
+    Index("alert_at", "at"),
+    Index("alert_incident", "incident"),
+)  # fmt: skip
+
+delivery = Table(
+    "delivery", metadata,
+    Column("id", String(40), primary_key=True),
+    Column("channel", String(100), nullable=False),
+    Column("notice", String(60), nullable=False),
+    Column("notice_type", String(10), nullable=False),
+    Column("key", String(200), nullable=False, unique=True),
+    Column("created_at", Instant, nullable=False),
+    Column("due_at", Instant, nullable=False),
+    Column("state", String(10), nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("accepted_at", Instant),
+    Column("receipt", Text, nullable=False),
+    Column("error", Text, nullable=False),
+    Index("delivery_state", "state", "due_at"),
+    Index("delivery_notice", "notice"),
+    Index("delivery_created", "created_at"),
+)  # fmt: skip
+
+delivery_try = Table(
+    "delivery_try", metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("delivery", String(40), nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("accepted", Boolean, nullable=False),
+    Column("detail", Text, nullable=False),
+    Index("delivery_try_delivery", "delivery"),
+)  # fmt: skip
+
+beat = Table(
+    "beat", metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("monitor", String(100), nullable=False),
+    Column("signal", String(10), nullable=False),
+    Column("received_at", Instant, nullable=False),
+    Column("protocol", String(20), nullable=False),
+    Column("exit_status", Integer),
+    Column("body", Text, nullable=False),
+    Column("facts", JSON, nullable=False),
+    Index("beat_monitor", "monitor", "received_at"),
+)  # fmt: skip
+
+report = Table(
+    "report", metadata,
+    Column("id", String(60), primary_key=True),
+    Column("name", String(60), nullable=False),
+    Column("start", Instant, nullable=False),
+    Column("end", Instant, nullable=False),
+    Column("generated_at", Instant, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("html", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("data", Text, nullable=False),
+    Column("csv", Text, nullable=False),
+)  # fmt: skip
+
+report_image = Table(
+    "report_image", metadata,
+    Column("report", String(60), primary_key=True),
+    Column("cid", String(100), primary_key=True),
+    Column("png", LargeBinary, nullable=False),
+)  # fmt: skip
+
+setting = Table(
+    "setting", metadata,
+    Column("key", String(200), primary_key=True),
+    Column("value", Text, nullable=False),
+)  # fmt: skip
+
+watch = Table(
+    "watch", metadata,
+    Column("started_at", Instant, primary_key=True),
+    Column("seen_at", Instant, nullable=False),
+)  # fmt: skip

@@ -1,0 +1,167 @@
+"""The one writer: a thread that commits changes in groups."""
+
+import asyncio
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from defib.errors import StoreError
+from defib.model.changes import Changes
+from defib.store import rows, schema
+from defib.store.database import Database, translated
+
+_RAW = ((schema.observation, schema.observation.c.at), (schema.beat, schema.beat.c.received_at))
+_EVENTS = (
+    (schema.transition, schema.transition.c.decided_at),
+    (schema.incident, schema.incident.c.closed_at),
+    (schema.recovery_case, schema.recovery_case.c.closed_at),
+    (schema.attempt, schema.attempt.c.intent_at),
+    (schema.alert, schema.alert.c.at),
+    (schema.delivery, schema.delivery.c.accepted_at),
+    (schema.delivery_try, schema.delivery_try.c.at),
+    (schema.watch, schema.watch.c.seen_at),
+)
+_GROUP = 256  #: most changes committed together
+
+
+def apply(connection: sa.Connection, changes: Changes) -> None:
+    """Write ``changes`` on ``connection``; the caller commits."""
+    write = _Statements(connection)
+    write.replace(schema.health, [rows.health_row(item) for item in changes.health])
+    write.append(schema.observation, [rows.observation_row(item) for item in changes.observations])
+    write.append(schema.transition, [rows.transition_row(item) for item in changes.transitions])
+    write.replace(schema.incident, [rows.plain(item) for item in changes.incidents])
+    write.replace(schema.recovery_case, [rows.plain(item) for item in changes.cases])
+    write.replace(schema.attempt, [rows.plain(item) for item in changes.attempts])
+    write.append(schema.audit, [rows.plain(item) | {"facts": dict(item.facts)} for item in changes.audit])
+    write.append(schema.alert, [rows.alert_row(item) for item in changes.alerts])
+    write.append_new(schema.delivery, [rows.plain(item) for item in changes.new_deliveries])
+    write.replace(schema.delivery, [rows.plain(item) for item in changes.deliveries])
+    write.append(schema.delivery_try, [rows.plain(item) for item in changes.tries])
+    write.append(schema.beat, [rows.beat_row(item) for item in changes.beats])
+    for document in changes.reports:
+        row = rows.plain(document)
+        images = row.pop("images")
+        write.replace(schema.report, [row])
+        write.replace(
+            schema.report_image,
+            [{"report": document.id, "cid": cid, "png": png} for cid, png in images.items()],
+        )
+    for key, value in changes.settings:
+        if value is None:
+            connection.execute(schema.setting.delete().where(schema.setting.c.key == key))
+        else:
+            write.replace(schema.setting, [{"key": key, "value": value}])
+    write.replace(schema.watch, [rows.plain(item) for item in changes.watch])
+    for forget in changes.forget:
+        for table, at in _EVENTS if forget.events else _RAW:
+            connection.execute(table.delete().where(at < forget.before))
+
+
+class _Statements:
+    """The three ways of writing rows, in the dialect of the connection."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+        self._insert: Callable[[sa.Table], Any] = (
+            postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+        )
+
+    def append(self, table: sa.Table, values: Sequence[dict[str, Any]]) -> None:
+        if values:
+            self._connection.execute(table.insert(), values)
+
+    def append_new(self, table: sa.Table, values: Sequence[dict[str, Any]]) -> None:
+        """Rows whose unique key exists already are left as they are."""
+        if values:
+            self._connection.execute(self._insert(table).on_conflict_do_nothing(), values)
+
+    def replace(self, table: sa.Table, values: Sequence[dict[str, Any]]) -> None:
+        if not values:
+            return
+        keys = [column.name for column in table.primary_key]
+        statement = self._insert(table)
+        rest = {column.name: statement.excluded[column.name] for column in table.c if column.name not in keys}
+        self._connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=rest), values)
+
+
+class Writer:
+    """Commits changes on a thread of its own, as many at once as are waiting (group commit).
+
+    ``await commit(changes)`` returns once they are on disk. Changes handed in by one caller in order are
+    committed in that order. A group that fails is tried again one by one, so that one bad change takes
+    no other with it.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._queue: queue.SimpleQueue[tuple[Changes, Future[None]] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name="defib-writer", daemon=True)
+        self._thread.start()
+        self._closed = False
+
+    async def commit(self, changes: Changes) -> None:
+        """Write ``changes`` in one transaction.
+
+        The commit goes on when the waiting task is cancelled: what was handed in is written.
+
+        :raises StoreError: nothing of them was written.
+        """
+        await asyncio.shield(asyncio.wrap_future(self.submit(changes)))
+
+    def submit(self, changes: Changes) -> Future[None]:
+        """Hand in ``changes`` from any thread; the future ends when they are on disk."""
+        if self._closed:
+            raise StoreError(f"{self._database.place}: the store is closed")
+        future: Future[None] = Future()
+        self._queue.put((changes, future))
+        return future
+
+    def close(self) -> None:
+        """Write what was handed in, then stop."""
+        if not self._closed:
+            self._closed = True
+            self._queue.put(None)
+            self._thread.join()
+
+    def _work(self) -> None:
+        stopping = False
+        while not stopping:
+            first = self._queue.get()
+            group = [] if first is None else [first]
+            stopping = first is None
+            while not stopping and len(group) < _GROUP:
+                try:
+                    item = self._queue.get_nowait()
+                except queue.Empty:
+                    break
+                if item is None:
+                    stopping = True
+                else:
+                    group.append(item)
+            self._commit_group(group)
+
+    def _commit_group(self, group: list[tuple[Changes, "Future[None]"]]) -> None:
+        if not group:
+            return
+        try:
+            self._commit([changes for changes, _ in group])
+        except Exception as error:  # the thread must outlive whatever a driver raises; the caller gets it
+            if len(group) == 1:
+                group[0][1].set_exception(error)
+            else:
+                for item in group:
+                    self._commit_group([item])
+        else:
+            for _, future in group:
+                future.set_result(None)
+
+    def _commit(self, group: list[Changes]) -> None:
+        with translated(self._database.place), self._database.engine.begin() as connection:
+            for changes in group:
+                apply(connection, changes)
