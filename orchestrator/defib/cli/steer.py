@@ -1,0 +1,215 @@
+"""Commands that make something happen: ``check``, ``strategy``, ``recover``, ``test-alert``.
+
+A running daemon owns the store, so they ask it; when none runs they work on the store themselves.
+"""
+
+import asyncio
+import getpass
+import json
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from defib.cli import daemon
+from defib.cli.context import State, state_of
+from defib.errors import DefibError, UsageError
+from defib.model.ids import MonitorId
+
+if TYPE_CHECKING:
+    from defib.engine.engine import Engine
+
+strategy_app = typer.Typer(help="Read and switch strategies.", no_args_is_help=True)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("check")(check)
+    app.command("recover")(recover)
+    app.command("test-alert")(test_alert)
+    app.add_typer(strategy_app, name="strategy")
+
+
+def _monitor(state: State, monitor: str) -> MonitorId:
+    if monitor not in {spec.id for spec in state.settings.monitors}:
+        raise UsageError(f"there is no monitor {monitor!r}; 'defib status' lists them")
+    return MonitorId(monitor)
+
+
+def _actor() -> str:
+    return f"{getpass.getuser()} (command line)"
+
+
+def check(context: typer.Context, monitor: Annotated[str, typer.Argument(metavar="ID")]) -> None:
+    """Look at one monitor now: 0 when it is well, 1 when not."""
+    from defib import assembly, logs
+
+    state = state_of(context)
+    logs.configure(level="debug" if state.debug else "error")
+    target = _monitor(state, monitor)
+    running = daemon.find(state.settings)
+    if running is not None:
+        seen = running.post(f"/api/v1/monitors/{target}/check")
+    else:
+        with assembly.engine(state.registry, state.settings, role="'defib check'") as engine:
+            seen = asyncio.run(_look(engine, target))
+    last = seen["last"]
+    if state.json:
+        print(json.dumps(seen, indent=2, ensure_ascii=False))
+    else:
+        print(f"{target}: {last['outcome']}: {last['summary']} (now {seen['state']})")
+    raise typer.Exit(0 if last["outcome"] == "ok" else 1)
+
+
+async def _look(engine: "Engine", monitor: MonitorId) -> Any:
+    from defib import assembly
+
+    if engine.roster.monitors[monitor].is_pushed:
+        raise UsageError(f"{monitor} reports by itself; there is nothing to look at")
+    engine.courier.start()
+    await engine.look(monitor)
+    view = assembly.live_views(engine).monitor(monitor)
+    await engine.wind_down()
+    return view
+
+
+@strategy_app.command("show")
+def strategy_show(context: typer.Context) -> None:
+    """The strategies, the global one, and which monitor follows which."""
+    from defib import assembly
+    from defib.model.options import format_duration
+
+    state = state_of(context)
+    running = daemon.find(state.settings)
+    if running is not None:
+        view = running.get("/api/v1/overview")
+    else:
+        try:
+            with assembly.stored_views(state.registry, state.settings) as (views, _, _):
+                view = views.overview()
+        except DefibError:  # nothing has run yet: what is configured is in force
+            view = {"strategy": state.settings.strategy, "monitors": []}
+    known = [
+        {"name": item.name, "summary": item.summary, "interval": format_duration(item.interval),
+         "timeout": format_duration(item.timeout), "fail_threshold": item.fail_threshold,
+         "recovery_threshold": item.recovery_threshold, "detector": item.detector}
+        for item in state.settings.strategies.values()
+    ]  # fmt: skip
+    followers = {item["id"]: item["strategy"] for item in view["monitors"]}
+    if state.json:
+        print(json.dumps({"global": view["strategy"], "strategies": known, "monitors": followers}, indent=2))
+        return
+    for item in known:
+        mark = "→" if item["name"] == view["strategy"] else " "
+        print(
+            f"{mark} {item['name']:<14} every {item['interval']:<5} timeout {item['timeout']:<5} {item['summary']}".rstrip()
+        )
+    own = {monitor: name for monitor, name in followers.items() if name != view["strategy"]}
+    for monitor, name in own.items():
+        print(f"  {monitor} follows {name}")
+
+
+@strategy_app.command("set")
+def strategy_set(
+    context: typer.Context,
+    name: Annotated[
+        str,
+        typer.Argument(metavar="NAME", help="A strategy, or 'configured' to go back to the configuration."),
+    ],
+    monitor: Annotated[str | None, typer.Option("--monitor", metavar="ID", help="Only this monitor.")] = None,
+) -> None:
+    """Switch all monitors that follow the global strategy, or one; it stays so over restarts."""
+    from defib import assembly, logs
+
+    state = state_of(context)
+    logs.configure(level="debug" if state.debug else "error")
+    target = _monitor(state, monitor) if monitor else None
+    chosen = None if name == "configured" else name
+    if chosen is not None and chosen not in state.settings.strategies:
+        raise UsageError(
+            f"there is no strategy {name!r}; there are: {', '.join(sorted(state.settings.strategies))}"
+        )
+    running = daemon.find(state.settings)
+    if running is not None:
+        running.put("/api/v1/strategies", {"name": chosen, "monitor": target})
+    else:
+        with assembly.engine(state.registry, state.settings, role="'defib strategy set'") as engine:
+            asyncio.run(_switch(engine, chosen, target))
+    print(f"{target or 'all monitors'}: strategy {name}")
+
+
+async def _switch(engine: "Engine", name: str | None, monitor: MonitorId | None) -> None:
+    await engine.switch_strategy(name, monitor, _actor(), schedule=False)
+
+
+def recover(
+    context: typer.Context,
+    monitor: Annotated[str, typer.Argument(metavar="ID")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done; do nothing.")] = False,
+    rung: Annotated[
+        int | None, typer.Option("--rung", metavar="N", help="Start at this rung of the ladder, from 1.")
+    ] = None,
+) -> None:
+    """Run the recovery ladder of a monitor that is at fault by hand: same gates, same verification, audited."""
+    from defib import assembly, logs
+
+    state = state_of(context)
+    logs.configure(level="debug" if state.debug else "error")
+    target = _monitor(state, monitor)
+    running = daemon.find(state.settings)
+    body = {"dry_run": dry_run, "rung": rung}
+    if running is not None:
+        running.post(f"/api/v1/monitors/{target}/recover", body)
+        print(f"{target}: recovery started; 'defib status {target}' shows how it goes")
+        return
+    with assembly.engine(state.registry, state.settings, role="'defib recover'") as engine:
+        case, attempts = asyncio.run(_recover(engine, target, dry_run, rung))
+    if state.json:
+        print(json.dumps({"case": case, "attempts": attempts}, indent=2, ensure_ascii=False))
+    else:
+        for attempt in attempts:
+            print(f"{target}: {attempt['action']}: {attempt['outcome']} {attempt['detail']}".rstrip())
+        print(f"{target}: {case['state']}: {case['reason']}")
+    raise typer.Exit(0 if case["state"] == "done" or dry_run else 1)
+
+
+async def _recover(engine: "Engine", monitor: MonitorId, dry_run: bool, rung: int | None) -> tuple[Any, Any]:
+    from defib import assembly
+
+    engine.courier.start()
+    case = await engine.recovery.by_hand(
+        monitor, _actor(), dry_run=dry_run, rung=None if rung is None else rung - 1
+    )
+    await engine.recovery.wait_idle()
+    await asyncio.wait({asyncio.ensure_future(engine.courier.wait_tried())}, timeout=12.0)
+    await engine.wind_down()
+    views = assembly.live_views(engine)
+    found = next(item for item in engine.reader.cases(incident=case.incident) if item.id == case.id)
+    return views.case(found), [views.attempt(item) for item in engine.reader.attempts(case=case.id)]
+
+
+def test_alert(
+    context: typer.Context, channel: Annotated[str, typer.Option("--channel", metavar="NAME")]
+) -> None:
+    """Send a real message through the real path: 0 when the channel took it."""
+    from defib import assembly, logs
+
+    state = state_of(context)
+    logs.configure(level="debug" if state.debug else "error")
+    running = daemon.find(state.settings)
+    if running is not None:
+        answer = running.post(f"/api/v1/channels/{channel}/test")
+        accepted, detail = answer["accepted"], answer["detail"]
+    else:
+        with assembly.engine(state.registry, state.settings, role="'defib test-alert'") as engine:
+            accepted, detail = asyncio.run(_test(engine, channel))
+    if not accepted:
+        raise DefibError(f"channel {channel} did not take the message: {detail}; Defib keeps trying")
+    print(f"channel {channel} took the message" + (f" ({detail})" if detail else ""))
+
+
+async def _test(engine: "Engine", channel: str) -> tuple[bool, str]:
+    engine.courier.start()
+    answer = await engine.test_alert(channel, timedelta(seconds=15))
+    await engine.wind_down()
+    return answer

@@ -1,0 +1,1 @@
+"""The shell around the rules: it waits, probes, commits, acts and tells."""

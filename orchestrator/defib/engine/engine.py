@@ -1,0 +1,326 @@
+"""The engine: everything that runs, started and stopped together.
+
+schedule ─→ Prober ─┐                       ┌─→ Recovery (cases)
+receivers ─→ Beats ─┴→ Judge ─→ one commit ─┤
+                         │                  └─→ Courier (outbox)
+                     StateTable ─→ Housekeeping (observations in groups)
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine, Iterable
+from datetime import date, timedelta
+from typing import Any
+
+import structlog
+
+from defib.engine.beats import Beats
+from defib.engine.delivery import Courier
+from defib.engine.events import Event, EventBus
+from defib.engine.housekeeping import Housekeeping
+from defib.engine.judge import Judge
+from defib.engine.notifier import Notifier
+from defib.engine.prober import Prober
+from defib.engine.recovery import Recovery
+from defib.engine.reporting import Reporting
+from defib.engine.roster import STRATEGY_KEY, Roster, Watched
+from defib.engine.scheduler import Scheduler
+from defib.engine.table import StateTable
+from defib.errors import StoreError, UsageError
+from defib.model.alert import DeliveryState
+from defib.model.changes import Changes
+from defib.model.evidence import Observation
+from defib.model.health import State
+from defib.model.ids import MonitorId
+from defib.model.recovery import AuditEntry
+from defib.model.report import ReportDocument
+from defib.ports import Clock, PushedMonitor
+from defib.store import Database, Reader, Writer
+
+log = structlog.get_logger("defib.engine")
+
+FLUSH_EVERY = 1.0  #: seconds between groups of observations
+REPORT_EVERY = 10.0
+FORGET_EVERY = 3600.0
+STORE_RETRY = timedelta(seconds=1)
+PASS_BUDGET = timedelta(seconds=50)  #: of one pass: it ends before the next minute's one begins
+DUE_SLACK = timedelta(seconds=1)  #: a pass that cron starts a moment early still finds its monitors due
+
+
+class Engine:
+    """One Defib over one store."""
+
+    def __init__(self, clock: Clock, roster: Roster, database: Database, writer: Writer) -> None:
+        self.clock = clock
+        self.roster = roster
+        self.writer = writer
+        self.reader = Reader(database)
+        self.bus = EventBus()
+        self.table = StateTable(self.reader.health())
+        self.table.ensure(roster.monitors, clock.now())
+        self.prober = Prober(clock)
+        self.judge = Judge(clock, roster, self.table, writer, self.reader, self.bus)
+        self.beats = Beats(clock, roster, self.table, writer, self.reader, self.judge)
+        self.recovery = Recovery(
+            clock, roster, self.table, writer, self.reader, self.judge, self.bus, self.look
+        )
+        self.courier = Courier(clock, roster, writer, self.reader, self.bus)
+        self.reporting = Reporting(clock, roster, writer, self.reader)
+        self.housekeeping = Housekeeping(clock, self.table, writer, self.reader)
+        self.scheduler = Scheduler(clock, self._turn, epoch=time.time() - clock.monotonic())
+        self.judge.on_deliveries = self.courier.added
+        self.judge.on_suspect = self._look_at_parents
+        self.recovery.on_deliveries = self.courier.added
+        self.started_at = clock.now()
+        self._stop = asyncio.Event()
+
+    # --- looking -----------------------------------------------------------------------------------
+
+    async def look(self, monitor: MonitorId) -> Observation | None:
+        """Probe a polled monitor now and judge what was seen; None when there is no such monitor.
+
+        :raises StoreError: what was seen could not be judged.
+        """
+        observation, _ = await self._look(monitor)
+        return observation
+
+    async def _look(self, monitor: MonitorId) -> tuple[Observation | None, timedelta | None]:
+        watched = self.roster.monitors.get(monitor)
+        if watched is None or isinstance(watched.plugin, PushedMonitor):
+            return None, None
+        observation = await self.prober.look(monitor, watched.plugin, self.roster.strategy(monitor).timeout)
+        return observation, await self.judge.take(observation)
+
+    async def _turn(self, monitor: MonitorId) -> timedelta | None:
+        """A scheduled look; whatever goes wrong, the schedule goes on."""
+        try:
+            return (await self._look(monitor))[1]
+        except StoreError as error:
+            log.error("verdict not stored; looking again", monitor=monitor, error=str(error))
+            return STORE_RETRY
+        except Exception as error:  # the boundary of one look
+            log.error("look crashed", monitor=monitor, error=repr(error), exc_info=error)
+            return None
+
+    def _look_at_parents(self, watched: Watched) -> None:
+        for parent in watched.spec.requires:
+            health = self.table.get(parent)
+            if health is not None and not health.state.is_bad:
+                self.scheduler.look_soon(parent)
+
+    # --- as a daemon -------------------------------------------------------------------------------
+
+    async def serve(self) -> None:
+        """Watch until :meth:`stop`; then come to a clean end."""
+        self._schedule_all()
+        self.beats.start()
+        self.courier.start()
+        self.recovery.resume()
+        chores: list[tuple[str, Callable[[], Coroutine[Any, Any, None]]]] = [
+            ("scheduler", self.scheduler.run),
+            ("beats", self.beats.run),
+            ("flush", self._flush_often),
+            ("reports", self._report_often),
+            ("retention", self._forget_often),
+        ]
+        tasks = [asyncio.create_task(chore(), name=f"defib-{name}") for name, chore in chores]
+        stopping = asyncio.create_task(self._stop.wait())
+        log.info("watching", monitors=len(self.roster.monitors), channels=len(self.roster.channels))
+        try:
+            done, _ = await asyncio.wait([*tasks, stopping], return_when=asyncio.FIRST_COMPLETED)
+            for task in done - {stopping}:
+                task.result()  # a chore only ends by failing
+        finally:
+            stopping.cancel()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(stopping, *tasks, return_exceptions=True)
+            await self.wind_down()
+
+    def stop(self) -> None:
+        """Ask :meth:`serve` to end."""
+        self._stop.set()
+
+    def _schedule_all(self) -> None:
+        for monitor, watched in self.roster.monitors.items():
+            if not isinstance(watched.plugin, PushedMonitor):
+                bad = self.table[monitor].state in (State.FAULT, State.SUSPECT)
+                self.scheduler.add(
+                    monitor,
+                    self.roster.strategy(monitor).interval,
+                    watched.plugin.host,
+                    first_in=0.0 if bad else None,
+                )
+
+    async def _flush_often(self) -> None:
+        while True:
+            await self.clock.sleep(FLUSH_EVERY)
+            await self.housekeeping.flush()
+
+    async def _report_often(self) -> None:
+        while True:
+            await self._make_due_reports()
+            await self.clock.sleep(REPORT_EVERY)
+
+    async def _make_due_reports(self) -> None:
+        try:
+            self.courier.added(await self.reporting.make_due())
+        except StoreError as error:
+            log.error("report waits for the store", error=str(error))
+
+    async def _forget_often(self) -> None:
+        while True:
+            await self.clock.sleep(60.0)
+            await self.housekeeping.forget(self.roster.settings.retention)
+            await self.clock.sleep(FORGET_EVERY)
+
+    async def wind_down(self) -> None:
+        """End what runs, write what is left, release the plugins."""
+        await self.recovery.drain()
+        await self.courier.close()
+        await self.prober.close()
+        await self.housekeeping.flush()
+        await self.roster.close()
+
+    # --- one pass ----------------------------------------------------------------------------------
+
+    async def run_pass(
+        self, *, only: Iterable[MonitorId] = (), every: bool = False, budget: timedelta = PASS_BUDGET
+    ) -> None:
+        """Look at what is due (or ``only`` these, or ``every`` monitor), follow up, recover, deliver, report; then end.
+
+        Confirmations, recovery and verification go on within ``budget``; what needs longer is taken up by the
+        next pass from the store.
+        """
+        ends = self.clock.monotonic() + budget.total_seconds()
+        self.recovery.horizon = ends
+        for monitor in only or self._due(every):
+            watched = self.roster.monitors[monitor]
+            if not isinstance(watched.plugin, PushedMonitor):
+                self.scheduler.add(monitor, timedelta(days=365), watched.plugin.host, first_in=0.0)
+        self.courier.start()
+        self.recovery.resume()
+        running = asyncio.create_task(self.scheduler.run(), name="defib-scheduler")
+        try:
+            await self._make_due_reports()
+            while self.clock.monotonic() < ends and self._has_work(ends) and not self._stop.is_set():
+                await self.clock.sleep(0.02)
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+            if not self._stop.is_set():
+                await asyncio.wait({asyncio.ensure_future(self.courier.wait_tried())}, timeout=12.0)
+            await self.wind_down()
+
+    def _due(self, every: bool) -> list[MonitorId]:
+        now = self.clock.now()
+        due = []
+        for monitor in self.roster.monitors:
+            health = self.table[monitor]
+            if (
+                every
+                or health.last is None
+                or health.state is State.SUSPECT
+                or now - health.last.started_at >= self.roster.strategy(monitor).interval - DUE_SLACK
+                or now < health.last.started_at
+            ):
+                due.append(monitor)
+        return due
+
+    def _has_work(self, ends: float) -> bool:
+        next_due = self.scheduler.next_due()
+        return (
+            self.scheduler.in_flight > 0
+            or (next_due is not None and next_due < ends)
+            or not self.recovery.is_idle
+        )
+
+    # --- what operators ask for --------------------------------------------------------------------
+
+    async def switch_strategy(
+        self, name: str | None, monitor: MonitorId | None, actor: str, *, schedule: bool = True
+    ) -> None:
+        """Switch one monitor or all to a strategy, persisted; None goes back to what is configured.
+
+        :param schedule: False while no schedule runs here.
+
+        :raises UsageError: there is no such strategy or monitor.
+        """
+        check_strategy(self.roster, name, monitor)
+        key = STRATEGY_KEY if monitor is None else f"{STRATEGY_KEY}:{monitor}"
+        audit = AuditEntry(
+            at=self.clock.now(),
+            actor=actor,
+            event="strategy.set",
+            subject=monitor or "*",
+            facts={"strategy": name},
+        )
+        await self.writer.commit(Changes(settings=((key, name),), audit=(audit,)))
+        self.roster.switch(key, name)
+        if schedule:
+            self._schedule_all()
+        self.bus.publish(Event(type="strategy", monitor=monitor))
+        log.info("strategy switched", strategy=name, monitor=monitor or "all", actor=actor)
+
+    async def test_alert(self, channel: str, timeout: timedelta = timedelta(seconds=15)) -> tuple[bool, str]:
+        """Send a test message through the real path; whether it was accepted, and what the far end said.
+
+        :raises UsageError: there is no such channel.
+        """
+        if channel not in self.roster.channels:
+            known = ", ".join(sorted(self.roster.channels)) or "none; add one under 'channels:'"
+            raise UsageError(f"there is no channel {channel!r}; there are: {known}")
+        changes = Notifier(self.roster).test(channel, self.clock.now())
+        await self.writer.commit(changes)
+        self.courier.added(changes)
+        notice = changes.new_deliveries[0].notice
+        ends = self.clock.monotonic() + timeout.total_seconds()
+        while self.clock.monotonic() < ends:
+            [delivery] = await asyncio.to_thread(self.reader.deliveries, notices=[notice])
+            if delivery.state is DeliveryState.DELIVERED:
+                return True, delivery.receipt
+            if delivery.tries:
+                return False, delivery.error
+            await self.clock.sleep(0.05)
+        return False, f"no answer within {timeout.total_seconds():g} s"
+
+    async def send_report(
+        self, kind: str, day: date, timezone: str
+    ) -> tuple[ReportDocument, tuple[str, ...]]:
+        """Make, store and send the report of a day; with the channels it goes to.
+
+        :raises UsageError: there is no such report.
+        """
+        document = await asyncio.to_thread(self.reporting.write, kind, day, timezone)
+        channels = next((spec.channels for spec in self.roster.settings.reports if spec.kind == kind), ())
+        now = self.clock.now()
+        changes = Notifier(self.roster).report(document, channels, now, again=now.isoformat())
+        await self.writer.commit(changes)
+        self.courier.added(changes)
+        return document, channels
+
+    async def reload(self, roster: Roster) -> None:
+        """Put another configuration in force; monitors whose id stays keep state, history and counters."""
+        old = self.roster
+        for part in (self, self.judge, self.beats, self.recovery, self.courier, self.reporting):
+            part.roster = roster
+        self.table.ensure(roster.monitors, self.clock.now())
+        for monitor in old.monitors:
+            if monitor not in roster.monitors or isinstance(roster.monitors[monitor].plugin, PushedMonitor):
+                self.scheduler.remove(monitor)
+        self._schedule_all()
+        self.beats.start()
+        self.courier.start()
+        self.bus.publish(Event(type="reload"))
+        log.info("configuration reloaded", monitors=len(roster.monitors))
+        await old.close()
+
+
+def check_strategy(roster: Roster, name: str | None, monitor: MonitorId | None) -> None:
+    """:raises UsageError: there is no such strategy or monitor."""
+    if name is not None and name not in roster.settings.strategies:
+        raise UsageError(
+            f"there is no strategy {name!r}; there are: {', '.join(sorted(roster.settings.strategies))}"
+        )
+    if monitor is not None and monitor not in roster.monitors:
+        raise UsageError(f"there is no monitor {monitor!r}; 'defib status' lists them")

@@ -1,0 +1,63 @@
+"""The state of every monitor in memory, and what of it still has to be written."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime
+
+from defib.model.changes import Changes
+from defib.model.evidence import Observation
+from defib.model.health import Health, State
+from defib.model.ids import MonitorId
+
+_BUFFER = 50_000  #: observations kept while the store cannot be written; beyond that the oldest are dropped
+
+
+class StateTable:
+    """Health by monitor. Decisions are committed before they are put here; mere observations are written in groups."""
+
+    def __init__(self, stored: Mapping[MonitorId, Health]) -> None:
+        self._health = dict(stored)
+        self._dirty: set[MonitorId] = set()
+        self._observations: list[Observation] = []
+
+    def __getitem__(self, monitor: MonitorId) -> Health:
+        return self._health[monitor]
+
+    def get(self, monitor: MonitorId) -> Health | None:
+        return self._health.get(monitor)
+
+    def ensure(self, monitors: Iterable[MonitorId], now: datetime) -> None:
+        """Make a NEW row for monitors that have none."""
+        for monitor in monitors:
+            self._health.setdefault(
+                monitor, Health(monitor=monitor, state=State.NEW, since=now, reason="not looked at yet")
+            )
+
+    def put(self, health: Health) -> None:
+        """A committed decision."""
+        self._health[health.monitor] = health
+        self._dirty.discard(health.monitor)
+
+    def note(self, health: Health, observation: Observation) -> None:
+        """An observation that changed nothing: written with the next group."""
+        self._health[health.monitor] = health
+        self._dirty.add(health.monitor)
+        self._observations.append(observation)
+
+    def drain(self) -> Changes:
+        """Everything noted since the last call."""
+        changes = Changes(
+            health=tuple(self._health[monitor] for monitor in self._dirty),
+            observations=tuple(self._observations),
+        )
+        self._dirty, self._observations = set(), []
+        return changes
+
+    def give_back(self, changes: Changes) -> None:
+        """What could not be written is kept for the next group."""
+        self._dirty.update(health.monitor for health in changes.health)
+        self._observations = [*changes.observations, *self._observations][-_BUFFER:]
+
+    def with_deadline(self, monitor: MonitorId, deadline: datetime | None) -> Health:
+        """The health of a monitor with another deadline; not put."""
+        return replace(self._health[monitor], deadline=deadline)
