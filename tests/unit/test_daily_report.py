@@ -1,0 +1,990 @@
+"""The daily report: its figures, its sentences, and its four renderings."""
+
+import csv
+import io
+import json
+import re
+import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import jsonschema
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from defib.model.ids import AttemptId, CaseId
+from defib.plugin import (
+    Alert,
+    AlertFacts,
+    AlertId,
+    AlertKind,
+    Attempt,
+    AttemptOutcome,
+    DefibError,
+    Incident,
+    IncidentId,
+    MonitorId,
+    MonitorPeriod,
+    Period,
+    ReportDocument,
+    ReportId,
+    Severity,
+)
+from defib_reports import daily
+from defib_reports.daily.columns import width
+from defib_reports.daily.wording import NBSP, change, clean, duration, listed, milliseconds, percent, plain
+
+HONG_KONG = ZoneInfo("Asia/Hong_Kong")
+BERLIN = ZoneInfo("Europe/Berlin")
+MIDNIGHT = datetime(2026, 11, 20, tzinfo=HONG_KONG).astimezone(UTC)
+DAY = timedelta(days=1)
+NO_TIME = timedelta(0)
+REFERENCE = Path(__file__).parents[2] / "docs/reference/report-json.md"
+
+
+# --- a day and its parts -------------------------------------------------------------------------------
+
+
+def at(hour: int, minute: int = 0, second: float = 0) -> datetime:
+    """That time of 20 November 2026 in Hong Kong."""
+    return MIDNIGHT + timedelta(hours=hour, minutes=minute, seconds=second)
+
+
+def seconds(count: float) -> timedelta:
+    return timedelta(seconds=count)
+
+
+def monitor(id: str = "main", **changes: Any) -> MonitorPeriod:
+    """An agent that was looked at each 30 s and was well all day."""
+    well = MonitorPeriod(
+        monitor=MonitorId(id),
+        name=id,
+        kind="http",
+        family="agent",
+        state="up",
+        tags=(),
+        counts={"healthy": 2880, "unhealthy": 0, "error": 0, "unknown": 0},
+        up=DAY,
+        down=NO_TIME,
+        down_lo=NO_TIME,
+        down_hi=NO_TIME,
+        latencies_ms=(12.0, 40.0, 80.0),
+        latency_mean_ms=15.0,
+        incidents=0,
+        previous_p95_ms=40.0,
+    )
+    return replace(well, **changes)
+
+
+def fallen(
+    id: str = "main", down: float = 864, lo: float = 800, hi: float = 928, **changes: Any
+) -> MonitorPeriod:
+    """The same, but down for so many seconds."""
+    bounds = {
+        "up": DAY - seconds(down),
+        "down": seconds(down),
+        "down_lo": seconds(lo),
+        "down_hi": seconds(hi),
+    }
+    return monitor(id, **{**bounds, "incidents": 1, **changes})
+
+
+def unseen(id: str = "printer", **changes: Any) -> MonitorPeriod:
+    """A monitor that nothing is known of."""
+    nothing = {
+        "counts": {},
+        "up": NO_TIME,
+        "latencies_ms": None,
+        "latency_mean_ms": None,
+        "previous_p95_ms": None,
+    }
+    return monitor(id, **{**nothing, "state": "new", **changes})
+
+
+def incident(id: str = "i1", of: str = "main", **changes: Any) -> Incident:
+    """Began at 02:59:58 ± 2 s, was decided on at 03:00:10 and healed by Defib at 03:00:16.4."""
+    healed = Incident(
+        id=IncidentId(id),
+        monitor=MonitorId(of),
+        opened_at=at(3, 0, 10),
+        fault_lo=at(2, 59, 56),
+        fault_hi=at(3),
+        cause="refused",
+        grade="E1",
+        summary="connection refused",
+        closed_at=at(3, 0, 16.4),
+        healed_by="defib",
+    )
+    return replace(healed, **changes)
+
+
+def still_open(id: str = "i1", of: str = "main", **changes: Any) -> Incident:
+    return incident(id, of, **{"closed_at": None, "healed_by": None, **changes})
+
+
+def attempt(id: str = "a1", of: str = "main", **changes: Any) -> Attempt:
+    """It ran from 03:00:11 for 1.2 s and was seen to have worked at 03:00:16.4."""
+    worked = Attempt(
+        id=AttemptId(id),
+        case=CaseId("c1"),
+        incident=IncidentId("i1"),
+        monitor=MonitorId(of),
+        number=1,
+        rung=0,
+        kind="systemd",
+        description=f"systemctl restart {of}",
+        actor="auto",
+        intent_at=at(3, 0, 11),
+        boot_id="boot",
+        started_at=at(3, 0, 11),
+        ended_at=at(3, 0, 12.2),
+        verified_at=at(3, 0, 16.4),
+        exit_status=0,
+        outcome=AttemptOutcome.VERIFIED,
+    )
+    return replace(worked, **changes)
+
+
+ALERTED = at(3, 0, 10)
+
+
+def alert(
+    id: str = "al1",
+    event: AlertKind = AlertKind.DOWN,
+    of: str = "main",
+    moment: datetime = ALERTED,
+    **changes: Any,
+) -> Alert:
+    facts = AlertFacts(
+        event=event,
+        monitor=MonitorId(of),
+        monitor_name=of,
+        monitor_kind="http",
+        family="agent",
+        target="http://127.0.0.1:8000/health",
+        at=moment,
+        since=moment,
+        cause="refused",
+        summary="connection refused",
+    )
+    down = Alert(
+        id=AlertId(id),
+        kind="agent_down",
+        severity=Severity.HIGH,
+        title=f"{of} is down",
+        description="",
+        evidence=(),
+        recommendations=(),
+        at=moment,
+        monitor=MonitorId(of),
+        incident=IncidentId("i1"),
+        facts=facts,
+    )
+    return replace(down, **changes)
+
+
+def day(*monitors: MonitorPeriod, **changes: Any) -> Period:
+    """20 November 2026 in Hong Kong, reported at 08:00 on the next morning."""
+    quiet = Period(
+        report=ReportId("report_20261120"),
+        name="daily",
+        timezone="Asia/Hong_Kong",
+        start=MIDNIGHT,
+        end=MIDNIGHT + DAY,
+        generated_at=MIDNIGHT + timedelta(hours=32),
+        version="0.1.0",
+        monitors=monitors,
+        incidents=(),
+        attempts=(),
+        alerts=(),
+        deliveries={},
+        observed=DAY,
+    )
+    return replace(quiet, **changes)
+
+
+def documented_day() -> Period:
+    """The day whose JSON is the example in the reference."""
+    return day(
+        fallen(name="Main Agent", down=18.4, lo=16.4, hi=20.4, tags=("agents",), previous_p95_ms=32.0,
+               counts={"healthy": 2878, "error": 2}),
+        monitor("db", name="PostgreSQL", kind="postgres", family="database", latencies_ms=(1.2, 3.4, 7.9),
+                latency_mean_ms=1.5, previous_p95_ms=None),
+        incidents=(incident(),),
+        attempts=(attempt(),),
+        alerts=(alert(), alert("al2", AlertKind.RECOVERED, moment=at(3, 0, 17), kind="recovered",
+                               severity=Severity.INFO, title="main is well again")),
+        deliveries={"ops-mail": {"delivered": 2}},
+    )  # fmt: skip
+
+
+WRITER = daily.create()  # shared, since compiling its template takes longer than any report
+
+
+def write(period: Period) -> ReportDocument:
+    return WRITER.write(period)
+
+
+def text_of(period: Period) -> str:
+    """The text part without its line breaks."""
+    return " ".join(plain(write(period).text).split())
+
+
+def data_of(period: Period) -> Any:
+    return json.loads(write(period).data)
+
+
+def summary(period: Period) -> list[str]:
+    sentences: list[str] = data_of(period)["summary"]
+    return sentences
+
+
+def rows(document: ReportDocument) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(document.csv, newline="")))
+
+
+class PageText(HTMLParser):
+    """What a page shows, and the tags it is made of."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.words: list[str] = []
+        self.tags: set[str] = set()
+        self.links: list[str] = []
+        self.feed(html)
+        self.text = " ".join(" ".join(self.words).replace(NBSP, " ").split())
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.links += [
+            value or "" for name, value in attrs if name in ("href", "src", "background", "action")
+        ]
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+
+# --- the plugin ----------------------------------------------------------------------------------------
+
+
+def test_the_plugin_offers_one_report_named_daily() -> None:
+    assert [report.kind for report in daily.defib_reports()] == ["daily"]
+
+
+def test_the_document_repeats_what_identifies_the_period() -> None:
+    document = write(day(monitor()))
+
+    assert (document.id, document.name) == ("report_20261120", "daily")
+    assert (document.start, document.end) == (MIDNIGHT, MIDNIGHT + DAY)
+    assert document.images == {}
+
+
+def test_writing_the_same_period_twice_gives_the_same_document() -> None:
+    assert write(documented_day()) == daily.create().write(documented_day())
+
+
+# --- figures -------------------------------------------------------------------------------------------
+
+
+def test_heartbeats_are_all_observations_and_the_healthy_ones_are_a_share_of_them() -> None:
+    overall = data_of(
+        day(
+            monitor("a", counts={"healthy": 90, "unhealthy": 4, "error": 5, "unknown": 1}),
+            monitor("b", counts={"healthy": 100}),
+        )
+    )["overall"]
+
+    assert overall["heartbeats"] == 200
+    assert overall["heartbeats_healthy"] == 190
+    assert overall["healthy_share"] == 0.95
+
+
+def test_the_average_response_weighs_each_component_by_its_healthy_answers() -> None:
+    overall = data_of(
+        day(
+            monitor("a", counts={"healthy": 300, "error": 900}, latency_mean_ms=10.0),
+            monitor("b", counts={"healthy": 100}, latency_mean_ms=50.0),
+            monitor("job", counts={"healthy": 50}, latency_mean_ms=None, latencies_ms=None),
+        )
+    )["overall"]
+
+    assert overall["response_mean_ms"] == 20.0
+
+
+def test_availability_is_shared_time_with_bounds_from_the_shortest_and_longest_outage() -> None:
+    overall = data_of(day(fallen(down=864, lo=0, hi=1728), monitor("b")))["overall"]
+
+    assert overall["availability"] == 0.995
+    assert overall["availability_lo"] == 0.99
+    assert overall["availability_hi"] == 1.0
+
+
+def test_availability_weighs_components_by_their_observed_time() -> None:
+    hour = timedelta(hours=1)
+    short = monitor("short", up=hour / 2, down=hour / 2, down_lo=hour / 2, down_hi=hour / 2)
+
+    assert data_of(day(short, monitor("long", up=4 * hour)))["overall"]["availability"] == 0.9
+
+
+def test_the_published_day_of_transitions_has_its_exact_availability() -> None:
+    row = monitor(up=seconds(84_210), down=seconds(90), down_lo=seconds(90), down_hi=seconds(90))
+
+    assert data_of(day(row))["components"][0]["availability"] == 0.998932384341637
+
+
+def test_the_trend_compares_p95_with_the_period_before() -> None:
+    rows = data_of(day(monitor("a", previous_p95_ms=32.0), monitor("b", previous_p95_ms=None)))["components"]
+
+    assert [row["p95_change"] for row in rows] == [0.25, None]
+
+
+def test_detecting_and_healing_add_up_to_the_outage() -> None:
+    told = data_of(day(fallen(), incidents=(incident(),)))["incidents"][0]
+
+    assert (told["detect_s"], told["heal_s"], told["duration_s"]) == (12.0, 6.4, 18.4)
+
+
+def test_means_are_taken_over_the_incidents_that_were_opened_in_the_period() -> None:
+    from_yesterday = incident("i0", opened_at=at(-5), fault_lo=at(-5), fault_hi=at(-5), closed_at=at(1))
+    by_itself = incident(
+        "i2", opened_at=at(5, 0, 20), fault_lo=at(5), fault_hi=at(5), closed_at=at(5, 1), healed_by="itself"
+    )
+    overall = data_of(day(fallen(), incidents=(from_yesterday, incident(), by_itself)))["overall"]
+
+    assert overall["mttd_s"] == 16.0  # of 12 and 20
+    assert overall["mttr_s"] == 39.2  # of 18.4 and 60
+    assert overall["mean_heal_s"] == 6.4
+    assert overall["incidents"] == {"defib": 2, "itself": 1, "otherwise": 0, "open": 0}
+
+
+def test_an_open_incident_lasts_until_the_report_is_made() -> None:
+    told = data_of(day(fallen(), incidents=(still_open(),)))
+
+    assert told["incidents"][0]["duration_s"] == 29 * 3600 + 2
+    assert told["incidents"][0]["heal_s"] is None
+    assert told["overall"]["mttr_s"] is None
+
+
+def test_an_incident_that_neither_defib_nor_time_ended_says_why_it_was_closed() -> None:
+    document = write(
+        day(fallen(), incidents=(incident(healed_by=None, resolution="the monitor was removed"),))
+    )
+
+    assert json.loads(document.data)["incidents"][0]["ending"] == "otherwise"
+    assert "closed: the monitor was removed" in document.text
+
+
+def test_components_come_worst_first() -> None:
+    order = data_of(
+        day(
+            monitor("well-a"),
+            monitor("well-b", counts={"healthy": 2879, "error": 1}),
+            fallen("worse", down=900),
+            fallen("bad", down=90, lo=90, hi=90),
+            unseen("unseen"),
+            fallen("broken-now", down=5, lo=5, hi=5),
+            incidents=(still_open(of="broken-now"),),
+        )
+    )["components"]
+
+    assert [row["id"] for row in order] == ["broken-now", "worse", "bad", "unseen", "well-b", "well-a"]
+
+
+def test_how_long_defib_watched_is_measured_against_what_has_passed_of_the_period() -> None:
+    told = data_of(day(monitor(), generated_at=at(12), observed=timedelta(hours=9)))
+
+    assert told["observer"] == {"due_s": 43_200.0, "watched_s": 32_400.0, "watched_share": 0.75}
+    assert told["complete"] is False
+
+
+# --- subject and sentences -----------------------------------------------------------------------------
+
+
+def test_the_subject_names_the_day_its_availability_and_what_became_of_the_incidents() -> None:
+    period = day(fallen(down=604.8, lo=600, hi=610), monitor("b"), incidents=(incident("i1"), incident("i2")))
+
+    assert write(period).subject == "[Defib] Daily report 2026-11-20 · 99.65 % · 2 incidents healed, 0 open"
+
+
+@pytest.mark.parametrize(
+    ("incidents", "ending"),
+    [
+        ((), "100 % · no incidents"),
+        ((incident(),), "1 incident healed, 0 open"),
+        ((incident(), incident("i2", healed_by="itself")), "1 incident healed, 1 over by itself, 0 open"),
+        ((still_open(),), "1 incident: 1 open"),
+        ((incident("i1", healed_by="itself"), incident("i2", healed_by="itself")),
+         "2 incidents: 2 over by themselves, 0 open"),
+    ],
+)  # fmt: skip
+def test_the_subject_tells_how_incidents_ended(incidents: tuple[Incident, ...], ending: str) -> None:
+    assert write(day(monitor(), incidents=incidents)).subject.endswith(f"· {ending}")
+
+
+def test_the_subject_of_an_unfinished_day_says_so() -> None:
+    subject = write(day(monitor(), generated_at=at(12), observed=timedelta(hours=12))).subject
+
+    assert subject == "[Defib] Daily report 2026-11-20 so far · 100 % · no incidents"
+
+
+def test_a_quiet_day_says_so() -> None:
+    assert summary(day(monitor("a"), monitor("b"))) == [
+        "Over 2 components, availability was 100 %.",
+        "A quiet day: nothing failed, so there was nothing to heal.",
+        "Nothing needs a person.",
+    ]
+
+
+def test_a_day_with_trouble_says_what_failed_what_was_healed_and_what_needs_a_person() -> None:
+    period = day(
+        fallen("main", name="Main Agent"),
+        fallen("chat", name="Chat Agent", down=20, lo=10, hi=30),
+        fallen("weather", name="Weather Agent", down=75_600, lo=75_590, hi=75_610, state="fault"),
+        monitor("db"),
+        incidents=(incident(), incident("i2", "chat", healed_by="itself"), still_open("i3", "weather")),
+        attempts=(
+            attempt(),
+            attempt("a2", "weather", incident=IncidentId("i3"), outcome=AttemptOutcome.FAILED),
+        ),
+    )
+
+    assert summary(period) == [
+        "Over 4 components, availability was 77.86 % (at least 77.84 %, at most 77.89 %), "
+        "and 1 of them had no downtime.",
+        "There were 3 incidents: Defib healed 1 (Main Agent in 6.4 s); 1 ended by itself (Chat Agent); "
+        "1 is still open (Weather Agent).",
+        "Weather Agent needs a person.",
+    ]
+
+
+def test_one_incident_is_told_without_counting() -> None:
+    told = summary(day(fallen(name="Main Agent"), incidents=(incident(),)))
+
+    assert told[1] == "There was 1 incident: Defib healed it (Main Agent in 6.4 s)."
+
+
+def test_many_incidents_are_named_up_to_three() -> None:
+    broken = [f"agent-{n}" for n in range(5)]
+    told = summary(
+        day(*(fallen(id) for id in broken), incidents=tuple(still_open(f"i-{id}", id) for id in broken))
+    )
+
+    assert told[1] == "There were 5 incidents: 5 are still open (agent-0, agent-1, agent-2 and 2 more)."
+    assert told[2] == "agent-0, agent-1, agent-2 and 2 more need a person."
+
+
+def test_failed_heartbeats_without_an_incident_are_not_called_nothing() -> None:
+    told = summary(day(monitor(counts={"healthy": 2877, "error": 3})))
+
+    assert told[1] == "A quiet day: 3 heartbeats failed, but no incident came of it."
+
+
+def test_downtime_without_an_incident_is_not_called_quiet() -> None:
+    assert summary(day(fallen(incidents=0)))[1] == "No incident was recorded."
+
+
+def test_a_day_that_defib_slept_through_is_not_called_quiet() -> None:
+    told = summary(day(monitor(up=timedelta(hours=6)), observed=timedelta(hours=6)))
+
+    assert told == [
+        "Over 1 component, availability was 100 %, as far as Defib was watching (25.00 % of the day).",
+        "No incident was recorded.",
+        "Nothing needs a person; worth a look: Defib.",
+    ]
+
+
+def test_no_monitors_at_all_is_told_gracefully() -> None:
+    document = write(day())
+
+    assert json.loads(document.data)["summary"] == [
+        "No component is being watched: there are no monitors.",
+        "No incident was recorded.",
+        "Nothing needs a person.",
+    ]
+    assert document.subject == "[Defib] Daily report 2026-11-20 · nothing observed · no incidents"
+    assert rows(document) == []
+
+
+def test_monitors_without_observations_are_told_gracefully() -> None:
+    told = data_of(day(unseen("a"), unseen("b"), observed=NO_TIME))
+
+    assert told["summary"] == [
+        "No observed time counts towards availability, over 2 components.",
+        "No incident was recorded.",
+        "Nothing needs a person; worth a look: a, b and Defib.",
+    ]
+    assert told["overall"]["availability"] is None
+    assert told["overall"]["healthy_share"] is None
+
+
+def test_a_report_before_its_period_began_is_told_gracefully() -> None:
+    document = write(day(unseen(), generated_at=at(-1), observed=NO_TIME))
+
+    assert json.loads(document.data)["observer"]["watched_share"] is None
+    assert "The period has not begun." in document.text
+
+
+# --- what needs a person -------------------------------------------------------------------------------
+
+
+def concern(period: Period) -> tuple[str, str, str]:
+    """Urgency, topic and text of the only one."""
+    [only] = data_of(period)["concerns"]
+    return only["urgency"], only["topic"], only["text"]
+
+
+@pytest.mark.parametrize(
+    ("attempts", "efforts"),
+    [
+        ((), "No recovery was tried in this period."),
+        ((attempt(outcome=AttemptOutcome.FAILED),), "1 attempt in this period brought no lasting success."),
+        ((attempt(outcome=AttemptOutcome.DRY_RUN),), "Recovery is on dry-run: nothing was executed."),
+    ],
+)
+def test_an_open_incident_needs_a_person_and_tells_what_defib_did(
+    attempts: tuple[Attempt, ...], efforts: str
+) -> None:
+    urgency, topic, text = concern(day(fallen(), incidents=(still_open(),), attempts=attempts))
+
+    assert (urgency, topic) == ("act", "open-incident")
+    assert text == f"connection refused; open since 02:59:58, for 1 d 5 h. {efforts}"
+
+
+def test_an_exhausted_recovery_is_told_as_given_up() -> None:
+    failed = tuple(attempt(f"a{n}", number=n, outcome=AttemptOutcome.FAILED) for n in (1, 2, 3))
+    gave_up = alert(event=AlertKind.RECOVERY_FAILED, kind="recovery_failed")
+    _, _, text = concern(day(fallen(), incidents=(still_open(),), attempts=failed, alerts=(gave_up,)))
+
+    assert text.endswith("Defib gave up after 3 attempts in this period.")
+
+
+def test_a_fresh_incident_is_left_to_defib_for_five_minutes() -> None:
+    fresh = still_open()
+    so_far = day(fallen(), incidents=(fresh,), generated_at=at(3, 4), observed=timedelta(hours=3, minutes=4))
+
+    assert concern(so_far)[0] == "look"
+    assert (
+        concern(replace(so_far, generated_at=at(3, 5, 10), observed=timedelta(hours=3, minutes=6)))[0]
+        == "act"
+    )
+
+
+def test_a_refused_action_needs_a_person_even_when_the_incident_is_over() -> None:
+    refused = attempt(outcome=AttemptOutcome.REFUSED, detail="restart.sh is writable by everybody")
+
+    assert concern(day(fallen(), incidents=(incident(healed_by="itself"),), attempts=(refused,))) == (
+        "act",
+        "refused-recovery",
+        "recovery was refused: systemctl restart main (restart.sh is writable by everybody).",
+    )
+
+
+def test_a_component_degraded_at_the_end_is_worth_a_look() -> None:
+    slow = alert(event=AlertKind.DEGRADED, kind="agent_slow", severity=Severity.LOW)
+
+    assert concern(day(monitor(state="degraded"), alerts=(slow,))) == (
+        "look", "degraded", "degraded at the end: connection refused.",
+    )  # fmt: skip
+
+
+def test_notices_that_were_given_up_are_worth_a_look() -> None:
+    assert concern(day(monitor(), deliveries={"ops-chat": {"delivered": 4, "dead": 2}})) == (
+        "look", "undelivered", "2 notices could not be delivered.",
+    )  # fmt: skip
+
+
+def test_paused_components_are_nobodys_concern() -> None:
+    assert data_of(day(monitor(), unseen("laptop", state="paused")))["concerns"] == []
+
+
+# --- local time ----------------------------------------------------------------------------------------
+
+
+def test_times_are_shown_in_the_zone_of_the_report() -> None:
+    text = write(day(fallen(), incidents=(incident(),), attempts=(attempt(),), alerts=(alert(),))).text
+
+    assert "02:59:58 (± 2.0 s) – 03:00:16, 18 s · noticed after 12 s" in text
+    assert "Friday, 20 November 2026" in text
+
+
+def test_a_time_outside_the_day_carries_its_date() -> None:
+    overnight = incident(closed_at=MIDNIGHT + DAY + timedelta(minutes=3))
+
+    assert (
+        "02:59:58 (± 2.0 s) – 21 Nov 00:03:00, 21 h 3 min"
+        in write(day(fallen(), incidents=(overnight,))).text
+    )
+
+
+def long_day(**changes: Any) -> Period:
+    """25 October 2026 in Berlin: at 03:00 the clocks went back to 02:00."""
+    start, end = datetime(2026, 10, 25, tzinfo=BERLIN), datetime(2026, 10, 26, tzinfo=BERLIN)
+    defaults = {"timezone": "Europe/Berlin", "start": start, "end": end, "generated_at": end + timedelta(hours=8),
+                "observed": timedelta(hours=25)}  # fmt: skip
+    return day(monitor(up=timedelta(hours=25)), **{**defaults, **changes})
+
+
+def test_a_day_of_25_hours_is_measured_by_instants_not_by_wall_clocks() -> None:
+    first, second = (
+        datetime(2026, 10, 25, 2, 30, tzinfo=BERLIN),
+        datetime(2026, 10, 25, 2, 30, fold=1, tzinfo=BERLIN),
+    )
+    hour_long = incident(opened_at=first, fault_lo=first, fault_hi=first, closed_at=second)
+    document = write(long_day(incidents=(hour_long,)))
+    told = json.loads(document.data)
+
+    assert told["observer"] == {"due_s": 90_000.0, "watched_s": 90_000.0, "watched_share": 1.0}
+    assert told["incidents"][0]["duration_s"] == 3600.0
+    assert told["incidents"][0]["opened_at"] == "2026-10-25T02:30:00+02:00"
+    assert told["incidents"][0]["closed_at"] == "2026-10-25T02:30:00+01:00"
+    assert "02:30:00 CEST – 02:30:00 CET, 1 h" in document.text
+    assert "Europe/Berlin · the clocks changed: 25 hours" in document.text
+
+
+def test_the_hours_of_a_changed_day_are_all_drawn() -> None:
+    cells = [
+        write(period).html.count('height="28"')
+        for period in (
+            long_day(incidents=(incident(),)),
+            long_day(
+                start=datetime(2026, 3, 29, tzinfo=BERLIN),
+                end=datetime(2026, 3, 30, tzinfo=BERLIN),
+                incidents=(incident(),),
+            ),
+            day(fallen(), incidents=(incident(),)),
+        )
+    ]
+
+    assert cells == [25, 23, 24]
+
+
+def test_a_week_is_told_by_its_days() -> None:
+    week = day(
+        monitor(up=7 * DAY),
+        name="weekly",
+        start=MIDNIGHT - 6 * DAY,
+        observed=7 * DAY,
+        incidents=(incident(),),
+    )
+    document = write(week)
+
+    assert document.subject.startswith("[Defib] Weekly report 2026-11-14 – 2026-11-20 · 100 %")
+    assert "14 November 2026 – 20 November 2026" in document.text
+    assert document.html.count('height="28"') == 7
+    assert "20 Nov 02:59:58" in plain(document.text)
+
+
+def test_an_unknown_time_zone_is_refused_with_a_remedy() -> None:
+    with pytest.raises(
+        DefibError, match=r"report_20261120: the time zone 'Mars/Base' is unknown; write a name such"
+    ):
+        write(day(monitor(), timezone="Mars/Base"))
+
+
+# --- renderings ----------------------------------------------------------------------------------------
+
+
+def test_every_rendering_tells_the_same() -> None:
+    document = write(documented_day())
+    page, text = PageText(document.html).text, text_of(documented_day())
+
+    for told in (
+        *json.loads(document.data)["summary"],
+        "02:59:58 (± 2.0 s) – 03:00:16, 18 s · noticed after 12 s",
+        "connection refused (refused)",
+        "healed by Defib in 6.4 s",
+        "systemctl restart main",
+        "ran 1.2 s · well after 5.4 s",
+        "main is down",
+        "agent_down · al1",
+        "2 delivered",
+        "report_20261120 · made 21 Nov 08:00:00 by Defib 0.1.0",
+    ):
+        assert told in page
+        assert told in text
+
+
+def test_the_page_loads_nothing_and_runs_nothing() -> None:
+    page = PageText(write(replace(documented_day(), public_url="https://health.example.com")).html)
+
+    assert page.links == ["https://health.example.com"]
+    assert page.tags.isdisjoint({"script", "img", "link", "iframe", "svg", "form", "base"})
+    assert "url(" not in write(documented_day()).html
+    assert "@import" not in write(documented_day()).html
+
+
+@pytest.mark.parametrize("url", ["javascript:alert(1)", "data:text/html,x", ""])
+def test_only_web_addresses_become_links(url: str) -> None:
+    assert PageText(write(day(monitor(), public_url=url)).html).links == []
+
+
+HOSTILE = "\"'><script>alert(1)</script>\u202e\n=1+1"
+
+
+def hostile_day(count: int = 1) -> Period:
+    """Foreign strings wherever they can come in from outside."""
+    ids = [f"m{n}" for n in range(count)]
+    return day(
+        *(fallen(id, name=HOSTILE + id, kind=HOSTILE, family=HOSTILE, state=HOSTILE, tags=(HOSTILE,)) for id in ids),
+        incidents=tuple(still_open(f"i{id}", id, summary=HOSTILE * 9, cause=HOSTILE * 9) for id in ids),
+        attempts=tuple(
+            attempt(f"a{id}", id, description=HOSTILE * 9, detail=HOSTILE * 9, actor=HOSTILE,
+                    incident=IncidentId(f"i{id}"), outcome=AttemptOutcome.FAILED)
+            for id in ids
+        ),
+        alerts=tuple(alert(f"al{id}", of=id, title=HOSTILE * 9, kind=HOSTILE) for id in ids),
+        deliveries={f"{HOSTILE}{id}": {"dead": 1, HOSTILE: 2} for id in ids},
+        version=HOSTILE,
+    )  # fmt: skip
+
+
+def test_foreign_strings_cannot_become_markup_lines_or_directions() -> None:
+    document = write(hostile_day())
+
+    assert "script" not in PageText(document.html).tags
+    assert "\u202e" not in document.html + document.text + document.csv
+    assert "\n" not in document.subject
+
+
+def test_a_spreadsheet_takes_no_name_for_a_formula() -> None:
+    document = write(day(monitor(name='=HYPERLINK("http://evil.example")', tags=("@x",))))
+
+    assert rows(document)[0]["name"] == '\'=HYPERLINK("http://evil.example")'
+    assert rows(document)[0]["tags"] == "'@x"
+
+
+def test_strings_that_utf8_cannot_carry_do_not_stop_the_report() -> None:
+    document = write(day(monitor(name="a\udcffb"), incidents=(incident(summary="\udcff"),)))
+
+    for part in (document.html, document.text, document.data, document.csv, document.subject):
+        part.encode("utf-8")
+
+
+def test_what_is_bad_is_told_without_colour() -> None:
+    page = PageText(write(day(fallen(state="fault"), monitor("db"), incidents=(still_open(),))).html).text
+
+    for told in ("■ needs a person", "■ fault", "● up", "■ still open"):
+        assert told in page
+
+
+def test_small_installations_are_shown_in_full() -> None:
+    document = write(day(*(monitor(f"agent-{n:02}") for n in range(40))))
+
+    assert all(f"agent-{n:02}" in document.text for n in range(40))
+    assert "without any trouble" not in document.text
+
+
+def test_of_many_components_those_with_trouble_are_shown_and_the_healthy_ones_summed_up() -> None:
+    many = [monitor(f"agent-{n:04}") for n in range(990)] + [fallen(f"broken-{n}") for n in range(10)]
+    document = write(day(*many))
+    page = PageText(document.html).text
+
+    assert all(f"broken-{n}" in page for n in range(10))
+    assert "agent-0000" not in page
+    assert "990 more components without any trouble, 2 851 200 heartbeats together." in page
+    assert len(rows(document)) == 1000
+
+
+def test_of_many_healthy_components_a_few_stand_for_all() -> None:
+    text = text_of(day(*(monitor(f"agent-{n:04}") for n in range(1000))))
+
+    assert text.count("2 880 healthy") == 8
+    assert "992 more components without any trouble, 2 856 960 heartbeats together." in text
+
+
+def test_trouble_that_does_not_fit_is_counted() -> None:
+    text = text_of(day(*(fallen(f"broken-{n:03}") for n in range(100)), monitor()))
+
+    assert (
+        "60 more components with trouble (in the CSV and JSON) and 1 more component without any trouble"
+        in text
+    )
+
+
+def test_the_page_stays_below_100_kb_with_1000_components_in_the_worst_shape() -> None:
+    document = write(hostile_day(1000))
+
+    assert 50_000 < len(document.html.encode()) <= 100_000
+    assert len(json.loads(document.data)["incidents"]) == 1000
+
+
+def test_a_report_over_1000_monitors_takes_less_than_half_a_second() -> None:
+    period = day(
+        *(fallen(f"m{n}") if n % 20 == 0 else monitor(f"m{n}") for n in range(1000)),
+        incidents=tuple(incident(f"i{n}", f"m{n}") for n in range(0, 1000, 20)),
+        attempts=tuple(attempt(f"a{n}", f"m{n}") for n in range(0, 1000, 20)),
+        alerts=tuple(alert(f"al{n}", of=f"m{n}") for n in range(0, 1000, 20)),
+    )
+    writer = daily.create()
+
+    began = time.process_time()
+    writer.write(period)
+    assert time.process_time() - began < 0.5
+
+
+def test_the_text_part_keeps_to_72_columns_also_with_wide_characters() -> None:
+    long = day(fallen(name="備份" * 20), monitor("b" * 90), incidents=(incident(summary="無法連線" * 30),))
+
+    assert max(width(line) for line in write(long).text.splitlines()) == 72
+
+
+TAGS = {
+    "body", "br", "code", "div", "h1", "h2", "head", "html", "meta", "p", "span", "strong", "style", "table", "tbody",
+    "td", "th", "thead", "title", "tr",
+}  # fmt: skip
+
+
+@settings(max_examples=40, deadline=None)
+@given(texts=st.lists(st.text(max_size=200), min_size=6, max_size=6))
+def test_any_strings_keep_the_text_in_shape_and_the_page_free_of_tags(texts: list[str]) -> None:
+    name, kind, summary, what, title, channel = texts
+    document = write(
+        day(
+            fallen(name=name, kind=kind, state=kind),
+            incidents=(incident(summary=summary, cause=title),),
+            attempts=(attempt(description=what, detail=summary),),
+            alerts=(alert(title=title, kind=kind),),
+            deliveries={channel: {kind: 3, "dead": 1}},
+        )
+    )
+
+    assert all(width(line) <= 72 for line in document.text.split("\n"))
+    assert PageText(document.html).tags == TAGS
+    assert json.loads(document.data)["components"][0]["kind"] == kind.encode("utf-8", "replace").decode()
+    assert len(rows(document)) == 1
+
+
+def test_the_table_has_one_row_per_component_with_all_numbers() -> None:
+    first, second = rows(write(documented_day()))
+
+    assert first == {
+        "report": "report_20261120", "date": "2026-11-20", "id": "main", "name": "Main Agent", "kind": "http",
+        "family": "agent", "state": "up", "tags": "agents",
+        "availability": "0.9997870370370371", "availability_lo": "0.9997638888888889",
+        "availability_hi": "0.9998101851851852",
+        "up_s": "86381.6", "down_s": "18.4", "down_lo_s": "16.4", "down_hi_s": "20.4",
+        "healthy": "2878", "unhealthy": "0", "error": "2", "unknown": "0",
+        "mean_ms": "15.0", "p50_ms": "12.0", "p95_ms": "40.0", "p99_ms": "80.0", "previous_p95_ms": "32.0",
+        "p95_change": "0.25", "incidents": "1", "open_incidents": "0",
+    }  # fmt: skip
+    assert (second["id"], second["previous_p95_ms"], second["p95_change"]) == ("db", "", "")
+
+
+# --- the reference -------------------------------------------------------------------------------------
+
+
+def fenced(language: str) -> list[Any]:
+    """The JSON in the reference's code blocks of a kind."""
+    return [
+        json.loads(block)
+        for block in re.findall(rf"```{language}\n(.*?)```", REFERENCE.read_text(), re.DOTALL)
+    ]
+
+
+@pytest.fixture(scope="module")
+def schema() -> Any:
+    [only] = fenced("json schema")
+    jsonschema.Draft202012Validator.check_schema(only)
+    return only
+
+
+def strictly(schema: Any) -> Any:
+    """The schema with every key it does not name forbidden, and every key it names required."""
+    match schema:
+        case {"properties": properties}:
+            rest = {key: strictly(value) for key, value in schema.items()}
+            return {"additionalProperties": False, "required": list(properties), **rest}
+        case dict():
+            return {key: strictly(value) for key, value in schema.items()}
+        case _:
+            return schema
+
+
+def test_the_example_in_the_reference_is_what_the_report_writes() -> None:
+    [example] = fenced("json")
+
+    assert data_of(documented_day()) == example
+
+
+PERIODS = [
+    pytest.param(documented_day(), id="documented"),
+    pytest.param(day(), id="no-monitors"),
+    pytest.param(day(unseen(), observed=NO_TIME), id="nothing-observed"),
+    pytest.param(hostile_day(), id="hostile"),
+    pytest.param(long_day(incidents=(still_open(),)), id="25-hours"),
+    pytest.param(day(monitor(), alerts=(alert(monitor=None, incident=None),)), id="alert-of-nobody"),
+]
+
+
+@pytest.mark.parametrize("period", PERIODS)
+def test_every_key_that_is_written_is_in_the_reference(period: Period, schema: Any) -> None:
+    jsonschema.validate(
+        data_of(period),
+        strictly(schema),
+        jsonschema.Draft202012Validator,
+        format_checker=jsonschema.FormatChecker(),
+    )
+
+
+# --- wording -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("share", "shown"),
+    [
+        (1.0, "100 %"), (0.0, "0 %"), (0.9993, "99.93 %"), (0.99999, "99.9990 %"), (0.999949, "99.994 %"),
+        (0.9999999, "99.99999 %"), (0.99989999, "99.98 %"), (0.5, "50.00 %"),
+    ],
+)  # fmt: skip
+def test_a_percentage_is_never_rounded_up(share: float, shown: str) -> None:
+    assert plain(percent(share)) == shown
+
+
+@given(st.floats(min_value=0, max_value=1, exclude_max=True))
+def test_only_all_of_it_is_shown_as_100_percent(share: float) -> None:
+    assert not percent(share).startswith("100")
+
+
+@pytest.mark.parametrize(
+    ("length", "shown"),
+    [
+        (0, "0 s"), (0.0001, "under 1 ms"), (0.35, "350 ms"), (0.9996, "1.0 s"), (6.4, "6.4 s"), (9.96, "10 s"),
+        (58.4, "58 s"), (59.7, "1 min"), (125, "2 min 5 s"), (3599.8, "1 h"), (4320, "1 h 12 min"),
+        (86_399, "1 d"), (183_600, "2 d 3 h"),
+    ],
+)  # fmt: skip
+def test_durations_are_shown_in_two_units_at_most(length: float, shown: str) -> None:
+    assert plain(duration(seconds(length))) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(0.426, "0.43 ms"), (4.26, "4.3 ms"), (9.96, "10 ms"), (42.6, "43 ms"), (1234, "1.2 s")],
+)
+def test_response_times_are_shown_with_two_digits(value: float, shown: str) -> None:
+    assert plain(milliseconds(value)) == shown
+
+
+@pytest.mark.parametrize(
+    ("ratio", "shown"),
+    [(0.04, "unchanged"), (0.12, "12 % slower"), (-0.3, "30 % faster"), (1.5, "2.5 times as slow")],
+)
+def test_trends_within_the_error_of_measurement_are_none(ratio: float, shown: str) -> None:
+    assert plain(change(ratio)) == shown
+
+
+def test_lists_name_three_and_count_the_rest() -> None:
+    assert plain(listed(["a"])) == "a"
+    assert plain(listed(["a", "b", "c"])) == "a, b and c"
+    assert plain(listed(["a", "b", "c", "d", "e"])) == "a, b, c and 2 more"
+
+
+def test_cleaning_keeps_what_scripts_need_and_drops_what_deceives() -> None:
+    assert clean("  a\tb\r\nc\x1b[31m\u202e ") == "a b c [31m"
+    assert clean("می\u200cخواهم") == "می\u200cخواهم"
+    assert clean("x" * 10, 5) == "xxxx…"
