@@ -103,7 +103,7 @@ def test_a_secret_that_is_not_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / "secret").write_bytes(b"\xff\xfe\x00")
 
     assert mistakes(tmp_path, MONITOR % "${file:secret}") == [
-        f"4: monitors[0].url: the file {tmp_path}/secret is not text in UTF-8"
+        "4: monitors[0].url: the file secret is not text in UTF-8"
     ]
 
 

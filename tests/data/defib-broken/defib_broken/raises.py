@@ -1,0 +1,3 @@
+"""Fails as it is imported."""
+
+raise RuntimeError("the licence server does not answer")
