@@ -159,10 +159,9 @@ def _origin(point: importlib.metadata.EntryPoint) -> Origin:
 def _collect(manager: pluggy.PluginManager, origin: Origin, plugin: object) -> list[tuple[str, str, Any]]:
     """Everything one plugin offers, as (family, kind, descriptor); raises on anything that is off."""
     name = f"{origin.distribution}:{origin.plugin}"
+    _refuse_misspelt(plugin)
     manager.register(plugin, name)
     try:
-        manager.check_pending()
-        _refuse_misspelt(plugin)
         offers = []
         for family, (hook, noun, expected, key) in _FAMILIES.items():
             implementation = getattr(plugin, hook, None)

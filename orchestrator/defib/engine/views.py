@@ -1,30 +1,29 @@
 """What people and programs are shown: one read model for pages, API, metrics and command line."""
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from defib import __version__
+from defib.engine import wording
+from defib.engine.recent import Recent
 from defib.engine.roster import Roster, Watched
 from defib.model.alert import Alert, Delivery
+from defib.model.evidence import Outcome
 from defib.model.health import Health, Incident, State, Transition
-from defib.model.ids import IncidentId, MonitorId
+from defib.model.ids import IncidentId, MonitorId, ReportId
 from defib.model.options import format_duration
 from defib.model.recovery import Attempt, Case
+from defib.model.report import ReportDocument
+from defib.model.strategy import Strategy
 from defib.ports import Clock
 from defib.rules.availability import uptime
 from defib.store import Reader, rows
 
-HOURS = 24  #: cells of an uptime bar
-SPARK = 40  #: points of a latency line
-_CACHE_S = 15.0  #: how old the hourly cells may be
-
 Json = dict[str, Any]
 
-_ORDER = [State.FAULT, State.UNREACHABLE, State.SUSPECT, State.DEGRADED, State.STOPPED, State.NEW, State.WATCH,
-          State.MAINTENANCE, State.PAUSED, State.UP]  # fmt: skip
+_ORDER = list(wording.STATE_WORDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,22 +46,20 @@ class Views:
     def __init__(self, sources: Callable[[], Sources]) -> None:
         """:param sources: asked afresh for each view, since a reload swaps the roster."""
         self._sources = sources
-        self._cells: Mapping[MonitorId, list[str]] = {}
-        self._spark: Mapping[MonitorId, list[float]] = {}
-        self._cells_until = 0.0
+        self._recent = Recent()
 
     # --- overview ----------------------------------------------------------------------------------
 
     def overview(self) -> Json:
         """Everything the first page shows."""
         s = self._sources()
-        self._refresh(s)
+        self._recent.renew(s.reader, s.clock.now())
         monitors = [self._monitor(s, watched) for watched in s.roster.monitors.values()]
         monitors.sort(key=lambda item: (_ORDER.index(State(item["state"])), item["name"].lower()))
         counts: dict[str, int] = {}
         for item in monitors:
             counts[item["state"]] = counts.get(item["state"], 0) + 1
-        incidents = s.reader.incidents(only_open=True)
+        headline, tone = wording.headline(counts)
         return {
             "version": __version__,
             "generated_at": s.clock.now().isoformat(),
@@ -71,12 +68,39 @@ class Views:
             "strategy": s.roster.global_strategy,
             "strategies": sorted(s.roster.settings.strategies),
             "state": worst(item["state"] for item in monitors),
+            "headline": headline,
+            "tone": tone,
             "counts": counts,
+            "states": [
+                {"state": str(state), "word": word, "count": counts.get(state, 0)}
+                for state, word in wording.STATE_WORDS.items()
+            ],
             "monitors": monitors,
-            "incidents": [self.incident(incident) for incident in incidents],
+            "incidents": self._open_incidents(s),
             "alerts": [self.alert(alert) for alert in s.reader.alerts(newest=8)],
             "problems": self.problems(),
         }
+
+    def _open_incidents(self, s: Sources) -> list[Json]:
+        """Incidents that are not over, newest first, with what recovery is doing about each."""
+        incidents = s.reader.incidents(only_open=True)[::-1]
+        newest = {
+            case.incident: case for case in s.reader.cases(incidents=[incident.id for incident in incidents])
+        }
+        found = []
+        for incident in incidents:
+            watched = s.roster.monitors.get(incident.monitor)
+            active = s.case(incident.monitor)
+            if active is not None and active.incident == incident.id:
+                newest[incident.id] = active
+            found.append(
+                self.incident(incident)
+                | {
+                    "name": watched.spec.name if watched else incident.monitor,
+                    "recovery": self._recovery(watched, newest.get(incident.id)),
+                }
+            )
+        return found
 
     def problems(self) -> list[Json]:
         """What is wrong with Defib itself: shown loudly everywhere."""
@@ -112,10 +136,13 @@ class Views:
         watched = s.roster.monitors.get(monitor)
         if watched is None:
             return None
-        self._refresh(s)
         now = s.clock.now()
+        self._recent.renew(s.reader, now)
         health = s.health(monitor)
         view = self._monitor(s, watched)
+        if health is not None and health.incident is not None:
+            cases = s.reader.cases(incident=health.incident)
+            view["recovery"] = self._recovery(watched, s.case(monitor) or (cases[-1] if cases else None))
         transitions = s.reader.transitions(monitor=monitor, newest=30)
         return view | {
             "requires": list(watched.spec.requires),
@@ -126,7 +153,33 @@ class Views:
             "transitions": [self.transition(item) for item in transitions],
             "incidents": [self.incident(item) for item in s.reader.incidents(monitor=monitor, newest=20)],
             "attempts": [self.attempt(item) for item in s.reader.attempts(monitor=monitor, newest=20)],
-            "alerts": [self.alert(item) for item in s.reader.alerts(monitor=monitor, newest=20)],
+            "alerts": self._told(s.reader, s.reader.alerts(monitor=monitor, newest=20)),
+        }
+
+    def why(self, monitor: MonitorId) -> Json | None:
+        """Why a monitor is in its state, in words and with what was known; None when there is none of that id."""
+        view = self.monitor(monitor)
+        if view is None:
+            return None
+        s = self._sources()
+        parents = {
+            parent: str(known.state) for parent in view["requires"] if (known := s.health(parent)) is not None
+        }
+        keys = (
+            "id",
+            "name",
+            "state",
+            "since",
+            "reason",
+            "last",
+            "incident",
+            "recovery",
+            "transitions",
+            "alerts",
+        )
+        return {key: view[key] for key in keys} | {
+            "sentences": wording.why(view, parents, s.roster.settings.timezone),
+            "parents": parents,
         }
 
     def history(self, monitor: MonitorId, since: datetime, until: datetime) -> list[Json]:
@@ -152,6 +205,7 @@ class Views:
             "state": str(health.state),
             "since": health.since.isoformat(),
             "reason": health.reason,
+            "says": _says(health),
             "status": str(last.status) if last else "unknown",
             "summary": last.summary if last else "",
             "inconclusive": last is not None and str(last.outcome) == "inconclusive",
@@ -163,18 +217,22 @@ class Views:
             "strategy": s.roster.strategy(spec.id).name,
             "interval": format_duration(s.roster.strategy(spec.id).interval),
             "incident": health.incident,
-            "recovery": self._recovery(s, watched),
-            "hours": self._cells.get(spec.id, ["none"] * HOURS),
-            "latencies_ms": self._spark.get(spec.id, []),
+            "recovery": self._recovery(watched, s.case(spec.id)),
+            "hours": self._recent.cells(spec.id),
+            "latencies_ms": self._recent.latencies_ms(spec.id),
             "metrics": dict(last.metrics) if last else {},
         }
 
-    def _recovery(self, s: Sources, watched: Watched) -> Json:
-        case = s.case(watched.spec.id)
-        return {
-            "mode": str(watched.spec.recovery.mode) if watched.spec.recovery.ladder else "none",
-            "case": self.case(case) if case else None,
-        }
+    def _recovery(self, watched: Watched | None, case: Case | None) -> Json:
+        """How a monitor recovers, and how far its case is; ``watched`` is None once it is not configured any more."""
+        policy = watched.spec.recovery if watched else None
+        mode = str(policy.mode) if policy and policy.ladder else "none"
+        actions = watched.actions if watched else ()
+        view = None
+        if case is not None:
+            known = case.rung < len(actions)
+            view = self.case(case) | {"action": actions[case.rung].description if known else "an action"}
+        return {"mode": mode, "case": view, "doing": wording.doing(mode, view)}
 
     def _availability(self, s: Sources, monitor: MonitorId, start: datetime, end: datetime) -> float | None:
         before = s.reader.states_at(start).get(monitor)
@@ -220,6 +278,7 @@ class Views:
             "monitor": item.monitor,
             "state": str(item.state),
             "reason": item.reason,
+            "rung": item.rung + 1,
             "attempts": item.attempts,
             "failures": item.failures,
             "dry_run": item.dry_run,
@@ -277,26 +336,32 @@ class Views:
             "error": item.error,
         }
 
-    def alerts(self, newest: int = 100) -> list[Json]:
+    def alerts(self, newest: int = 100, skip: int = 0) -> list[Json]:
         """The newest alerts with how each channel took them."""
         reader = self._sources().reader
-        alerts = reader.alerts(newest=newest)
+        return self._told(reader, reader.alerts(newest=newest, skip=skip))
+
+    def _told(self, reader: Reader, alerts: list[Alert]) -> list[Json]:
         deliveries: dict[str, list[Json]] = {}
         for item in reader.deliveries(notices=[alert.id for alert in alerts]):
             deliveries.setdefault(item.notice, []).append(self.delivery(item))
         return [self.alert(alert) | {"deliveries": deliveries.get(alert.id, [])} for alert in alerts]
 
-    def incidents(self, newest: int = 100) -> list[Json]:
-        return [self.incident(item) for item in self._sources().reader.incidents(newest=newest)]
+    def incidents(self, newest: int = 100, skip: int = 0) -> list[Json]:
+        return [self.incident(item) for item in self._sources().reader.incidents(newest=newest, skip=skip)]
 
-    def recoveries(self, newest: int = 100) -> list[Json]:
+    def recoveries(self, newest: int = 100, skip: int = 0) -> list[Json]:
         """The newest recovery cases with their attempts."""
         reader = self._sources().reader
-        cases = reader.cases(newest=newest)
+        cases = reader.cases(newest=newest, skip=skip)
         return [
             self.case(case) | {"tries": [self.attempt(item) for item in reader.attempts(case=case.id)]}
             for case in cases
         ]
+
+    def totals(self) -> dict[str, int]:
+        """How many ``incidents``, ``alerts`` and ``cases`` there are."""
+        return self._sources().reader.totals()
 
     def explain(self, incident: IncidentId) -> Json | None:
         """One incident with everything that was decided, done and told about it."""
@@ -310,37 +375,71 @@ class Views:
             "alerts": [self.alert(item) for item in reader.alerts(incident=incident)],
         }
 
-    # --- cells and lines ---------------------------------------------------------------------------
+    # --- what there is -----------------------------------------------------------------------------
 
-    def _refresh(self, s: Sources) -> None:
-        """Hourly cells and latency lines, at most every few seconds: they are the costly part."""
-        if time.monotonic() < self._cells_until:
-            return
-        now = s.clock.now()
-        this_hour = int(now.timestamp() // 3600)
-        counts = s.reader.hourly_counts(now - timedelta(hours=HOURS))
-        self._cells = {
-            monitor: [_cell(hours.get(hour, {})) for hour in range(this_hour - HOURS + 1, this_hour + 1)]
-            for monitor, hours in counts.items()
+    def strategies(self) -> Json:
+        """The strategies, the global one in force, and which monitor follows which."""
+        roster = self._sources().roster
+        return {
+            "in_force": roster.global_strategy,
+            "configured": roster.settings.strategy,
+            "items": [
+                strategy_detail(strategy) | {"summary": strategy.summary}
+                for _, strategy in sorted(roster.settings.strategies.items())
+            ],
+            "monitors": {monitor: roster.strategy(monitor).name for monitor in roster.monitors},
+            "switched": dict(roster.switched),
         }
-        spark: dict[MonitorId, list[float]] = {}
-        for row in s.reader.samples(since=now - timedelta(minutes=30), until=now + timedelta(seconds=1)):
-            if row["latency_us"] is not None:
-                spark.setdefault(row["monitor"], []).append(row["latency_us"] / 1000)
-        self._spark = {monitor: values[-SPARK:] for monitor, values in spark.items()}
-        self._cells_until = time.monotonic() + _CACHE_S
+
+    def plugins(self) -> Json:
+        """What the plugins offer, and those that do not load."""
+        registry = self._sources().roster.registry
+        return {
+            "offers": [
+                {
+                    "noun": kinds.noun,
+                    "kind": kind,
+                    "summary": getattr(kinds[kind], "summary", ""),
+                    "plugin": kinds.origins[kind].plugin,
+                    "distribution": kinds.origins[kind].distribution,
+                    "version": kinds.origins[kind].version,
+                }
+                for kinds in registry.families()
+                for kind in kinds.names()
+            ],
+            "faults": [
+                {
+                    "plugin": fault.origin.plugin,
+                    "distribution": fault.origin.distribution,
+                    "message": fault.message,
+                }
+                for fault in registry.faults
+            ],
+        }
+
+    def reports(self, newest: int = 60) -> list[Json]:
+        """The newest reports that are stored."""
+        return [
+            item | {"generated_at": item["generated_at"].isoformat()}
+            for item in self._sources().reader.report_titles(newest)
+        ]
+
+    def report(self, report: ReportId) -> ReportDocument | None:
+        """A stored report; None when there is none of that id."""
+        return self._sources().reader.report(report)
 
 
 _SPANS = (("24h", timedelta(days=1)), ("7d", timedelta(days=7)), ("30d", timedelta(days=30)))
 
 
-def _cell(counts: Mapping[str, int]) -> str:
-    """How an hour went: ``none``, ``ok``, ``some`` (now and then bad) or ``bad`` (at least a tenth of it)."""
-    total = sum(counts.values()) - counts.get("unknown", 0)
-    if not total:
-        return "none"
-    bad = counts.get("unhealthy", 0) + counts.get("error", 0)
-    return "ok" if not bad else "bad" if bad * 10 >= total else "some"
+def _says(health: Health) -> str:
+    """What to show beside a state: what was seen while all is well, else why it is not."""
+    last = health.last.evidence if health.last else None
+    if last is None:
+        return health.reason
+    if last.outcome is Outcome.INCONCLUSIVE:
+        return f"could not look: {last.summary}"
+    return last.summary if health.state is State.UP else health.reason or last.summary
 
 
 def worst(states: "Any") -> str:
@@ -350,7 +449,11 @@ def worst(states: "Any") -> str:
 
 def strategy_json(roster: Roster, monitor: MonitorId) -> Json:
     """The strategy in force for a monitor, as a configuration would write it."""
-    strategy = roster.strategy(monitor)
+    return strategy_detail(roster.strategy(monitor))
+
+
+def strategy_detail(strategy: Strategy) -> Json:
+    """A strategy as a configuration would write it."""
     return {
         "name": strategy.name,
         "interval": format_duration(strategy.interval),

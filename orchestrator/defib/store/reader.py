@@ -124,9 +124,9 @@ class Reader:
 
     def incidents(
         self, *, monitor: MonitorId | None = None, overlapping: tuple[datetime, datetime] | None = None,
-        only_open: bool = False, newest: int | None = None,
+        only_open: bool = False, newest: int | None = None, skip: int = 0,
     ) -> list[Incident]:  # fmt: skip
-        """Incidents; newest first when ``newest`` limits them, else oldest first."""
+        """Incidents; newest first when ``newest`` limits them, after ``skip`` newer ones, else oldest first."""
         table = schema.incident
         query = sa.select(table)
         if monitor is not None:
@@ -139,24 +139,30 @@ class Reader:
                 table.c.opened_at < end, sa.or_(table.c.closed_at.is_(None), table.c.closed_at >= start)
             )
         order = table.c.opened_at.desc() if newest else table.c.opened_at
-        return [rows.incident_from_row(row) for row in self._rows(query.order_by(order).limit(newest))]
+        query = query.order_by(order).limit(newest).offset(skip)
+        return [rows.incident_from_row(row) for row in self._rows(query)]
 
     def incident(self, incident: IncidentId) -> Incident | None:
         found = self._rows(sa.select(schema.incident).where(schema.incident.c.id == incident))
         return rows.incident_from_row(found[0]) if found else None
 
     def cases(
-        self, *, only_active: bool = False, incident: IncidentId | None = None, newest: int | None = None
-    ) -> list[Case]:
-        """Recovery cases; newest first when ``newest`` limits them, else oldest first."""
+        self, *, only_active: bool = False, incident: IncidentId | None = None,
+        incidents: Sequence[IncidentId] | None = None, newest: int | None = None, skip: int = 0,
+    ) -> list[Case]:  # fmt: skip
+        """Recovery cases; order and ``skip`` as above."""
         table = schema.recovery_case
         query = sa.select(table)
         if only_active:
             query = query.where(table.c.state.not_in(_TERMINAL_CASES))
         if incident is not None:
             query = query.where(table.c.incident == incident)
+        if incidents is not None:
+            query = query.where(table.c.incident.in_(incidents))
         order = table.c.opened_at.desc() if newest else table.c.opened_at
-        return [rows.case_from_row(row) for row in self._rows(query.order_by(order).limit(newest))]
+        return [
+            rows.case_from_row(row) for row in self._rows(query.order_by(order).limit(newest).offset(skip))
+        ]
 
     def attempts(
         self, *, monitor: MonitorId | None = None, case: CaseId | None = None, incident: IncidentId | None = None,
@@ -199,15 +205,17 @@ class Reader:
 
     def alerts(
         self, *, since: datetime | None = None, until: datetime | None = None, incident: IncidentId | None = None,
-        monitor: MonitorId | None = None, newest: int | None = None,
+        monitor: MonitorId | None = None, newest: int | None = None, skip: int = 0,
     ) -> list[Alert]:  # fmt: skip
-        """Alerts made in ``[since, until)``; order as above."""
+        """Alerts made in ``[since, until)``; order and ``skip`` as above."""
         table = schema.alert
         query = _between(sa.select(table), table.c.at, since, until, monitor, table.c.monitor)
         if incident is not None:
             query = query.where(table.c.incident == incident)
         order = table.c.at.desc() if newest else table.c.at
-        return [rows.alert_from_row(row) for row in self._rows(query.order_by(order).limit(newest))]
+        return [
+            rows.alert_from_row(row) for row in self._rows(query.order_by(order).limit(newest).offset(skip))
+        ]
 
     def alert(self, alert: AlertId) -> Alert | None:
         found = self._rows(sa.select(schema.alert).where(schema.alert.c.id == alert))
@@ -263,6 +271,15 @@ class Reader:
         return counts
 
     # --- the rest ----------------------------------------------------------------------------------
+
+    def totals(self) -> dict[str, int]:
+        """How many ``incidents``, ``alerts`` and ``cases`` there are."""
+        tables = {"incidents": schema.incident, "alerts": schema.alert, "cases": schema.recovery_case}
+        counts = [
+            sa.select(sa.func.count()).select_from(table).scalar_subquery().label(name)
+            for name, table in tables.items()
+        ]
+        return self._rows(sa.select(*counts))[0]
 
     def last_beats(self) -> dict[MonitorId, datetime]:
         """When each monitor's newest sign of success came."""

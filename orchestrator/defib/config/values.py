@@ -1,0 +1,175 @@
+"""The values of Defib's own keys: what each accepts, and what it says about what it does not."""
+
+import re
+from datetime import timedelta
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+
+from defib.config.findings import nearest
+from defib.model.alert import Severity
+from defib.model.monitor import RecoveryMode
+from defib.model.options import Duration, parse_duration
+
+_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_LISTEN = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.%\w]+)\]|(?P<host>[^\s:\[\]*/]+)):(?P<port>[0-9]{1,5})")
+_CRON_EXAMPLE = '"0 8 * * *" for eight o\'clock every day'
+
+
+def _id(value: str) -> str:
+    if _ID.fullmatch(value):
+        return value
+    slug = re.sub(r"[^a-z0-9._-]+", "-", value.casefold()).strip("-._")[:100]
+    raise ValueError(
+        "must consist of lower-case letters, digits, '.', '_' and '-', begin with a letter or digit, and be at most "
+        f"100 characters long; write for example '{slug or 'main-agent'}' and put other text into 'name'"
+    )
+
+
+def check_name(value: str) -> str:
+    """A name of the user's making: of a channel or a strategy.
+
+    :raises ValueError: it has characters that paths and command lines cannot carry.
+    """
+    if _NAME.fullmatch(value):
+        return value
+    raise ValueError(
+        f"the name {value!r} must consist of letters, digits, '.', '_' and '-', and begin with a letter or digit"
+    )
+
+
+def _timezone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (KeyError, ValueError, OSError) as error:  # a folder's name, such as Europe, is an OSError
+        near = nearest(value, available_timezones())
+        advice = f"did you mean {near!r}?" if near else "write one such as 'Europe/Berlin' or 'UTC'"
+        raise ValueError(f"{value!r} is not a time zone of the IANA database; {advice}") from error
+    return value
+
+
+def _cron(value: str) -> str:
+    from datetime import UTC, datetime
+
+    from cronsim import CronSim, CronSimError
+
+    if len(value.split()) != 5:
+        raise ValueError(
+            "must have five fields: minute, hour, day of month, month, day of week; "
+            f"write for example {_CRON_EXAMPLE}"
+        )
+    try:
+        CronSim(value, datetime(2000, 1, 1, tzinfo=UTC))
+    except CronSimError as error:
+        field = str(error).removeprefix("Bad ")
+        raise ValueError(f"{value!r} has a bad {field}; write for example {_CRON_EXAMPLE}") from error
+    return value
+
+
+def _store(value: str) -> str:
+    """The message does not repeat the URL: it may hold a password."""
+    scheme, separator, rest = value.partition("://")
+    if scheme == "sqlite" and separator:
+        if not rest.startswith("/") or rest in ("/", "/:memory:"):
+            raise ValueError(
+                "must name a file, such as sqlite:///defib.db; a store in memory would forget everything"
+            )
+    elif scheme == "postgres":
+        raise ValueError("begins with postgres://; write postgresql://")
+    elif scheme != "postgresql" or not rest:
+        raise ValueError(
+            "must be sqlite:///defib.db (relative to the configuration) or postgresql://user@host/database"
+        )
+    return value
+
+
+def _listen(value: object) -> str:
+    match = _LISTEN.fullmatch(str(value))
+    if match is None or int(match["port"]) > 65535:
+        raise ValueError(
+            "must be host:port with a port up to 65535, such as 127.0.0.1:8420, 0.0.0.0:8420 for every address "
+            "of this machine, or [::1]:8420"
+        )
+    return match[0]
+
+
+def host_and_port(listen: str) -> tuple[str, int]:
+    """The two halves of a checked address."""
+    match = _LISTEN.fullmatch(listen)
+    assert match is not None
+    return match["v6"] or match["host"], int(match["port"])
+
+
+def _public_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError("must be the address people open, such as https://health.example.com")
+    if parts.username or parts.password:
+        raise ValueError(
+            "must not hold a user name or password: it is shown in alerts; write it without them"
+        )
+    return value.rstrip("/")
+
+
+def _at_least_a_second(value: timedelta) -> timedelta:
+    if value < timedelta(seconds=1):
+        raise ValueError("must be at least 1s; faster polling costs more than it finds")
+    return value
+
+
+def _positive(value: timedelta) -> timedelta:
+    if value <= timedelta(0):
+        raise ValueError("must be longer than nothing; write for example 10s")
+    return value
+
+
+def _one_or_many(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+def _mode(value: object) -> object:
+    """``off`` is text to us, but ``false`` to those who know YAML 1.1."""
+    return "off" if value is False else value
+
+
+def _forever(value: object) -> timedelta | None:
+    """``forever`` is None."""
+    if value == "forever":
+        return None
+    try:
+        return _positive(parse_duration(value))
+    except ValueError as error:
+        raise ValueError(f"{error}; or write 'forever'") from error
+
+
+def _schema_of_one_or_many(item: dict[str, Any]) -> WithJsonSchema:
+    return WithJsonSchema({"anyOf": [item, {"type": "array", "items": item}]})
+
+
+_ID_SCHEMA = {"type": "string", "pattern": f"^{_ID.pattern}$"}
+
+Id = Annotated[str, AfterValidator(_id), WithJsonSchema(_ID_SCHEMA)]
+Words = Annotated[tuple[str, ...], BeforeValidator(_one_or_many), _schema_of_one_or_many({"type": "string"})]
+Severities = Annotated[
+    tuple[Severity, ...],
+    BeforeValidator(_one_or_many),
+    _schema_of_one_or_many({"type": "string", "enum": [str(severity) for severity in Severity]}),
+]
+Store = Annotated[str, AfterValidator(_store)]
+Listen = Annotated[str, BeforeValidator(_listen)]
+PublicUrl = Annotated[str, AfterValidator(_public_url)]
+Timezone = Annotated[str, AfterValidator(_timezone)]
+Cron = Annotated[str, AfterValidator(_cron)]
+Positive = Annotated[Duration, AfterValidator(_positive)]
+Interval = Annotated[Duration, AfterValidator(_at_least_a_second)]
+Durations = Annotated[tuple[Duration, ...], BeforeValidator(_one_or_many), Field(max_length=20)]
+Count = Annotated[int, Field(ge=1)]
+Mode = Annotated[RecoveryMode, BeforeValidator(_mode)]
+KeptFor = Annotated[
+    timedelta | None,
+    BeforeValidator(_forever),
+    WithJsonSchema({"type": "string", "examples": ["7d", "13mo", "forever"]}),
+]

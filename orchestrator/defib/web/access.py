@@ -1,0 +1,172 @@
+"""Who may read and who may steer.
+
+Reading is open while the server listens on this machine's own addresses only; otherwise, and for steering
+always, a caller shows the token of this run (``Authorization: Bearer …``) or a session. A session is a
+signed cookie that a one-time login link sets; steering by it needs its CSRF token as a header, too.
+"""
+
+import hmac
+import ipaddress
+import secrets
+from dataclasses import dataclass
+from http import HTTPStatus
+from urllib.parse import urlsplit
+
+from itsdangerous import BadSignature, URLSafeSerializer, URLSafeTimedSerializer
+from starlette.requests import HTTPConnection
+from starlette.responses import Response
+
+from defib.web.problems import Problem
+from defib.web.services import Services
+
+COOKIE = "defib_session"
+CSRF_HEADER = "X-CSRF-Token"
+SESSION_LIFETIME_S = 30 * 86400
+_HOW = "show the token as 'Authorization: Bearer …', or open the login link that Defib printed when it started"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who is asking."""
+
+    actor: str  #: for the audit log
+    session: str | None = None
+    may_read: bool = False
+    has_token: bool = False
+
+
+class Access:
+    """Decides for one server."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._sessions = URLSafeTimedSerializer(services.login_secret, salt="defib-session")
+        self._csrf = URLSafeSerializer(services.login_secret, salt="defib-csrf")
+        self.host = services.engine.roster.settings.server.host  # what is bound; a reload does not change it
+        self.is_local = is_loopback(self.host)
+
+    # --- who it is ---------------------------------------------------------------------------------
+
+    def caller(self, connection: HTTPConnection) -> Caller:
+        """Who is asking, by token, else by cookie.
+
+        :raises Problem: 401 for a token that is wrong: whoever shows one wants to know.
+        """
+        scheme, _, shown = connection.headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer":
+            if not hmac.compare_digest(shown.strip().encode(), self._services.token.encode()):
+                raise _refused("the token is not the one of this run")
+            return Caller("api", may_read=True, has_token=True)
+        session = self._session(connection.cookies.get(COOKIE))
+        if session is not None:
+            return Caller("dashboard", session=session, may_read=True)
+        return Caller("anybody", may_read=self.is_local)
+
+    def reader(self, connection: HTTPConnection) -> Caller:
+        """Someone who may read.
+
+        :raises Problem: 401.
+        """
+        caller = self.caller(connection)
+        if not caller.may_read:
+            raise _refused("reading needs a login here")
+        return caller
+
+    def operator(self, connection: HTTPConnection) -> Caller:
+        """Someone who may steer.
+
+        :raises Problem: 401 without token and session, 403 for a session without its CSRF token.
+        """
+        caller = self.caller(connection)
+        if caller.has_token:
+            return caller
+        if caller.session is None:
+            raise _refused("steering needs a login")
+        shown = connection.headers.get(CSRF_HEADER, "")
+        if not hmac.compare_digest(shown.encode(), self.csrf_token(caller).encode()):
+            raise Problem(HTTPStatus.FORBIDDEN, f"the header {CSRF_HEADER} is missing or wrong; load the page again")
+        return caller
+
+    # --- sessions ----------------------------------------------------------------------------------
+
+    def csrf_token(self, caller: Caller) -> str:
+        """What a session's own pages send along; "" without a session."""
+        return str(self._csrf.dumps(caller.session)) if caller.session else ""
+
+    def begin_session(self, connection: HTTPConnection, response: Response) -> None:
+        """Log the browser in."""
+        response.set_cookie(
+            COOKIE,
+            str(self._sessions.dumps(secrets.token_urlsafe(16))),
+            max_age=SESSION_LIFETIME_S,
+            httponly=True,
+            samesite="strict",
+            secure=self._is_public_https(connection),
+        )
+
+    @staticmethod
+    def end_session(response: Response) -> None:
+        """Log the browser out."""
+        response.delete_cookie(COOKIE, httponly=True, samesite="strict")
+
+    def _session(self, cookie: str | None) -> str | None:
+        if cookie is None:
+            return None
+        try:
+            return str(self._sessions.loads(cookie, max_age=SESSION_LIFETIME_S))
+        except BadSignature:  # also of one that is too old, or from before the last start
+            return None
+
+    # --- where it comes from -----------------------------------------------------------------------
+
+    def is_known_host(self, host: str) -> bool:
+        """Whether a request's Host is one of ours.
+
+        A page of another site can be made to resolve to 127.0.0.1 (DNS rebinding); what it then asks for carries
+        its own name. Servers that listen elsewhere have names that we do not know, and no open reading.
+        """
+        if not self.is_local:
+            return True
+        name = _hostname(host)
+        return name in ("localhost", self.host.strip("[]"), self._public_host()) or is_loopback(name)
+
+    def is_known_origin(self, connection: HTTPConnection) -> bool:
+        """Whether a WebSocket was opened by a page of ours, or by no page at all."""
+        origin = connection.headers.get("origin")
+        if origin is None:
+            return True
+        authority = urlsplit(origin).netloc
+        public = urlsplit(self._public_url()).netloc
+        return bool(authority) and authority in (connection.headers.get("host", ""), public)
+
+    def _public_url(self) -> str:
+        return self._services.engine.roster.settings.server.public_url
+
+    def _public_host(self) -> str | None:
+        return urlsplit(self._public_url()).hostname
+
+    def _is_public_https(self, connection: HTTPConnection) -> bool:
+        public = urlsplit(self._public_url())
+        return public.scheme == "https" and public.hostname == _hostname(connection.headers.get("host", ""))
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches ``host``."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _hostname(authority: str) -> str | None:
+    """Of a Host header: without its port, and an IPv6 address without its brackets."""
+    try:
+        return urlsplit(f"//{authority}").hostname
+    except ValueError:
+        return None
+
+
+def _refused(why: str) -> Problem:
+    return Problem(HTTPStatus.UNAUTHORIZED, f"{why}; {_HOW}", headers={"WWW-Authenticate": 'Bearer realm="Defib"'})

@@ -1,0 +1,136 @@
+"""Small pictures as SVG geometry. ``static/drawing.js`` computes the first two alike in the browser."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from statistics import median
+from typing import Any
+from zoneinfo import ZoneInfo
+
+LINE_WIDTH, LINE_HEIGHT = 100, 24
+CELLS = ("ok", "some", "bad", "none")  #: kinds of an hour
+
+
+def line(values: Sequence[float]) -> str:
+    """Points of a polyline in a box of 100 × 24, the newest at its right edge; "" for fewer than two values.
+
+    The scale begins at zero, so that a calm line looks calm and twice as slow looks twice as high.
+    """
+    if len(values) < 2:
+        return ""
+    top = max(*values, 0.001)
+    step = LINE_WIDTH / (len(values) - 1)
+    height = LINE_HEIGHT - 2
+    return " ".join(
+        f"{int(i * step * 10 + 0.5) / 10:g},{int((LINE_HEIGHT - 1 - value / top * height) * 10 + 0.5) / 10:g}"
+        for i, value in enumerate(values)
+    )
+
+
+def cells(hours: Sequence[str]) -> dict[str, str]:
+    """One path for each kind of hour, in a box as many units wide as there are hours and one high."""
+    return {
+        kind: "".join(f"M{i} 0h.78v1h-.78z" for i, hour in enumerate(hours) if hour == kind) for kind in CELLS
+    }
+
+
+def day(hours: Sequence[str]) -> str:
+    """What the cells show, for those who do not see them."""
+    counts = {kind: hours.count(kind) for kind in CELLS}
+    if counts["none"] == len(hours):
+        return "Last 24 hours: nothing seen"
+    if counts["bad"] == counts["some"] == 0:
+        return "Last 24 hours: all well"
+    said = [f"{n} {'hour' if n == 1 else 'hours'} bad" for n in (counts["bad"],) if n]
+    said += [f"{n} with failures" for n in (counts["some"],) if n]
+    return f"Last 24 hours: {', '.join(said)}"
+
+
+# --- the chart of a monitor's page ---------------------------------------------------------------------
+
+CHART_WIDTH, CHART_HEIGHT = 960, 160
+_SLICES = 192
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """Response times of a while, cut into slices: the median as a line, failures as ticks below."""
+
+    lines: tuple[str, ...]  #: points of polylines; a gap in the data ends one
+    spread: tuple[str, ...]  #: polygons from the least to the greatest of each slice
+    failures: tuple[tuple[float, float], ...]  #: x and width of slices in which a look failed
+    top_ms: float  #: of the scale
+    marks: tuple[tuple[float, str], ...]  #: x and label of each fourth hour
+    count: int  #: looks with a response time
+    failed: int
+
+
+def chart(
+    samples: Sequence[Mapping[str, Any]], since: datetime, until: datetime, timezone: str = "UTC"
+) -> Chart:
+    """Draw ``samples`` (as :meth:`defib.engine.views.Views.history` gives them) in a box of 960 × 160.
+
+    :param since: aware, in UTC, as is ``until``.
+    :param timezone: of the labels.
+    """
+    span = (until - since) / timedelta(seconds=1)
+    latencies: dict[int, list[float]] = {}
+    failed_in: dict[int, int] = {}
+    for sample in samples:
+        at = (datetime.fromisoformat(sample["at"]) - since) / timedelta(seconds=1)
+        i = min(_SLICES - 1, max(0, int(at / span * _SLICES)))
+        if sample["latency_ms"] is not None:
+            latencies.setdefault(i, []).append(sample["latency_ms"])
+        if sample["status"] in ("unhealthy", "error"):
+            failed_in[i] = failed_in.get(i, 0) + 1
+    top = _nice(max((max(values) for values in latencies.values()), default=1.0))
+    width = CHART_WIDTH / _SLICES
+
+    def point(i: int, value: float) -> str:
+        return f"{(i + 0.5) * width:.1f},{CHART_HEIGHT - value / top * CHART_HEIGHT:.1f}"
+
+    lines, spread = [], []
+    for run in _runs(sorted(latencies)):
+        lines.append(" ".join(point(i, median(latencies[i])) for i in run))
+        low = [point(i, min(latencies[i])) for i in run]
+        high = [point(i, max(latencies[i])) for i in run]
+        spread.append(" ".join([*high, *reversed(low)]))
+    return Chart(
+        lines=tuple(lines),
+        spread=tuple(spread),
+        failures=tuple((i * width, width) for i in sorted(failed_in)),
+        top_ms=top,
+        marks=tuple(_marks(since, until, ZoneInfo(timezone))),
+        count=sum(map(len, latencies.values())),
+        failed=sum(failed_in.values()),
+    )
+
+
+def _runs(slices: Sequence[int], gap: int = 6) -> list[list[int]]:
+    """Slices that belong together: up to ``gap`` empty ones in between are bridged, for monitors looked at seldom."""
+    runs: list[list[int]] = []
+    for i in slices:
+        if runs and i - runs[-1][-1] <= gap:
+            runs[-1].append(i)
+        else:
+            runs.append([i])
+    return runs
+
+
+def _nice(value: float) -> float:
+    """The least of 1, 2, 5, 10, 20, … that is not below ``value``."""
+    size = 1.0
+    while True:
+        for factor in (1, 2, 5):
+            if value <= size * factor:
+                return size * factor
+        size *= 10
+
+
+def _marks(since: datetime, until: datetime, zone: ZoneInfo) -> Iterator[tuple[float, str]]:
+    """Each fourth hour of the zone's clock; zones are whole quarters of an hour away from UTC."""
+    at = since.replace(minute=0, second=0, microsecond=0)
+    while (at := at + timedelta(minutes=15)) < until:
+        local = at.astimezone(zone)
+        if at > since and local.minute == 0 and local.hour % 4 == 0:
+            yield round((at - since) / (until - since) * CHART_WIDTH, 1), f"{local:%H:%M}"
