@@ -192,25 +192,20 @@ async def test_a_target_that_hangs_is_given_up_in_time(workshop: Workshop, name:
 @each_action
 async def test_a_cancelled_action_ends_at_once_with_its_processes(workshop: Workshop, name: str) -> None:
     before = processes.children()
-    started = asyncio.Event()
-
-    async def on_start(pid: int) -> None:
-        started.set()
-
-    frame = replace(context(0.8), execute=ProcessExecutor(on_start))
+    started: asyncio.Queue[int] = asyncio.Queue()
+    frame = replace(context(0.8), execute=ProcessExecutor(started.put))
     running = asyncio.create_task(workshop.hanging(name).run(frame))
-    if name in ("systemd", "script", "command"):
-        await started.wait()
-    else:
-        await asyncio.sleep(0)
+    command = await started.get() if name in ("systemd", "script", "command") else None
+    await asyncio.sleep(0)
 
     running.cancel()
 
     with pytest.raises(asyncio.CancelledError):
         await running
+    await async_wait_until(lambda: command not in processes.children(), what="the command to be reaped")
     await async_wait_until(
         lambda: not any(map(processes.is_running, processes.children() - before)),
-        what="its processes to be gone",
+        what="its children to be gone",
     )
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from defib.plugin import Evidence, Grade, Health, Judgement, MonitorId, State, Strategy
@@ -126,7 +126,7 @@ def test_a_declared_fault_stays_one_however_its_failures_are_spaced(state: State
                 "1 of 3 failures in a row: connection refused",
                 "2 of 3 failures in a row: connection refused",
                 "3 of 3 failures in a row: connection refused",
-                "4 failures in a row: connection refused",
+                "3 of 3 failures in a row: connection refused",
             ],
         ),
         (
@@ -135,7 +135,7 @@ def test_a_declared_fault_stays_one_however_its_failures_are_spaced(state: State
                 "1 of 3 degraded answers in a row: HTTP 200 in 3.1 s",
                 "2 of 3 degraded answers in a row: HTTP 200 in 3.1 s",
                 "3 of 3 degraded answers in a row: HTTP 200 in 3.1 s",
-                "4 degraded answers in a row: HTTP 200 in 3.1 s",
+                "3 of 3 degraded answers in a row: HTTP 200 in 3.1 s",
             ],
         ),
     ],
@@ -152,7 +152,7 @@ def test_the_reason_counts(looks: str, reasons: list[str]) -> None:
             "oF",
             [
                 "1 of 2 good answers in a row",
-                "failed again before 2 good answers in a row: connection refused",
+                "failed again before it had recovered: connection refused",
             ],
         ),
     ],
@@ -212,11 +212,23 @@ def test_a_lowered_threshold_counts_what_is_remembered() -> None:
 
     judgement = DETECTOR.fold(at(State.SUSPECT, fails=2), FAIL, lowered)
 
-    assert (judgement.state, judgement.reason) == (State.FAULT, "3 failures in a row: connection refused")
+    assert (judgement.state, judgement.reason) == (
+        State.FAULT,
+        "2 of 2 failures in a row: connection refused",
+    )
+
+
+@pytest.mark.parametrize("looks", ["ooo", "FFF", "FFFoo", "sss", "sssoo"])
+def test_a_state_that_lasts_leaves_the_memory_as_it_is(looks: str) -> None:
+    *_, before, settled = judgements(looks + 2 * looks[-1])
+
+    assert settled.memory == before.memory
+    assert settled.reason == before.reason
 
 
 # --- properties ----------------------------------------------------------------------------------------
 
+UNHURRIED = settings(deadline=None)  # a busy machine is no fault of the detector
 ANY_LOOKS = st.text(alphabet="osF", min_size=1, max_size=60)
 ANY_STRATEGY = st.builds(
     replace,
@@ -227,6 +239,7 @@ ANY_STRATEGY = st.builds(
 )
 
 
+@UNHURRIED
 @given(looks=ANY_LOOKS, strategy=ANY_STRATEGY)
 def test_no_fault_without_so_many_failures_in_a_row(looks: str, strategy: Strategy) -> None:
     before = "N"
@@ -236,6 +249,7 @@ def test_no_fault_without_so_many_failures_in_a_row(looks: str, strategy: Strate
         before = state
 
 
+@UNHURRIED
 @given(looks=ANY_LOOKS, strategy=ANY_STRATEGY)
 def test_so_many_failures_in_a_row_are_always_a_fault(looks: str, strategy: Strategy) -> None:
     for end, state in enumerate(states(looks, strategy), 1):
@@ -243,6 +257,7 @@ def test_so_many_failures_in_a_row_are_always_a_fault(looks: str, strategy: Stra
             assert state == "X"
 
 
+@UNHURRIED
 @given(looks=ANY_LOOKS, strategy=ANY_STRATEGY)
 def test_no_recovery_without_so_many_good_answers_in_a_row(looks: str, strategy: Strategy) -> None:
     before = "N"
@@ -253,6 +268,7 @@ def test_no_recovery_without_so_many_good_answers_in_a_row(looks: str, strategy:
         before = state
 
 
+@UNHURRIED
 @given(looks=ANY_LOOKS, strategy=ANY_STRATEGY)
 def test_degraded_ends_well_only_after_so_many_plain_answers_in_a_row(looks: str, strategy: Strategy) -> None:
     before = "N"
@@ -262,6 +278,7 @@ def test_degraded_ends_well_only_after_so_many_plain_answers_in_a_row(looks: str
         before = state
 
 
+@UNHURRIED
 @given(looks=ANY_LOOKS, strategy=ANY_STRATEGY)
 def test_degraded_needs_so_many_degraded_answers_in_a_row(looks: str, strategy: Strategy) -> None:
     before = "N"
@@ -271,6 +288,7 @@ def test_degraded_needs_so_many_degraded_answers_in_a_row(looks: str, strategy: 
         before = state
 
 
+@UNHURRIED
 @given(looks=ANY_LOOKS, strategy=ANY_STRATEGY)
 def test_the_memory_stays_three_whole_numbers_that_survive_json(looks: str, strategy: Strategy) -> None:
     for judgement in judgements(looks, strategy):
@@ -279,12 +297,14 @@ def test_the_memory_stays_three_whole_numbers_that_survive_json(looks: str, stra
         assert json.loads(json.dumps(dict(judgement.memory))) == judgement.memory
 
 
+@UNHURRIED
 @given(looks=ANY_LOOKS, strategy=ANY_STRATEGY)
 def test_judging_leaves_its_arguments_alone_and_gives_the_same_again(looks: str, strategy: Strategy) -> None:
     assert judgements(looks, strategy) == judgements(looks, strategy)
     assert NEW.memory == {}
 
 
+@UNHURRIED
 @given(looks=ANY_LOOKS, strategy=ANY_STRATEGY)
 def test_every_reason_is_one_line_of_words(looks: str, strategy: Strategy) -> None:
     for judgement in judgements(looks, strategy):

@@ -1,0 +1,1 @@
+"""Built-in polling presets, fault detectors and recovery actions."""
