@@ -1,0 +1,1 @@
+"""Built-in reports: the numbers of a period made into a document for people and programs."""
