@@ -39,7 +39,7 @@ class DockerEngine:
 
     def __init__(self) -> None:
         if os.geteuid() != 0:
-            require("root, for dockerd", _HOW)
+            require("the right to run dockerd", _HOW)
         missing = [program for program in _PROGRAMS if shutil.which(program) is None]
         if missing:
             require(", ".join(missing), _HOW)
