@@ -34,7 +34,9 @@ END
 
 LC_ALL=C
 export LC_ALL
-program=${0##*/}
+# Defib runs the file it has checked through a descriptor, and passes on its name.
+program=${DEFIB_SCRIPT:-$0}
+program=${program##*/}
 dry_run='' note='' output='' now=0 deadline=0 left=0
 
 # fail STATUS MESSAGE…: one line on stderr, and out.

@@ -26,7 +26,10 @@ RESTART_MARGIN = timedelta(seconds=10)
 
 
 class Beats:
-    """The sink of every receiver, and the keeper of deadlines."""
+    """The sink of every receiver, and the keeper of deadlines.
+
+    :ivar taken: beats that were accepted so far.
+    """
 
     def __init__(
         self, clock: Clock, roster: Roster, table: StateTable, writer: Writer, reader: Reader, judge: Judge
@@ -36,6 +39,7 @@ class Beats:
         self._table = table
         self._writer = writer
         self._judge = judge
+        self.taken = 0
         self._last: dict[MonitorId, datetime] = reader.last_beats()
         self._deadlines: dict[MonitorId, datetime] = {}
         self._heap: list[tuple[datetime, MonitorId]] = []
@@ -64,6 +68,7 @@ class Beats:
             body=body, facts=facts or {},
         )  # fmt: skip
         await self._writer.commit(Changes(beats=(beat,)))
+        self.taken += 1
         plugin = self._plugin(monitor)
         if plugin is None:
             return

@@ -7,6 +7,7 @@ environment of a few allowed names.
 import asyncio
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
@@ -42,45 +43,116 @@ class ProcessExecutor:
     ) -> Execution:
         """See :class:`defib.ports.Executor`."""
         started = time.monotonic()
+        output = _Output()
         try:
-            process = await asyncio.create_subprocess_exec(
-                *argv,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.STDOUT,
-                env=_environment(env),
-                cwd=cwd or "/",
-                start_new_session=True,
-                pass_fds=tuple(pass_fds),
-                umask=0o077,
+            process = await _start(
+                argv, output.write_end, env=_environment(env), cwd=cwd or Path("/"), pass_fds=pass_fds
             )
         except OSError as error:
+            output.close()
             raise ActionRefusedError(f"cannot run {argv[0]}: {error.strerror or error}") from error
-        tail = bytearray()
-        reading = asyncio.ensure_future(_read_tail(process.stdout, tail))
+        output.start()
         timed_out = False
         try:
             if self._on_start is not None:
                 await self._on_start(process.pid)
             left = timeout.total_seconds() - (time.monotonic() - started)
             try:
-                await asyncio.wait_for(process.wait(), max(0.01, left))
+                await asyncio.wait_for(_ended(process), max(0.01, left))
             except TimeoutError:
                 timed_out = True
                 await _kill_group(process)
-            await asyncio.wait({reading}, timeout=PIPE_GRACE.total_seconds())
+            await output.wait_ended(PIPE_GRACE)
         finally:
-            if process.returncode is None:  # cancelled: nothing may go on unseen
+            if process.poll() is None:  # cancelled: nothing may go on unseen
                 _signal_group(process.pid, signal.SIGKILL)
-            reading.cancel()
-            await asyncio.gather(reading, return_exceptions=True)
-            _close_pipe(process)
+                process.wait()
+            output.close()
         return Execution(
             exit_status=None if timed_out else process.returncode,
-            output=tail.decode("utf-8", "replace"),
+            output=output.text,
             duration=timedelta(seconds=time.monotonic() - started),
             timed_out=timed_out,
         )
+
+
+async def _start(
+    argv: Sequence[str], output: int, *, env: Mapping[str, str], cwd: Path, pass_fds: Sequence[int]
+) -> "subprocess.Popen[bytes]":
+    """Start a process; one that is being started when the task is cancelled is killed at once.
+
+    Not by the event loop's own subprocesses: uvloop's know no umask, and asyncio's wait for grandchildren.
+    """
+    starting = asyncio.ensure_future(
+        asyncio.to_thread(
+            subprocess.Popen, list(argv), stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=dict(env), cwd=cwd,
+            start_new_session=True, pass_fds=tuple(pass_fds), umask=0o077,
+        )
+    )  # fmt: skip
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        process = await starting
+        _signal_group(process.pid, signal.SIGKILL)
+        process.wait()
+        raise
+
+
+class _Output:
+    """A pipe of our own for what a command prints, of which the end is kept.
+
+    With the event loop's own pipes the end of a command would only be seen when everything that
+    inherited them has ended too: a daemon that was started would hold its starter up.
+    """
+
+    def __init__(self) -> None:
+        self._read_end, self.write_end = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        os.set_blocking(self.write_end, True)  # the command's end is an ordinary one
+        self._tail = bytearray()
+        self._ended = asyncio.Event()
+        self._reading = False
+
+    def start(self) -> None:
+        """The command holds the writing end now: let go of ours, and read."""
+        os.close(self.write_end)
+        self.write_end = -1
+        asyncio.get_running_loop().add_reader(self._read_end, self._read)
+        self._reading = True
+
+    def _read(self) -> None:
+        try:
+            chunk = os.read(self._read_end, 65536)
+        except BlockingIOError:
+            return
+        if not chunk:
+            self._stop()
+            self._ended.set()
+            return
+        self._tail += chunk
+        del self._tail[:-OUTPUT_LIMIT]
+
+    async def wait_ended(self, limit: timedelta) -> None:
+        """Return when nobody holds the writing end any more, or after ``limit``."""
+        try:
+            await asyncio.wait_for(self._ended.wait(), limit.total_seconds())
+        except TimeoutError:
+            pass
+
+    def _stop(self) -> None:
+        if self._reading:
+            asyncio.get_running_loop().remove_reader(self._read_end)
+            self._reading = False
+
+    def close(self) -> None:
+        self._stop()
+        for end in (self._read_end, self.write_end):
+            if end != -1:
+                os.close(end)
+        self._read_end = self.write_end = -1
+
+    @property
+    def text(self) -> str:
+        return self._tail.decode("utf-8", "replace")
 
 
 def _environment(facts: Mapping[str, str]) -> dict[str, str]:
@@ -89,22 +161,33 @@ def _environment(facts: Mapping[str, str]) -> dict[str, str]:
     return env | dict(facts)
 
 
-async def _read_tail(stream: asyncio.StreamReader | None, tail: bytearray) -> None:
-    assert stream is not None
-    while chunk := await stream.read(65536):
-        tail += chunk
-        del tail[:-OUTPUT_LIMIT]
+async def _ended(process: "subprocess.Popen[bytes]") -> None:
+    """Return when the process itself has ended, whatever its children do."""
+    try:
+        handle = os.pidfd_open(process.pid)
+    except OSError:  # no pidfd on this system
+        while process.poll() is None:
+            await asyncio.sleep(0.05)
+        return
+    loop, ended = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(handle, ended.set)
+    try:
+        await ended.wait()
+    finally:
+        loop.remove_reader(handle)
+        os.close(handle)
+    process.wait()
 
 
-async def _kill_group(process: asyncio.subprocess.Process) -> None:
+async def _kill_group(process: "subprocess.Popen[bytes]") -> None:
     """SIGTERM to the whole group, then SIGKILL to what is left of it."""
     _signal_group(process.pid, signal.SIGTERM)
     try:
-        await asyncio.wait_for(process.wait(), KILL_GRACE.total_seconds())
+        await asyncio.wait_for(_ended(process), KILL_GRACE.total_seconds())
     except TimeoutError:
-        pass
+        pass  # it ignores SIGTERM
     _signal_group(process.pid, signal.SIGKILL)  # also the children that outlived their parent
-    await process.wait()
+    await _ended(process)
 
 
 def _signal_group(pid: int, number: signal.Signals) -> None:
@@ -112,11 +195,3 @@ def _signal_group(pid: int, number: signal.Signals) -> None:
         os.killpg(pid, number)
     except (ProcessLookupError, PermissionError):
         pass
-
-
-def _close_pipe(process: asyncio.subprocess.Process) -> None:
-    transport = getattr(
-        process, "_transport", None
-    )  # asyncio has no public way to close a pipe held by others
-    if transport is not None:
-        transport.close()

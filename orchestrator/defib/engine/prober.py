@@ -1,11 +1,12 @@
 """One look at a target, guarded: whatever a plugin does, the engine gets an observation in time."""
 
 import asyncio
+from collections import Counter
 from datetime import timedelta
 
 import structlog
 
-from defib.model.evidence import Evidence, Observation, Source
+from defib.model.evidence import Evidence, Observation, Outcome, Source
 from defib.model.ids import MonitorId
 from defib.ports import Clock, Monitor, ProbeContext
 
@@ -15,10 +16,14 @@ log = structlog.get_logger("defib.prober")
 
 
 class Prober:
-    """Probes monitors."""
+    """Probes monitors.
+
+    :ivar outcomes: of all looks so far.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
+        self.outcomes: Counter[Outcome] = Counter()
         self._abandoned: set[asyncio.Task[Evidence]] = set()  # given up, still ending
 
     async def look(self, monitor: MonitorId, plugin: Monitor, timeout: timedelta) -> Observation:
@@ -38,6 +43,7 @@ class Prober:
             evidence = Evidence.fail("timeout", f"no answer within {timeout.total_seconds():g} s")
         else:
             evidence = self._outcome(monitor, probe)
+        self.outcomes[evidence.outcome] += 1
         # an end that the wall clock's steps cannot move before the start
         ended_at = started_at + timedelta(seconds=self._clock.monotonic() - started)
         return Observation(

@@ -77,7 +77,7 @@ class Views:
             ],
             "monitors": monitors,
             "incidents": self._open_incidents(s),
-            "alerts": [self.alert(alert) for alert in s.reader.alerts(newest=8)],
+            "alerts": self._told(s.reader, s.reader.alerts(newest=8)),
             "problems": self.problems(),
         }
 

@@ -60,6 +60,7 @@ class OwnerLock:
             os.close(self._file)
             self._file = None
         if self._connection is not None:
+            self._connection.invalidate()  # ends the session, and the lock with it; a pooled one would keep it
             self._connection.close()
             self._connection = None
 

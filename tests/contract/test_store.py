@@ -1,0 +1,261 @@
+"""One suite over both stores: what is committed is read back, whole and in order; what fails leaves nothing."""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from defib.errors import StoreBusyError, StoreError
+from defib.model.alert import Alert, AlertFacts, AlertKind, Delivery, DeliveryState, Severity
+from defib.model.beat import Beat, Signal
+from defib.model.changes import Changes, DeliveryTry, Forget, WatchSpan
+from defib.model.evidence import Evidence, Grade, Observation, Source
+from defib.model.health import Health, Incident, State, Transition
+from defib.model.ids import AlertId, AttemptId, CaseId, DeliveryId, IncidentId, MonitorId, ReportId
+from defib.model.recovery import Attempt, AttemptOutcome, AuditEntry, Case, CaseState
+from defib.model.report import ReportDocument
+from defib.store import Database, Reader, Writer, open_database
+from defib.store.lock import OwnerLock
+from defib.store.migrate import newest_revision
+from defib.store.schema import REVISION
+
+T = datetime(2026, 11, 20, 12, 0, 0, 123456, tzinfo=UTC)
+MAIN = MonitorId("main")
+INCIDENT = IncidentId("inc-1")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    if request.param == "sqlite":
+        url = f"sqlite:///{tmp_path}/defib.db"
+    else:
+        url = request.getfixturevalue("postgres_database").dsn
+    database = open_database(url)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def writer(database: Database) -> Iterator[Writer]:
+    writer = Writer(database)
+    yield writer
+    writer.close()
+
+
+@pytest.fixture
+def reader(database: Database) -> Reader:
+    return Reader(database)
+
+
+def at(seconds: float) -> datetime:
+    return T + timedelta(seconds=seconds)
+
+
+def saw(evidence: Evidence, seconds: float = 0) -> Observation:
+    return Observation(
+        monitor=MAIN, source=Source.PROBE, evidence=evidence, started_at=at(seconds), ended_at=at(seconds)
+    )
+
+
+WELL = saw(
+    Evidence.ok("fine", latency=timedelta(microseconds=1500), metrics={"x": 1.5}, facts={"a": "é", "b": None})
+)
+ILL = saw(Evidence.fail("refused", "connection refused", grade=Grade.STRONG), 5)
+HEALTH = Health(
+    monitor=MAIN,
+    state=State.UP,
+    since=T,
+    reason="well",
+    memory={"fails": 0},
+    last=WELL,
+    last_ok_at=T,
+    was_up=True,
+)
+FAULT = Transition(
+    monitor=MAIN, from_state=State.SUSPECT, to_state=State.FAULT, t_lo=T, t_hi=at(5), decided_at=at(8),
+    reason="3 of 3", evidence=ILL, incident=INCIDENT,
+)  # fmt: skip
+OPEN = Incident(
+    id=INCIDENT,
+    monitor=MAIN,
+    opened_at=at(8),
+    fault_lo=T,
+    fault_hi=at(5),
+    cause="refused",
+    grade="E1",
+    summary="refused",
+)
+CASE = Case(
+    id=CaseId("c1"), incident=INCIDENT, monitor=MAIN, state=CaseState.PENDING, opened_at=at(8), due_at=at(16)
+)
+ATTEMPT = Attempt(
+    id=AttemptId("a1"), case=CASE.id, incident=INCIDENT, monitor=MAIN, number=1, rung=0, kind="script",
+    description="restart", actor="auto", intent_at=at(16), boot_id="boot", pid=42, pid_started=1234.5,
+)  # fmt: skip
+ALERT = Alert(
+    id=AlertId("al1"), kind="agent_down", severity=Severity.HIGH, title="Main is down", description="…",
+    evidence=("refused",), recommendations=("look",), at=at(8), monitor=MAIN, incident=INCIDENT,
+    facts=AlertFacts(event=AlertKind.DOWN, monitor=MAIN, monitor_name="Main", monitor_kind="http", family="agent",
+                     target="http://localhost", at=at(8), since=at(5), cause="refused", summary="refused",
+                     evidence=("refused",), facts={"port": 1}, tags=("a", "b")),
+)  # fmt: skip
+
+
+def delivery(number: int, key: str) -> Delivery:
+    return Delivery(
+        id=DeliveryId(f"d{number}"), channel="mail", notice=ALERT.id, notice_type="alert", key=key, created_at=at(number),
+        due_at=at(number),
+    )  # fmt: skip
+
+
+def commit(writer: Writer, changes: Changes) -> None:
+    writer.submit(changes).result(10)
+
+
+def test_a_decision_is_read_back_as_it_was_written(writer: Writer, reader: Reader) -> None:
+    changes = Changes(
+        health=(HEALTH,), observations=(WELL, ILL), transitions=(FAULT,), incidents=(OPEN,), cases=(CASE,),
+        attempts=(ATTEMPT,), alerts=(ALERT,), new_deliveries=(delivery(1, "k1"),),
+        audit=(AuditEntry(at=T, actor="auto", event="recovery.intent", subject="main", facts={"n": 1}),),
+        watch=(WatchSpan(started_at=T, seen_at=at(9)),), settings=(("strategy", "aggressive"),),
+    )  # fmt: skip
+    commit(writer, changes)
+    assert reader.health() == {MAIN: HEALTH}
+    assert reader.transitions(newest=5) == [FAULT]
+    assert reader.incidents(only_open=True) == [OPEN]
+    assert reader.cases(only_active=True) == [CASE]
+    assert reader.attempts(monitor=MAIN) == [ATTEMPT]
+    assert reader.alerts(incident=INCIDENT) == [ALERT]
+    assert reader.pending_deliveries() == [delivery(1, "k1")]
+    assert reader.audit() == list(changes.audit)
+    assert reader.watch_spans(T, at(1)) == list(changes.watch)
+    assert reader.settings() == {"strategy": "aggressive"}
+    assert reader.status_counts(T, at(60)) == {MAIN: {"healthy": 1, "error": 1}}
+    assert reader.latencies_us(T, at(60)) == {MAIN: [1500]}
+
+
+def test_a_row_of_the_same_key_is_replaced(writer: Writer, reader: Reader) -> None:
+    commit(writer, Changes(health=(HEALTH,), cases=(CASE,), attempts=(ATTEMPT,), incidents=(OPEN,)))
+    done = replace(CASE, state=CaseState.DONE, closed_at=at(20))
+    verified = replace(ATTEMPT, outcome=AttemptOutcome.VERIFIED, verified_at=at(20))
+    closed = replace(OPEN, closed_at=at(20), healed_by="defib", resolution="restart")
+    commit(
+        writer,
+        Changes(
+            health=(replace(HEALTH, reason="other"),),
+            cases=(done,),
+            attempts=(verified,),
+            incidents=(closed,),
+        ),
+    )
+    assert reader.health()[MAIN].reason == "other"
+    assert reader.cases(only_active=True) == []
+    assert reader.cases() == [done]
+    assert reader.attempts() == [verified]
+    assert reader.attempt_counts(MAIN, T) == {AttemptOutcome.VERIFIED: 1}
+    assert reader.incident(INCIDENT) == closed
+    assert reader.incidents(only_open=True) == []
+
+
+def test_the_same_notice_enters_an_outbox_once(writer: Writer, reader: Reader) -> None:
+    commit(writer, Changes(alerts=(ALERT,), new_deliveries=(delivery(1, "same"),)))
+    commit(writer, Changes(new_deliveries=(delivery(2, "same"), delivery(3, "other"))))
+    assert [item.id for item in reader.pending_deliveries()] == ["d1", "d3"]
+
+
+def test_a_delivered_notice_leaves_the_outbox_and_heads_its_thread(writer: Writer, reader: Reader) -> None:
+    commit(writer, Changes(alerts=(ALERT,), new_deliveries=(delivery(1, "k1"),)))
+    accepted = replace(
+        delivery(1, "k1"), state=DeliveryState.DELIVERED, tries=1, accepted_at=at(9), receipt="<m1>"
+    )
+    note = DeliveryTry(delivery=accepted.id, at=at(9), accepted=True, detail="250 ok")
+    commit(writer, Changes(deliveries=(accepted,), tries=(note,)))
+    assert reader.pending_deliveries() == []
+    assert reader.first_receipt("mail", INCIDENT) == "<m1>"
+    assert reader.first_receipt("chat", INCIDENT) is None
+    assert reader.delivery_counts(T, at(60)) == {"mail": {"delivered": 1}}
+
+
+def test_states_at_an_instant_are_those_of_the_newest_transition_before_it(
+    writer: Writer, reader: Reader
+) -> None:
+    back = replace(FAULT, from_state=State.FAULT, to_state=State.UP, decided_at=at(30))
+    commit(writer, Changes(transitions=(FAULT, back)))
+    assert reader.states_at(at(8)) == {}
+    assert reader.states_at(at(20)) == {MAIN: FAULT}
+    assert reader.states_at(at(60)) == {MAIN: back}
+
+
+def test_reports_keep_their_pictures(writer: Writer, reader: Reader) -> None:
+    document = ReportDocument(
+        id=ReportId("report_20261120"), name="daily", start=T, end=at(86400), generated_at=at(90000), subject="S",
+        html="<p>", text="t", data="{}", csv="a,b", images={"chart": b"\x89PNG"},
+    )  # fmt: skip
+    commit(writer, Changes(reports=(document,)))
+    assert reader.report(document.id) == document
+    assert reader.report_titles()[0]["subject"] == "S"
+
+
+def test_beats_tell_when_each_monitor_last_spoke(writer: Writer, reader: Reader) -> None:
+    beats = [Beat(monitor=MAIN, signal=signal, received_at=at(n), protocol="ping")
+             for n, signal in enumerate((Signal.ALIVE, Signal.ALIVE, Signal.LOG))]  # fmt: skip
+    commit(writer, Changes(beats=tuple(beats)))
+    assert reader.last_beats() == {MAIN: at(1)}
+
+
+def test_a_setting_is_removed_by_none(writer: Writer, reader: Reader) -> None:
+    commit(writer, Changes(settings=(("strategy", "aggressive"),)))
+    commit(writer, Changes(settings=(("strategy", None),)))
+    assert reader.settings() == {}
+
+
+def test_old_observations_are_forgotten_and_events_stay(writer: Writer, reader: Reader) -> None:
+    commit(writer, Changes(observations=(WELL, ILL), transitions=(FAULT,), incidents=(OPEN,)))
+    commit(writer, Changes(forget=(Forget(before=at(1)),)))
+    assert [row["cause"] for row in reader.samples(since=T, until=at(60))] == ["refused"]
+    commit(writer, Changes(forget=(Forget(before=at(999), events=True),)))
+    assert reader.transitions() == []
+    assert reader.incidents() == [OPEN]  # it is still open
+
+
+async def test_many_commits_at_once_are_all_there(writer: Writer, reader: Reader) -> None:
+    healths = [replace(HEALTH, monitor=MonitorId(f"m{n}"), last=None) for n in range(500)]
+    await asyncio.gather(*[writer.commit(Changes(health=(health,))) for health in healths])
+    assert len(reader.health()) == 500
+
+
+def test_a_change_that_cannot_be_written_takes_no_other_with_it(writer: Writer, reader: Reader) -> None:
+    bad = replace(HEALTH, monitor=MonitorId("bad"), reason=None)  # type: ignore[arg-type]
+    futures = [
+        writer.submit(Changes(health=(replace(HEALTH, monitor=MonitorId(f"m{n}")),))) for n in range(20)
+    ]
+    failing = writer.submit(Changes(health=(bad,), settings=(("half", "done"),)))
+    futures += [
+        writer.submit(Changes(health=(replace(HEALTH, monitor=MonitorId(f"n{n}")),))) for n in range(20)
+    ]
+    with pytest.raises(StoreError):
+        failing.result(10)
+    for future in futures:
+        future.result(10)
+    assert len(reader.health()) == 40
+    assert reader.settings() == {}  # nothing of the bad change
+
+
+def test_a_store_has_one_owner(database: Database) -> None:
+    with OwnerLock(database, role="the daemon"), pytest.raises(StoreBusyError, match="in use"):
+        OwnerLock(database, role="a pass")
+    OwnerLock(database, role="a pass").release()
+
+
+def test_opening_again_finds_everything_and_migrates_nothing(database: Database, writer: Writer) -> None:
+    commit(writer, Changes(health=(HEALTH,)))
+    again = open_database(database.engine.url.render_as_string(hide_password=False), migrate=False)
+    assert Reader(again).health() == {MAIN: HEALTH}
+    again.close()
+
+
+def test_the_schema_of_the_code_is_the_newest_migration() -> None:
+    assert newest_revision() == REVISION
