@@ -12,7 +12,7 @@ from typing import Protocol, runtime_checkable
 
 from defib.model.alert import Alert, AlertFacts, AlertText
 from defib.model.beat import Beat, Signal
-from defib.model.evidence import Evidence, Fact
+from defib.model.evidence import Evidence, Fact, Observation
 from defib.model.health import Health, Memory, State
 from defib.model.ids import MonitorId
 from defib.model.monitor import MonitorSpec
@@ -104,8 +104,11 @@ class Judgement:
 class Detector(Protocol):
     """A fault detector: pure, a fold over observations."""
 
-    def fold(self, health: Health, evidence: Evidence, strategy: Strategy) -> Judgement:
-        """Judge ``evidence`` on top of ``health``. Never called with inconclusive evidence."""
+    def fold(self, health: Health, observation: Observation, strategy: Strategy) -> Judgement:
+        """Judge one observation on top of ``health``. Never called with inconclusive evidence.
+
+        Time is what the observation says; there is no other.
+        """
 
 
 # --- recovery --------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from defib.plugin import (
     Evidence,
     Health,
     Judgement,
+    Observation,
     State,
     Strategy,
     hookimpl,
@@ -58,8 +59,9 @@ class Consecutive:
        ``recovery_threshold`` plain good looks in a row end.
     """
 
-    def fold(self, health: Health, evidence: Evidence, strategy: Strategy) -> Judgement:
+    def fold(self, health: Health, observation: Observation, strategy: Strategy) -> Judgement:
         """See the class. Pure."""
+        evidence = observation.evidence
         counts = _Counts.of(health)
         if evidence.is_ok:
             return _good(counts, health.state, evidence, strategy)

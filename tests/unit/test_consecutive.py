@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from defib.plugin import Evidence, Grade, Health, Judgement, MonitorId, State, Strategy
+from defib.plugin import (
+    Detector, Evidence, Grade, Health, Judgement, MonitorId, Observation, Source, State, Strategy,
+)  # fmt: skip
 from defib_strategies import consecutive, presets
 
 NORMAL = next(strategy for strategy in presets.defib_strategies() if strategy.name == "normal")
@@ -26,6 +28,14 @@ LETTERS = {
 }  # fmt: skip
 
 
+def judge(
+    health: Health, evidence: Evidence, strategy: Strategy = NORMAL, detector: Detector = DETECTOR
+) -> Judgement:
+    at = health.since
+    seen = Observation(monitor=health.monitor, source=Source.PROBE, evidence=evidence, started_at=at, ended_at=at)
+    return detector.fold(health, seen, strategy)
+
+
 def at(state: State, **memory: int) -> Health:
     return replace(NEW, state=state, memory={"fails": 0, "oks": 0, "slow": 0} | memory)
 
@@ -38,7 +48,7 @@ def judgements(looks: str, strategy: Strategy = NORMAL, health: Health = NEW) ->
     """One judgement for each of ``o`` (ok), ``s`` (slow) and ``F`` (failure)."""
     made = []
     for look in looks:
-        made.append(DETECTOR.fold(health, LOOKS[look], strategy))
+        made.append(judge(health, LOOKS[look], strategy))
         health = after(health, made[-1])
     return made
 
@@ -204,13 +214,13 @@ def test_more_waits_than_failures_are_needed_for_end_at_the_fault() -> None:
 def test_what_another_detector_remembered_is_no_count() -> None:
     health = replace(NEW, state=State.SUSPECT, memory={"fails": "2", "oks": True, "slow": -4, "score": 6})
 
-    assert DETECTOR.fold(health, FAIL, NORMAL).memory == {"fails": 1, "oks": 0, "slow": 0}
+    assert judge(health, FAIL).memory == {"fails": 1, "oks": 0, "slow": 0}
 
 
 def test_a_lowered_threshold_counts_what_is_remembered() -> None:
     lowered = replace(NORMAL, fail_threshold=2)
 
-    judgement = DETECTOR.fold(at(State.SUSPECT, fails=2), FAIL, lowered)
+    judgement = judge(at(State.SUSPECT, fails=2), FAIL, lowered)
 
     assert (judgement.state, judgement.reason) == (
         State.FAULT,
@@ -316,4 +326,4 @@ def test_the_detector_is_offered_under_its_kind() -> None:
     (detector,) = consecutive.defib_detectors()
 
     assert detector.kind == "consecutive"
-    assert detector.create().fold(NEW, OK, NORMAL).state is State.UP
+    assert judge(NEW, OK, detector=detector.create()).state is State.UP

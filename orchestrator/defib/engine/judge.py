@@ -87,7 +87,7 @@ class Judge:
             strategy = replace(strategy, fail_threshold=1, recovery_threshold=1, detector="consecutive")
         detector = self.roster.detectors[strategy.detector]
         try:
-            return detector.fold(health, observation.evidence, strategy)
+            return detector.fold(health, observation, strategy)
         except Exception as error:  # a detector is a plugin: its crash must not decide anything
             log.error(
                 "detector crashed; the state stays", monitor=health.monitor, error=repr(error), exc_info=error
