@@ -20,7 +20,15 @@ import pluggy
 from defib.model.monitor import Family, MonitorSpec
 from defib.model.strategy import Strategy
 from defib.ports import (
-    Action, AlertTexts, BeatSink, BuildContext, Channel, Detector, Monitor, PushedMonitor, ReportWriter,
+    Action,
+    AlertTexts,
+    BeatSink,
+    BuildContext,
+    Channel,
+    Detector,
+    Monitor,
+    PushedMonitor,
+    ReportWriter,
 )  # fmt: skip
 
 if TYPE_CHECKING:

@@ -2,7 +2,14 @@
 
 from defib.errors import ActionRefusedError, ConfigError, DefibError, DeliveryError, StoreError
 from defib.hookspecs import (
-    ActionType, ChannelType, DetectorType, MonitorType, ReceiverType, ReportType, TextsType, hookimpl,
+    ActionType,
+    ChannelType,
+    DetectorType,
+    MonitorType,
+    ReceiverType,
+    ReportType,
+    TextsType,
+    hookimpl,
 )  # fmt: skip
 from defib.model.alert import Alert, AlertFacts, AlertKind, AlertText, Severity
 from defib.model.beat import Beat, Signal
@@ -15,8 +22,24 @@ from defib.model.recovery import Attempt, AttemptOutcome
 from defib.model.report import MonitorPeriod, Period, ReportDocument
 from defib.model.strategy import Strategy
 from defib.ports import (
-    Action, ActionContext, ActionResult, AlertTexts, BeatSink, BuildContext, Channel, Clock, Detector, Execution,
-    Executor, Judgement, Monitor, ProbeContext, PushedMonitor, Receipt, ReportWriter, SendContext,
+    Action,
+    ActionContext,
+    ActionResult,
+    AlertTexts,
+    BeatSink,
+    BuildContext,
+    Channel,
+    Clock,
+    Detector,
+    Execution,
+    Executor,
+    Judgement,
+    Monitor,
+    ProbeContext,
+    PushedMonitor,
+    Receipt,
+    ReportWriter,
+    SendContext,
 )  # fmt: skip
 
 __all__ = [

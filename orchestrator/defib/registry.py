@@ -16,7 +16,14 @@ import pluggy
 from defib import hookspecs
 from defib.errors import PluginError
 from defib.hookspecs import (
-    PROJECT, ActionType, ChannelType, DetectorType, MonitorType, ReceiverType, ReportType, TextsType,
+    PROJECT,
+    ActionType,
+    ChannelType,
+    DetectorType,
+    MonitorType,
+    ReceiverType,
+    ReportType,
+    TextsType,
 )  # fmt: skip
 from defib.model.strategy import Strategy
 

@@ -88,7 +88,7 @@ def test_a_dead_mail_server_loses_nothing_over_a_crash_and_delays_no_check(
     wait_until(lambda: company.rows("SELECT id FROM incident WHERE healed_by = 'defib'"), 20, "the repair")
     looks = company.rows("SELECT count(*) FROM observation")[0][0]
     company.kill()
-    assert smtp_server.messages == []
+    assert list(smtp_server.messages) == []
     assert company.rows("SELECT count(*) FROM delivery WHERE state = 'pending'") == [(2,)]
     assert looks >= 5  # checks went on while mails did not
 

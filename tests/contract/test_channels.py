@@ -1,6 +1,9 @@
 """What the engine relies on in every channel, run against real servers."""
 
 import logging
+import re
+import subprocess
+import sys
 import time
 import traceback
 from abc import ABC, abstractmethod
@@ -19,6 +22,8 @@ from defib_testkit.certificate import Certificate
 from defib_testkit.smtp_server import SmtpServer
 from defib_testkit.telegram_api import TelegramApi
 from defib_testkit.webhook_sink import WebhookSink
+
+REFERENCE = Path(__file__).parents[2] / "docs/reference/channels.md"
 
 
 class Rig(ABC):
@@ -130,9 +135,21 @@ def every_kind_of_alert() -> list[Alert]:
     return [
         make_alert(),
         make_alert(event=AlertKind.DEGRADED, cause="slow", summary="HTTP 200 in 2.7 s, expected within 2s"),
-        make_alert(event=AlertKind.RECOVERED, cause="ok", summary="HTTP 200 in 12 ms", healed_by="defib", duration_s=72.0),
+        make_alert(
+            event=AlertKind.RECOVERED,
+            cause="ok",
+            summary="HTTP 200 in 12 ms",
+            healed_by="defib",
+            duration_s=72.0,
+        ),
         make_alert(event=AlertKind.RECOVERY_FAILED, attempts=3),
-        make_alert(event=AlertKind.TEST, cause="test", summary="", evidence=(), incident=None),
+        make_alert(
+            event=AlertKind.TEST,
+            cause="test",
+            summary="a test of the channel ops",
+            evidence=(),
+            incident=None,
+        ),
     ]
 
 
@@ -152,8 +169,10 @@ async def test_recommendations_arrive_best_first(rig: Rig) -> None:
     await rig.channel.send(make_alert(), make_context())
 
     (text,) = rig.received()
-    first = text.index("systemctl status openclaw-main")
-    assert first < text.index("journalctl -u openclaw-main -n 50") < text.index("systemctl restart openclaw-main", first)
+    status = text.index("systemctl status openclaw-main")
+    log = text.index("journalctl -u openclaw-main -n 50")
+    restart = text.index("Try a restart: ")
+    assert status < log < restart
 
 
 async def test_a_report_arrives(rig: Rig) -> None:
@@ -268,6 +287,32 @@ async def test_close_after_a_failure_leaves_nothing_open(rig: Rig) -> None:
 
     await rig.channel.close()
     await rig.channel.close()
+
+
+async def test_every_option_is_described_in_the_schema_and_on_the_reference_page(rig: Rig) -> None:
+    section = REFERENCE.read_text().split(f"\n## {rig.type.kind}\n")[1].split("\n## ")[0]
+    options = rig.type.options.model_json_schema()["properties"]
+
+    listed = set(re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (.*?) \|", section, re.MULTILINE))))
+
+    assert listed == set(options)
+    assert [name for name, schema in options.items() if not schema.get("description")] == []
+
+
+def test_channels_load_their_libraries_only_when_they_send() -> None:
+    program = (
+        "import sys\n"
+        "import defib.plugin\n"
+        "before = set(sys.modules)\n"
+        "import defib_alerts.texts, defib_alerts.telegram_channel, defib_alerts.email_channel\n"
+        "import defib_alerts.webhook_channel\n"
+        "new = set(sys.modules) - before\n"
+        "print(sorted({'telegram', 'aiosmtplib', 'httpx', 'jinja2', 'markupsafe'} & new))\n"
+    )
+
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30)
+
+    assert (done.stdout, done.stderr) == ("[]\n", "")
 
 
 def assert_safe(rig: Rig, error: DeliveryError) -> None:

@@ -22,7 +22,9 @@ async def make(telegram_api: TelegramApi, tmp_path: Path) -> AsyncIterator[Make]
 
     def make(**options: Any) -> TelegramChannel:
         values = {"token": telegram_api.token, "chat_id": -1001234, "api_url": telegram_api.origin, **options}
-        made.append(TelegramChannel("ops", TelegramOptions.model_validate(values), BuildContext(base=tmp_path)))
+        made.append(
+            TelegramChannel("ops", TelegramOptions.model_validate(values), BuildContext(base=tmp_path))
+        )
         return made[-1]
 
     yield make
@@ -54,7 +56,9 @@ async def test_a_message_reads_well(make: Make, telegram_api: TelegramApi) -> No
     )
 
 
-async def test_severity_and_title_are_bold_evidence_and_commands_are_code(make: Make, telegram_api: TelegramApi) -> None:
+async def test_severity_and_title_are_bold_evidence_and_commands_are_code(
+    make: Make, telegram_api: TelegramApi
+) -> None:
     await make().send(make_alert(), make_context())
 
     (message,) = telegram_api.messages
@@ -70,13 +74,20 @@ async def test_one_message_is_one_request(make: Make, telegram_api: TelegramApi)
     await channel.send(make_alert(), make_context())
     await channel.send(make_alert(), make_context())
 
-    assert [request.path.rpartition("/")[2] for request in telegram_api.requests] == ["sendMessage", "sendMessage"]
+    assert [request.path.rpartition("/")[2] for request in telegram_api.requests] == [
+        "sendMessage",
+        "sendMessage",
+    ]
 
 
-async def test_a_recovery_replies_to_the_first_message_of_its_incident(make: Make, telegram_api: TelegramApi) -> None:
+async def test_a_recovery_replies_to_the_first_message_of_its_incident(
+    make: Make, telegram_api: TelegramApi
+) -> None:
     channel = make()
     down = await channel.send(make_alert(), make_context(key="1"))
-    recovered = make_alert(event=AlertKind.RECOVERED, cause="ok", summary="HTTP 200 in 12 ms", healed_by="itself")
+    recovered = make_alert(
+        event=AlertKind.RECOVERED, cause="ok", summary="HTTP 200 in 12 ms", healed_by="itself"
+    )
     await channel.send(recovered, make_context(key="2", thread=down.id))
 
     first, second = telegram_api.messages
@@ -115,7 +126,9 @@ async def test_too_much_evidence_loses_its_oldest_lines(make: Make, telegram_api
     assert "5. Check the way to it" in message.plain
 
 
-async def test_a_group_that_moved_gets_the_message_and_the_receipt_says_so(make: Make, telegram_api: TelegramApi) -> None:
+async def test_a_group_that_moved_gets_the_message_and_the_receipt_says_so(
+    make: Make, telegram_api: TelegramApi
+) -> None:
     telegram_api.migrate(-1001234, -1009999)
     channel = make()
     receipt = await channel.send(make_alert(), make_context())
@@ -152,7 +165,8 @@ async def test_flood_control_says_how_long_to_wait(make: Make, telegram_api: Tel
     [
         (
             "401",
-            "Telegram chat -1001234: the bot's token is not valid; write the token that @BotFather shows, and check api_url",
+            "Telegram chat -1001234: the bot's token is not valid; "
+            "write the token that @BotFather shows, and check api_url",
         ),
         (
             "403",
@@ -161,7 +175,9 @@ async def test_flood_control_says_how_long_to_wait(make: Make, telegram_api: Tel
         ),
     ],
 )
-async def test_a_refusal_names_its_remedy(make: Make, telegram_api: TelegramApi, mode: str, message: str) -> None:
+async def test_a_refusal_names_its_remedy(
+    make: Make, telegram_api: TelegramApi, mode: str, message: str
+) -> None:
     telegram_api.mode = mode
 
     with pytest.raises(DeliveryError) as caught:
@@ -176,7 +192,9 @@ async def test_a_report_comes_as_its_first_lines(make: Make, telegram_api: Teleg
     await make().send(make_report(text=text), make_context())
 
     (message,) = telegram_api.messages
-    assert message.text.startswith("<b>[Defib] Daily report, Fri 2 Jan 2026: 99.98 % well</b>\n\n<pre>Daily report\n")
+    assert message.text.startswith(
+        "<b>[Defib] Daily report, Fri 2 Jan 2026: 99.98 % well</b>\n\n<pre>Daily report\n"
+    )
     assert "monitor-028" in message.plain
     assert "monitor-029" not in message.plain
     assert message.plain.endswith("…\n\nOpen the dashboard")
@@ -197,9 +215,18 @@ async def test_a_template_of_ones_own_takes_the_place_of_the_shipped_one(
 @pytest.mark.parametrize(
     ("template", "complaint"),
     [
-        ("{{ alert.no_such_field }}", "UndefinedError: 'defib.model.alert.Alert object' has no attribute 'no_such_field'"),
+        (
+            "{{ alert.no_such_field }}",
+            "UndefinedError: 'defib.model.alert.Alert object' has no attribute 'no_such_field'",
+        ),
+        ("{{ 1 / 0 }}", "ZeroDivisionError: division by zero"),
+        ("{% include 'missing.j2' %}", "TemplateNotFound: 'missing.j2' not found in"),
+        ("{% include 'alert.telegram.html.j2' %}", "RecursionError: maximum recursion depth exceeded"),
         ("{% if %}", "TemplateSyntaxError: Expected an expression, got 'end of statement block'"),
-        ("{{ alert.__class__.__mro__ }}", "SecurityError: access to attribute '__class__' of 'Alert' object is unsafe."),
+        (
+            "{{ alert.__class__.__mro__ }}",
+            "SecurityError: access to attribute '__class__' of 'Alert' object is unsafe.",
+        ),
     ],
 )
 async def test_a_broken_template_of_ones_own_never_holds_back_an_alert(
@@ -210,7 +237,8 @@ async def test_a_broken_template_of_ones_own_never_holds_back_an_alert(
 
     (message,) = telegram_api.messages
     assert "HIGH · Main Agent is down" in message.plain
-    assert receipt.detail == f"your template alert.telegram.html.j2 fails ({complaint}); the shipped one was used"
+    assert receipt.detail.startswith(f"your template alert.telegram.html.j2 fails ({complaint}")
+    assert receipt.detail.endswith("); the shipped one was used")
 
 
 async def test_markup_that_telegram_refuses_is_sent_without_markup(
@@ -226,7 +254,9 @@ async def test_markup_that_telegram_refuses_is_sent_without_markup(
 
 
 def test_a_missing_folder_of_templates_is_a_mistake(make: Make, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="templates: there is no folder .*/nowhere; make it, or leave the key out"):
+    with pytest.raises(
+        ValueError, match=r"templates: there is no folder .*/nowhere; make it, or leave the key out"
+    ):
         make(templates="nowhere")
 
 
@@ -234,7 +264,10 @@ def test_a_missing_folder_of_templates_is_a_mistake(make: Make, tmp_path: Path) 
     ("options", "message"),
     [
         ({"token": "123456"}, "is not a bot token; @BotFather gives one that looks like 123456:ABC-DEF"),
-        ({"chat_id": "ops chat"}, "write the chat's number, such as -1001234567890, or @name of a public channel"),
+        (
+            {"chat_id": "ops chat"},
+            "write the chat's number, such as -1001234567890, or @name of a public channel",
+        ),
     ],
 )
 def test_mistakes_in_the_options_name_their_remedy(make: Make, options: dict[str, Any], message: str) -> None:

@@ -53,7 +53,9 @@ async def test_the_body_is_the_one_of_the_reference_page(make: Make, webhook_sin
     assert request.json() == json.loads(example("json"))
 
 
-async def test_the_signature_is_accepted_by_the_example_of_the_reference_page(make: Make, webhook_sink: WebhookSink) -> None:
+async def test_the_signature_is_accepted_by_the_example_of_the_reference_page(
+    make: Make, webhook_sink: WebhookSink
+) -> None:
     await make(secret="key").send(make_alert(monitor_name="天气"), make_context())
 
     (request,) = webhook_sink.requests
@@ -79,7 +81,10 @@ async def test_the_signature_covers_time_and_body(make: Make, webhook_sink: Webh
         b'"generated_at":"2026-01-03T14:15:19.000Z","subject":"S","text":"","report":null}}'
     )
     # printf '1767441600.%s' "$body" | openssl dgst -sha256 -hmac key
-    assert request.headers["X-Defib-Signature"] == "t=1767441600,v1=8397d65b1954173e45c03e51cb5837dc0270b167be757e1509558295908b0014"
+    assert (
+        request.headers["X-Defib-Signature"]
+        == "t=1767441600,v1=8397d65b1954173e45c03e51cb5837dc0270b167be757e1509558295908b0014"
+    )
 
 
 async def test_without_a_secret_nothing_is_signed(make: Make, webhook_sink: WebhookSink) -> None:
@@ -251,7 +256,10 @@ async def test_a_refusal_without_end_is_not_waited_for(
         ({"url": "ftp://example.com/s3cret"}, "is not an address; write https://host/path"),
         ({"headers": {"Bad Name": "x"}}, "'Bad Name' is not the name of a header"),
         ({"headers": {"Idempotency-Key": "x"}}, "Idempotency-Key is set by Defib itself; leave it out"),
-        ({"headers": {"X-A": "s3cret\r\nX-B: y"}}, "the value of X-A has a line end or a character outside of ASCII"),
+        (
+            {"headers": {"X-A": "s3cret\r\nX-B: y"}},
+            "the value of X-A has a line end or a character outside of ASCII",
+        ),
         ({"method": "GET"}, "'POST' or 'PUT'"),
     ],
 )
@@ -264,4 +272,7 @@ def test_mistakes_in_the_options_name_their_remedy(make: Make, options: dict[str
 
 
 def test_the_target_is_scheme_and_host(make: Make) -> None:
-    assert make(url="https://user:pw@hooks.example.com:8443/T/B/x?k=v").target == "https://hooks.example.com:8443"
+    assert (
+        make(url="https://user:pw@hooks.example.com:8443/T/B/x?k=v").target
+        == "https://hooks.example.com:8443"
+    )

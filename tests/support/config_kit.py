@@ -55,6 +55,8 @@ class WebOptions(Options):
     def _one_of_both(self) -> "WebOptions":
         if self.url == "none" and not self.to:
             raise ValueError("needs 'to' when the url is none; add names to it")
+        if self.url == "many" and len(self.to) < 2:
+            raise ValueError("to: must name two at least; add another")
         return self
 
 
@@ -64,6 +66,8 @@ class Web:
     def __init__(self, options: WebOptions, context: BuildContext) -> None:
         if options.url.startswith("ftp:"):
             raise ValueError(f"cannot look at {options.url}; write an http:// address")
+        if options.expect.status == 205 and options.body:
+            raise ValueError("expect.status: 205 comes without a body; remove one of them")
         if options.url == "crash":
             raise RuntimeError("the secret is hunter2")
         self.target = options.url

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
@@ -27,10 +28,10 @@ def frame(timeout_s: float = 5.0) -> ProbeContext:
 
 
 async def look(module: ModuleType, *, timeout_s: float = 5.0, base: Path = BASE, **options: Any) -> Evidence:
-    """Build a monitor, probe once, and close it."""
+    """Build a monitor, probe once in a task of its own as the engine does, and close it."""
     monitor = build(module, base, **options)
     try:
-        return await monitor.probe(frame(timeout_s))
+        return await asyncio.ensure_future(monitor.probe(frame(timeout_s)))
     finally:
         await monitor.close()
 
@@ -39,24 +40,39 @@ Conversation = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[
 
 
 @contextlib.asynccontextmanager
-async def serving(conversation: Conversation, **options: Any) -> AsyncIterator[int]:
+async def serving(
+    conversation: Conversation,
+    *,
+    host: str = "127.0.0.1",
+    tls: ssl.SSLContext | None = None,
+    socket: Path | None = None,
+) -> AsyncIterator[int]:
     """A server on loopback that holds ``conversation`` with each client; its port.
 
-    :param options: of :func:`asyncio.start_server`: ``ssl``, ``host``.
+    :param socket: listen on this Unix socket instead; the port is 0 then.
     """
+
+    others = asyncio.all_tasks()
 
     async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             await conversation(reader, writer)
         writer.close()
 
-    server = await asyncio.start_server(converse, options.pop("host", "127.0.0.1"), 0, **options)
+    if socket is not None:
+        server = await asyncio.start_unix_server(converse, socket)
+    else:
+        server = await asyncio.start_server(converse, host, 0, ssl=tls)
     try:
-        yield server.sockets[0].getsockname()[1]
+        yield 0 if socket is not None else server.sockets[0].getsockname()[1]
     finally:
         server.close()
-        # Conversations that wait for ever end with their clients; those are gone by now.
-        await asyncio.sleep(0)
+        # Those of the server: conversations, and handshakes that are about to fail.
+        if own := asyncio.all_tasks() - others:
+            await asyncio.wait(own, timeout=0.1)
+            for task in own:
+                task.cancel()
+            await asyncio.wait(own)
 
 
 def saying(answer: bytes) -> Conversation:

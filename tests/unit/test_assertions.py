@@ -50,7 +50,9 @@ def test_a_path_that_leads_nowhere_says_where_it_ends(path: str, message: str) -
     assert caught.value.args[0] == message
 
 
-@pytest.mark.parametrize("path", ["", "queue.depth", "$queue", "$.", "$.a..b", "$.a[", "$.a[x]", "$.a b", "x$.a"])
+@pytest.mark.parametrize(
+    "path", ["", "queue.depth", "$queue", "$.", "$.a..b", "$.a[", "$.a[x]", "$.a b", "x$.a"]
+)
 def test_a_path_that_is_none_is_refused_with_an_example(path: str) -> None:
     with pytest.raises(ValueError, match=r"write for example \$\.queue\.depth"):
         parse_path(path)

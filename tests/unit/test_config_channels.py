@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from config_kit import MailOptions, load, mistakes
 
+from config_kit import MailOptions, load, mistakes
 from defib.model.alert import Severity
 from defib.model.ids import MonitorId
 from defib.model.settings import ChannelSpec, ReportSpec, Route, RouteMatch
@@ -29,16 +29,22 @@ def test_channels_have_names_and_options(tmp_path: Path) -> None:
     [
         ("x: {to: [a]}", "channels.x.type: is missing; write one of mail"),
         ("x: mail", "channels.x: must be a mapping; write 'x: {type: …}' with the keys of that type"),
-        ("x: {type: mial, to: [a]}", "channels.x.type: unknown alert channel 'mial'; did you mean 'mail'? known are mail; "
-                                     "plugin ldap (defib-ldap 2.0) did not load: ModuleNotFoundError: No module named 'ldap3'"),
+        (
+            "x: {type: mial, to: [a]}",
+            "channels.x.type: unknown alert channel 'mial'; did you mean 'mail'? known are mail; plugin ldap "
+            "(defib-ldap 2.0) did not load: ModuleNotFoundError: No module named 'ldap3'",
+        ),
         ("ops-mail: {type: mail}", "channels.ops-mail.to: is missing; recipients"),
         ("x: {type: mail, to: []}", "channels.x.to: must have at least 1 item, not 0"),
         ("x: {type: mail, to: [a], tpye: b}", "channels.x.tpye: unknown key; did you mean 'type'?"),
         ("x: {type: mail, to: [nobody]}", "channels.x: channel x would write to nobody; name somebody"),
-        ("'a b': {type: mail, to: [a]}", "channels[\"a b\"]: the name 'a b' must consist of letters, digits, '.', '_' and '-', "
-                                         "and begin with a letter or digit"),
+        (
+            "'a b': {type: mail, to: [a]}",
+            "channels[\"a b\"]: the name 'a b' must consist of letters, digits, '.', '_' and '-', and begin "
+            "with a letter or digit",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_mistake_in_a_channel_has_its_path(text: str, expected: str, tmp_path: Path) -> None:
     assert mistakes(tmp_path, f"channels:\n  {text}\n") == [f"2: {expected}"]
 
@@ -53,7 +59,8 @@ def test_an_empty_list_of_routes_sends_nothing_and_warns(tmp_path: Path) -> None
 
     assert settings.routes == ()
     assert settings.warnings == (
-        f"{tmp_path}/defib.yaml:6: routes: the list is empty, so no alert is sent; remove 'routes' to send all to every "
+        f"{tmp_path}/defib.yaml:6: routes: the list is empty, so no alert is sent; remove 'routes' to send all "
+        f"to every "
         "channel",
     )
 
@@ -88,21 +95,35 @@ routes:
         ("ops", "routes[0]: must be a mapping; write lines of 'key: value' below it"),
         ("{channels: opps}", "routes[0].channels: unknown channel 'opps'; did you mean 'ops'?"),
         ("{channels: [ops, all]}", "routes[0].channels[1]: unknown channel 'all'; known channels: dev, ops"),
-        ("{channels: ops, resume: true}", "routes[0].resume: unknown key; known keys: channels, continue, match"),
-        ("{channels: ops, match: {severity: hgih}}",
-         "routes[0].match.severity: must be 'info', 'low', 'high' or 'severe'; did you mean 'high'?"),
-        ("{channels: ops, match: {severity: [high, bad]}}",
-         "routes[0].match.severity[1]: must be 'info', 'low', 'high' or 'severe'"),
+        (
+            "{channels: ops, resume: true}",
+            "routes[0].resume: unknown key; known keys: channels, continue, match",
+        ),
+        (
+            "{channels: ops, match: {severity: hgih}}",
+            "routes[0].match.severity: must be 'info', 'low', 'high' or 'severe'; did you mean 'high'?",
+        ),
+        (
+            "{channels: ops, match: {severity: [high, bad]}}",
+            "routes[0].match.severity[1]: must be 'info', 'low', 'high' or 'severe'",
+        ),
         ("{channels: ops, match: {tag: x}}", "routes[0].match.tag: unknown key; did you mean 'tags'?"),
-        ("{channels: ops, match: {monitors: mm}}", "routes[0].match.monitors: unknown monitor 'mm'; did you mean 'm'?"),
+        (
+            "{channels: ops, match: {monitors: mm}}",
+            "routes[0].match.monitors: unknown monitor 'mm'; did you mean 'm'?",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_mistake_in_a_route_has_its_remedy(route: str, expected: str, tmp_path: Path) -> None:
     assert mistakes(tmp_path, CHANNELS + MONITORS + f"routes:\n  - {route}\n") == [f"7: {expected}"]
 
 
 def test_routes_that_take_nothing_warn(tmp_path: Path) -> None:
-    text = CHANNELS + MONITORS + "routes:\n  - {channels: ops, match: {tags: agnets}}\n  - {channels: ops}\n  - {channels: dev}\n"
+    text = (
+        CHANNELS
+        + MONITORS
+        + "routes:\n  - {channels: ops, match: {tags: agnets}}\n  - {channels: ops}\n  - {channels: dev}\n"
+    )
 
     assert load(tmp_path, text).warnings == (
         f"{tmp_path}/defib.yaml:7: routes[0].match.tags: no monitor has the tag 'agnets'; did you mean 'agents'?",
@@ -112,18 +133,24 @@ def test_routes_that_take_nothing_warn(tmp_path: Path) -> None:
 
 
 def test_a_channel_with_a_mistake_is_still_known_to_routes(tmp_path: Path) -> None:
-    text = "channels: {ops: {type: mail}}\nroutes: [{channels: ops}]\nreports: {daily: {cron: 0 8 * * *, channels: ops}}\n"
+    text = "channels: {ops: {type: mail}}\nroutes: [{channels: ops}]\n"
+    text += "reports: {daily: {cron: 0 8 * * *, channels: ops}}\n"
 
     assert mistakes(tmp_path, text) == ["1: channels.ops.to: is missing; recipients"]
 
 
 def test_reports_have_a_time_and_channels(tmp_path: Path) -> None:
-    text = CHANNELS + "timezone: Asia/Hong_Kong\nreports:\n  daily: {cron: '0 8 * * mon-fri', channels: [ops]}\n"
+    text = (
+        CHANNELS + "timezone: Asia/Hong_Kong\nreports:\n  daily: {cron: '0 8 * * mon-fri', channels: [ops]}\n"
+    )
 
     assert load(tmp_path, text).reports == (
         ReportSpec(kind="daily", cron="0 8 * * mon-fri", timezone="Asia/Hong_Kong", channels=("ops",)),
     )
-    assert load(tmp_path, text.replace("channels: [ops]", "channels: ops, timezone: UTC")).reports[0].timezone == "UTC"
+    assert (
+        load(tmp_path, text.replace("channels: [ops]", "channels: ops, timezone: UTC")).reports[0].timezone
+        == "UTC"
+    )
 
 
 def test_a_report_without_channels_warns(tmp_path: Path) -> None:
@@ -145,15 +172,27 @@ EXAMPLE = 'write for example "0 8 * * *" for eight o\'clock every day'
         ("daily", "reports.daily: must be a mapping; write lines of 'key: value' below it"),
         ("{cron: 0 25 * * *}", f"reports.daily.cron: '0 25 * * *' has a bad hour; {EXAMPLE}"),
         ("{cron: 0 8 31 2 *}", f"reports.daily.cron: '0 8 31 2 *' has a bad day-of-month; {EXAMPLE}"),
-        ("{cron: 8h}", "reports.daily.cron: must have five fields: minute, hour, day of month, month, day of week; "
-                       f"{EXAMPLE}"),
-        ("{cron: 0 0 8 * * *}", "reports.daily.cron: must have five fields: minute, hour, day of month, month, day of week; "
-                                f"{EXAMPLE}"),
-        ("{cron: 0 8 * * *, timezone: Europe/Berln}",
-         "reports.daily.timezone: 'Europe/Berln' is not a time zone of the IANA database; did you mean 'Europe/Berlin'?"),
-        ("{cron: 0 8 * * *, channels: opz}", "reports.daily.channels: unknown channel 'opz'; did you mean 'ops'?"),
+        (
+            "{cron: 8h}",
+            "reports.daily.cron: must have five fields: minute, hour, day of month, month, day of week; "
+            f"{EXAMPLE}",
+        ),
+        (
+            "{cron: 0 0 8 * * *}",
+            "reports.daily.cron: must have five fields: minute, hour, day of month, month, day of week; "
+            f"{EXAMPLE}",
+        ),
+        (
+            "{cron: 0 8 * * *, timezone: Europe/Berln}",
+            "reports.daily.timezone: 'Europe/Berln' is not a time zone of the IANA database; did you mean "
+            "'Europe/Berlin'?",
+        ),
+        (
+            "{cron: 0 8 * * *, channels: opz}",
+            "reports.daily.channels: unknown channel 'opz'; did you mean 'ops'?",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_mistake_in_a_report_has_its_remedy(report: str, expected: str, tmp_path: Path) -> None:
     assert mistakes(tmp_path, CHANNELS + f"reports:\n  daily: {report}\n") == [f"5: {expected}"]
 
@@ -161,4 +200,6 @@ def test_a_mistake_in_a_report_has_its_remedy(report: str, expected: str, tmp_pa
 def test_an_unknown_report_names_the_nearest(tmp_path: Path) -> None:
     (mistake,) = mistakes(tmp_path, "reports: {dialy: {cron: 0 8 * * *}}\n")
 
-    assert mistake.startswith("1: reports.dialy: unknown report 'dialy'; did you mean 'daily'? known are daily; plugin ldap")
+    assert mistake.startswith(
+        "1: reports.dialy: unknown report 'dialy'; did you mean 'daily'? known are daily; plugin ldap"
+    )

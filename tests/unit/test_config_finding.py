@@ -46,9 +46,16 @@ def test_a_folder_can_be_named(tmp_path: Path) -> None:
     assert config.find(str(tmp_path), {}) == tmp_path
 
 
-@pytest.mark.parametrize(("explicit", "environ", "origin"), [("no.yaml", {}, "-c"), (None, {"DEFIB_CONFIG": "no.yaml"}, "DEFIB_CONFIG")])
+@pytest.mark.parametrize(
+    ("explicit", "environ", "origin"),
+    [("no.yaml", {}, "-c"), (None, {"DEFIB_CONFIG": "no.yaml"}, "DEFIB_CONFIG")],
+)
 def test_a_named_configuration_that_is_missing_is_not_replaced_by_another(
-    explicit: str | None, environ: dict[str, str], origin: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    explicit: str | None,
+    environ: dict[str, str],
+    origin: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     written(tmp_path / "defib.yaml")

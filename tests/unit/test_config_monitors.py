@@ -5,15 +5,17 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from config_kit import WebOptions, load, mistakes, toy_registry
 
+from config_kit import WebOptions, load, mistakes, toy_registry
 from defib import config
 from defib.config.requirements import cycles
 from defib.errors import ConfigError
 from defib.model.ids import MonitorId
 from defib.model.monitor import Family, MonitorSpec, RecoveryPolicy
 
-KNOWN_KEYS = "anything, body, confirm, detector, enabled, expect, fail_threshold, from, id, interval, level, limit, name"
+KNOWN_KEYS = (
+    "anything, body, confirm, detector, enabled, expect, fail_threshold, from, id, interval, level, limit"
+)
 
 
 def test_a_short_monitor_has_the_defaults(tmp_path: Path) -> None:
@@ -65,7 +67,11 @@ monitors:
         "confirm": (timedelta(seconds=1), timedelta(seconds=2)), "recover_confirm": timedelta(seconds=3),
         "fail_threshold": 4, "recovery_threshold": 5, "detector": "consecutive",
     }  # fmt: skip
-    assert (monitor.tags, monitor.requires, monitor.enabled) == ({"one", "two"}, ("other",), False)
+    assert (sorted(monitor.tags), list(monitor.requires), monitor.enabled) == (
+        ["one", "two"],
+        ["other"],
+        False,
+    )
     assert isinstance(options, WebOptions)
     assert (options.sender, options.to, options.share, options.limit) == ("me", ("a", "b"), 85, (1, 2))
     assert options.expect.answers == {"$.queue.depth": "< 100"}
@@ -85,20 +91,11 @@ def test_one_wait_may_stand_without_a_list_and_none_is_a_list_too(tmp_path: Path
     assert none.overrides == {"confirm": ()}
 
 
-@pytest.mark.parametrize(
-    ("written", "message"),
-    [
-        ("Main", "write for example 'main' and put other text into 'name'"),
-        ("'Main Agent!'", "write for example 'main-agent' and put other text into 'name'"),
-        ("-a", "write for example 'a' and put other text into 'name'"),
-        ("'…'", "write for example 'main-agent' and put other text into 'name'"),
-        ("a" * 101, f"write for example '{'a' * 100}' and put other text into 'name'"),
-    ],
-)
-def test_an_id_is_short_and_plain_and_a_remedy_is_shown(written: str, message: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("written", ["Main", "'Main Agent!'", "-a", "'…'", "a" * 101, "''"])
+def test_an_id_is_short_and_plain_and_a_remedy_is_shown(written: str, tmp_path: Path) -> None:
     assert mistakes(tmp_path, f"monitors:\n  - {{id: {written}, type: beat}}\n") == [
-        "2: monitors[0].id: must consist of lower-case letters, digits, '.', '_' and '-', begin with a letter or digit, "
-        f"and be at most 100 characters long; {message}"
+        "2: monitors[0].id: must consist of lower-case letters, digits, '.', '_' and '-', begin with a letter "
+        "or digit, and be at most 100 characters long; write for example 'main-agent' and put other text into 'name'"
     ]
 
 
@@ -113,9 +110,15 @@ def test_an_id_that_is_read_as_a_number_wants_quotes(number: str, tmp_path: Path
 @pytest.mark.parametrize(
     ("keys", "expected"),
     [
-        ("{type: web}", "3: monitors[0].url: is missing; where to look, such as http://localhost:8000/health"),
+        (
+            "{type: web}",
+            "3: monitors[0].url: is missing; where to look, such as http://localhost:8000/health",
+        ),
         ("{type: web, url: x, prot: 5}", "4: monitors[0].prot: unknown key; did you mean 'port'?"),
-        ("{type: web, url: x, INTERVAL: 5s}", "4: monitors[0].INTERVAL: unknown key; did you mean 'interval'?"),
+        (
+            "{type: web, url: x, INTERVAL: 5s}",
+            "4: monitors[0].INTERVAL: unknown key; did you mean 'interval'?",
+        ),
         ("{type: web, url: x, sender: me}", "4: monitors[0].sender: unknown key; known keys: " + KNOWN_KEYS),
         ("{type: beat, zzz: x}", "4: monitors[0].zzz: unknown key; known keys: confirm, detector, enabled, "),
         ("{type: web, url: x, port: many}", "4: monitors[0].port: must be a whole number"),
@@ -123,45 +126,108 @@ def test_an_id_that_is_read_as_a_number_wants_quotes(number: str, tmp_path: Path
         ("{type: web, url: x, port: [1]}", "4: monitors[0].port: must be a whole number, not a list"),
         ("{type: web, url: x, port: }", "4: monitors[0].port: is empty; write a value, or remove the key"),
         ("{type: web, url: , port: 1}", "4: monitors[0].url: is empty; write a value, or remove the key"),
-        ("{type: web, url: 5}", "4: monitors[0].url: must be text, but is read as a number; put it in quotes"),
-        ("{type: web, url: true}", "4: monitors[0].url: must be text, but is read as true or false; put it in quotes"),
+        (
+            "{type: web, url: 5}",
+            "4: monitors[0].url: must be text, but is read as a number; put it in quotes",
+        ),
+        (
+            "{type: web, url: true}",
+            "4: monitors[0].url: must be text, but is read as true or false; put it in quotes",
+        ),
         ("{type: web, url: {a: 1}}", "4: monitors[0].url: must be text, not a mapping"),
         ("{type: web, url: x, share: 120%}", "4: monitors[0].share: must be less than or equal to 100"),
         ("{type: web, url: x, to: ops}", "4: monitors[0].to: must be a list; write [first, second]"),
-        ("{type: web, url: x, to: {a: 1}}", "4: monitors[0].to: must be a list, not a mapping; write [first, second]"),
-        ("{type: web, url: x, to: [a, 5]}", "4: monitors[0].to[1]: must be text, but is read as a number; put it in quotes"),
-        ("{type: web, url: x, level: hihg}", "4: monitors[0].level: must be 'low' or 'high'; did you mean 'high'?"),
-        ("{type: web, url: x, expect: 200}", "4: monitors[0].expect: must be a mapping; write lines of 'key: value' below it"),
-        ("{type: web, url: x, expect: {statsu: 2}}", "4: monitors[0].expect.statsu: unknown key; did you mean 'status'?"),
-        ("{type: web, url: x, expect: {within: 5}}", "4: monitors[0].expect.within: 5 is not a duration; write a number with "
-                                                     "its unit, such as 250ms, 15s, 5m, 2h or 7d"),
-        ("{type: web, url: x, expect: {answers: {'$.a': 5}}}",
-         '4: monitors[0].expect.answers["$.a"]: must be text, but is read as a number; put it in quotes'),
-        ("{type: web, url: x, body: {statsu: 5}}", "4: monitors[0].body.statsu: unknown key; did you mean 'status'?"),
+        (
+            "{type: web, url: x, to: {a: 1}}",
+            "4: monitors[0].to: must be a list, not a mapping; write [first, second]",
+        ),
+        (
+            "{type: web, url: x, to: [a, 5]}",
+            "4: monitors[0].to[1]: must be text, but is read as a number; put it in quotes",
+        ),
+        (
+            "{type: web, url: x, level: hihg}",
+            "4: monitors[0].level: must be 'low' or 'high'; did you mean 'high'?",
+        ),
+        (
+            "{type: web, url: x, expect: 200}",
+            "4: monitors[0].expect: must be a mapping; write lines of 'key: value' below it",
+        ),
+        (
+            "{type: web, url: x, expect: {statsu: 2}}",
+            "4: monitors[0].expect.statsu: unknown key; did you mean 'status'?",
+        ),
+        (
+            "{type: web, url: x, expect: {within: 5}}",
+            "4: monitors[0].expect.within: 5 is not a duration; write a number with its unit, such as 250ms, "
+            "15s, 5m, 2h or 7d",
+        ),
+        (
+            "{type: web, url: x, expect: {answers: {'$.a': 5}}}",
+            '4: monitors[0].expect.answers["$.a"]: must be text, but is read as a number; put it in quotes',
+        ),
+        (
+            "{type: web, url: x, body: {statsu: 5}}",
+            "4: monitors[0].body.statsu: unknown key; did you mean 'status'?",
+        ),
         ("{type: web, url: x, body: 5}", "4: monitors[0].body: must be text or a mapping"),
         ("{type: web, url: x, limit: many}", "4: monitors[0].limit: must be a whole number or a list"),
         ("{type: web, url: x, limit: [1, many]}", "4: monitors[0].limit[1]: must be a whole number"),
         ("{type: web, url: none}", "3: monitors[0]: needs 'to' when the url is none; add names to it"),
         ("{type: web, url: 'ftp:x'}", "3: monitors[0]: cannot look at ftp:x; write an http:// address"),
-        ("{type: web, url: x, password: 1234}",
-         "4: monitors[0].password: must be text, but is read as a number; put it in quotes"),
+        (
+            "{type: web, url: x, password: 1234}",
+            "4: monitors[0].password: must be text, but is read as a number; put it in quotes",
+        ),
+        ("{type: web, url: many, to: [a]}", "4: monitors[0].to: must name two at least; add another"),
+        ("{type: web, url: many}", "3: monitors[0]: to: must name two at least; add another"),
+        (
+            "{type: web, url: x, body: x, expect: {status: 205}}",
+            "4: monitors[0].expect.status: 205 comes without a body; remove one of them",
+        ),
         ("{url: x}", "3: monitors[0].type: is missing; write one of beat, web"),
         ("{type: [web]}", "4: monitors[0].type: must be text, not a list"),
-        ("{type: wbe}", "4: monitors[0].type: unknown monitor type 'wbe'; did you mean 'web'? known are beat, web; "
-                        "plugin ldap (defib-ldap 2.0) did not load: ModuleNotFoundError: No module named 'ldap3'"),
-        ("{type: beat, strategy: nromal}", "4: monitors[0].strategy: unknown strategy 'nromal'; did you mean 'normal'?"),
-        ("{type: beat, detector: phi}", "4: monitors[0].detector: unknown detector 'phi'; known detectors: consecutive"),
-        ("{type: beat, interval: 500ms}", "4: monitors[0].interval: must be at least 1s; faster polling costs more than it finds"),
-        ("{type: beat, timeout: 0}", "4: monitors[0].timeout: must be longer than nothing; write for example 10s"),
-        ("{type: beat, fail_threshold: 0}", "4: monitors[0].fail_threshold: must be greater than or equal to 1"),
-        ("{type: beat, confirm: [1s, soon]}", "4: monitors[0].confirm[1]: 'soon' is not a duration; write a number with its "
-                                              "unit, such as 250ms, 15s, 5m, 2h or 7d"),
-        ("{type: beat, interval: 99999999999999mo}",
-         "3: monitors[0]: cannot be checked: the schema fails with OverflowError; --debug shows where"),
+        (
+            "{type: wbe}",
+            "4: monitors[0].type: unknown monitor type 'wbe'; did you mean 'web'? known are beat, web; plugin "
+            "ldap (defib-ldap 2.0) did not load: ModuleNotFoundError: No module named 'ldap3'",
+        ),
+        (
+            "{type: beat, strategy: nromal}",
+            "4: monitors[0].strategy: unknown strategy 'nromal'; did you mean 'normal'?",
+        ),
+        (
+            "{type: beat, detector: phi}",
+            "4: monitors[0].detector: unknown detector 'phi'; known detectors: consecutive",
+        ),
+        (
+            "{type: beat, interval: 500ms}",
+            "4: monitors[0].interval: must be at least 1s; faster polling costs more than it finds",
+        ),
+        (
+            "{type: beat, timeout: 0}",
+            "4: monitors[0].timeout: must be longer than nothing; write for example 10s",
+        ),
+        (
+            "{type: beat, fail_threshold: 0}",
+            "4: monitors[0].fail_threshold: must be greater than or equal to 1",
+        ),
+        (
+            "{type: beat, confirm: [1s, soon]}",
+            "4: monitors[0].confirm[1]: 'soon' is not a duration; write a number with its unit, such as 250ms, "
+            "15s, 5m, 2h or 7d",
+        ),
+        (
+            "{type: beat, interval: 99999999999999mo}",
+            "3: monitors[0]: cannot be checked: the schema fails with OverflowError; --debug shows where",
+        ),
         ("{type: beat, enabled: perhaps}", "4: monitors[0].enabled: must be true or false"),
-        ("{type: beat, tags: {a: b}}", "4: monitors[0].tags: must be a list, not a mapping; write [first, second]"),
+        (
+            "{type: beat, tags: {a: b}}",
+            "4: monitors[0].tags: must be a list, not a mapping; write [first, second]",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_mistake_has_its_line_its_path_and_its_remedy(keys: str, expected: str, tmp_path: Path) -> None:
     (mistake,) = mistakes(tmp_path, f"monitors:\n  # a comment\n  - id: a\n    <<: {keys}\n")
 
@@ -209,11 +275,14 @@ def test_a_script_is_checked_even_when_the_id_is_wrong(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("url", "message"),
     [
-        ("crash", "plugin toys (defib 0.1.0) fails to build it with RuntimeError; this is a fault of the plugin, "
-                  "and --debug shows where"),
+        (
+            "crash",
+            "plugin toys (defib 0.1.0) fails to build it with RuntimeError; this is a fault of the plugin, and "
+            "--debug shows where",
+        ),
         ("crash-schema", "cannot be checked: the schema fails with ArithmeticError; --debug shows where"),
     ],
-)  # fmt: skip
+)
 def test_a_plugin_that_crashes_is_a_mistake_that_repeats_none_of_its_words(
     url: str, message: str, tmp_path: Path
 ) -> None:
@@ -227,7 +296,9 @@ def test_a_plugin_that_crashes_is_a_mistake_that_repeats_none_of_its_words(
 def test_an_id_is_used_once(tmp_path: Path) -> None:
     text = "monitors:\n  - {id: a, type: beat}\n  - {id: b, type: beat}\n  - {id: a, type: beat}\n"
 
-    assert mistakes(tmp_path, text) == ["4: monitors[2].id: 'a' is the id of another monitor already (defib.yaml:2)"]
+    assert mistakes(tmp_path, text) == [
+        "4: monitors[2].id: 'a' is the id of another monitor already (defib.yaml:2)"
+    ]
 
 
 def test_monitors_cannot_require_themselves_or_one_another_or_nobody(tmp_path: Path) -> None:
@@ -277,7 +348,8 @@ def test_a_timeout_beyond_the_interval_warns(tmp_path: Path) -> None:
     text = "monitors:\n  - {id: a, type: beat, interval: 2s}\n  - {id: b, type: beat, interval: 2s, timeout: 1s}\n"
 
     assert load(tmp_path, text).warnings == (
-        f"{tmp_path}/defib.yaml:2: monitors[0].interval: a probe may take longer (timeout 5s) than the time to the next "
+        f"{tmp_path}/defib.yaml:2: monitors[0].interval: a probe may take longer (timeout 5s) than the time to "
+        f"the next "
         "one (interval 2s); probes will be skipped",
     )
 
@@ -288,7 +360,7 @@ def test_loading_twice_gives_the_same(tmp_path: Path) -> None:
     assert load(tmp_path, text) == load(tmp_path, text)
 
 
-def test_a_thousand_monitors_load_within_a_second(tmp_path: Path) -> None:
+def test_a_thousand_monitors_load_within_a_second_of_processor_time(tmp_path: Path) -> None:
     monitor = """  - id: m{0}
     name: Monitor {0}
     type: web
@@ -302,12 +374,14 @@ def test_a_thousand_monitors_load_within_a_second(tmp_path: Path) -> None:
       - restart: {{unit: main-{0}, timeout: 30s}}
 """
     path = tmp_path / "defib.yaml"
-    path.write_text("monitors:\n" + "".join(monitor.format(number) for number in range(1000)), encoding="utf-8")
+    path.write_text(
+        "monitors:\n" + "".join(monitor.format(number) for number in range(1000)), encoding="utf-8"
+    )
     registry = toy_registry()
     spent = []
     for _ in range(3):
-        start = time.perf_counter()
+        start = time.process_time()
         assert len(config.load(path, registry, {}).monitors) == 1000
-        spent.append(time.perf_counter() - start)
+        spent.append(time.process_time() - start)
 
     assert min(spent) < 1.0

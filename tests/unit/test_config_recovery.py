@@ -4,8 +4,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from config_kit import RestartOptions, load, mistakes
 
+from config_kit import RestartOptions, load, mistakes
 from defib.model.monitor import RecoveryMode, RecoveryPolicy, Rung
 
 MONITOR = "monitors:\n  - id: a\n    type: beat\n    recovery: %s\n"
@@ -29,7 +29,11 @@ def test_a_rung_has_limits_of_its_own_beside_its_options(tmp_path: Path) -> None
     (rung,) = policy(tmp_path, "[restart: {unit: x, timeout: 5s, idempotent: no, max_uses: 7}]").ladder
 
     assert rung == Rung(
-        kind="restart", options=RestartOptions(unit="x"), timeout=timedelta(seconds=5), idempotent=False, max_uses=7
+        kind="restart",
+        options=RestartOptions(unit="x"),
+        timeout=timedelta(seconds=5),
+        idempotent=False,
+        max_uses=7,
     )
 
 
@@ -57,7 +61,15 @@ def test_a_mapping_sets_the_policy_beside_the_ladder(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("written", "mode"),
-    [("auto", "auto"), ("dry-run", "dry-run"), ("off", "off"), ("Off", None), ("false", "off"), ("{mode: off}", "off"), ("{mode: 'off'}", "off")],
+    [
+        ("auto", "auto"),
+        ("dry-run", "dry-run"),
+        ("off", "off"),
+        ("Off", None),
+        ("false", "off"),
+        ("{mode: off}", "off"),
+        ("{mode: 'off'}", "off"),
+    ],
 )
 def test_a_word_is_the_mode(written: str, mode: str | None, tmp_path: Path) -> None:
     if mode is None:
@@ -90,7 +102,8 @@ def test_acting_without_a_ladder_warns_where_it_was_asked_for(tmp_path: Path) ->
     silent = load(tmp_path, "defaults: {recovery: auto}\nmonitors: [{id: a, type: beat}]\n").warnings
 
     assert warned == (
-        f"{tmp_path}/defib.yaml:4: monitors[0].recovery: mode is auto but the ladder is empty: nothing will be repaired; "
+        f"{tmp_path}/defib.yaml:4: monitors[0].recovery: mode is auto but the ladder is empty: nothing will be "
+        f"repaired; "
         "add a rung",
     )
     assert silent == ()
@@ -105,28 +118,53 @@ def test_acting_without_a_ladder_warns_where_it_was_asked_for(tmp_path: Path) ->
         ("{ladr: []}", "recovery.ladr: unknown key; did you mean 'ladder'?"),
         ("{max_attempts: 0}", "recovery.max_attempts: must be greater than or equal to 1"),
         ("{window: 0}", "recovery.window: must be longer than nothing; write for example 10s"),
-        ("{ladder: {restart: {}}}", "recovery.ladder: must be a list of rungs; write for example '- systemd: {unit: main}'"),
-        ("{restart: {}}", "recovery.restart: unknown key; known keys: cooldown, hold, ladder, max_attempts, mode, "
-                          "start_timeout, window"),
-        ("[restart]", "recovery[0]: a rung is an action with its options; write for example '- systemd: {unit: main}'"),
-        ("[{}]", "recovery[0]: a rung is an action with its options; write for example '- systemd: {unit: main}'"),
+        (
+            "{ladder: {restart: {}}}",
+            "recovery.ladder: must be a list of rungs; write for example '- systemd: {unit: main}'",
+        ),
+        (
+            "{restart: {}}",
+            "recovery.restart: unknown key; known keys: cooldown, hold, ladder, max_attempts, mode, "
+            "start_timeout, window",
+        ),
+        (
+            "[restart]",
+            "recovery[0]: a rung is an action with its options; write for example '- systemd: {unit: main}'",
+        ),
+        (
+            "[{}]",
+            "recovery[0]: a rung is an action with its options; write for example '- systemd: {unit: main}'",
+        ),
         ("[restart: main]", "recovery[0].restart: must be a mapping; write lines of 'key: value' below it"),
         ("[restart: [a]]", "recovery[0].restart: must be a mapping; write lines of 'key: value' below it"),
-        ("[{restart: {}, timeout: 5s}]", "recovery[0]: a rung is one action, but this has restart, timeout; timeout, "
-                                         "idempotent and max_uses stand inside the action's own braces"),
-        ("[{restart: {}, script: {file: x}}]",
-         "recovery[0]: a rung is one action, but this has restart, script; begin each with a '-' of its own"),
-        ("[{restart: {}}, {restrat: {}}]",
-         "recovery[1].restrat: unknown recovery action 'restrat'; did you mean 'restart'? known are restart, script; "
-         "plugin ldap (defib-ldap 2.0) did not load: ModuleNotFoundError: No module named 'ldap3'"),
+        (
+            "[{restart: {}, timeout: 5s}]",
+            "recovery[0]: a rung is one action, but this has restart, timeout; timeout, idempotent and max_uses "
+            "stand inside the action's own braces",
+        ),
+        (
+            "[{restart: {}, script: {file: x}}]",
+            "recovery[0]: a rung is one action, but this has restart, script; begin each with a '-' of its own",
+        ),
+        (
+            "[{restart: {}}, {restrat: {}}]",
+            "recovery[1].restrat: unknown recovery action 'restrat'; did you mean 'restart'? known are restart, "
+            "script; plugin ldap (defib-ldap 2.0) did not load: ModuleNotFoundError: No module named 'ldap3'",
+        ),
         ("[restart: {unti: x}]", "recovery[0].restart.unti: unknown key; did you mean 'unit'?"),
         ("[restart: {timout: 5s}]", "recovery[0].restart.timout: unknown key; did you mean 'timeout'?"),
-        ("[restart: {timeout: 0}]", "recovery[0].restart.timeout: must be longer than nothing; write for example 10s"),
+        (
+            "[restart: {timeout: 0}]",
+            "recovery[0].restart.timeout: must be longer than nothing; write for example 10s",
+        ),
         ("[restart: {max_uses: 0}]", "recovery[0].restart.max_uses: must be greater than or equal to 1"),
         ("[script: ]", "recovery[0].script.file: is missing; its name"),
-        ("{ladder: [script: {file: no.sh}]}", "recovery.ladder[0].script: no script no.sh for a in 0 folders"),
+        (
+            "{ladder: [script: {file: no.sh}]}",
+            "recovery.ladder[0].script: no script no.sh for a in 0 folders",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_mistake_in_a_ladder_has_its_path(written: str, expected: str, tmp_path: Path) -> None:
     assert mistakes(tmp_path, MONITOR % written) == [f"4: monitors[0].{expected}"]
 
@@ -136,7 +174,8 @@ def test_mistakes_in_the_defaults_are_told_too(tmp_path: Path) -> None:
 
     assert mistakes(tmp_path, text) == [
         "3: defaults.recovery.mode: must be 'auto', 'dry-run' or 'off'",
-        "4: defaults.recovery.ladder: unknown key; known keys: cooldown, hold, max_attempts, mode, start_timeout, window",
+        "4: defaults.recovery.ladder: unknown key; known keys: cooldown, hold, max_attempts, mode, "
+        "start_timeout, window",
         "5: defaults.recovery.cooldwn: unknown key; did you mean 'cooldown'?",
     ]
 

@@ -4,8 +4,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from config_kit import load, mistakes
 
+from config_kit import load, mistakes
 from defib.model.monitor import RecoveryMode
 from defib.model.settings import Retention, ServerSettings
 
@@ -33,11 +33,20 @@ def test_sections_left_empty_are_as_good_as_absent(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("written", "message"),
     [
-        ("Asia/Hongkong", "'Asia/Hongkong' is not a time zone of the IANA database; did you mean 'Asia/Hong_Kong'?"),
-        ("europe/berlin", "'europe/berlin' is not a time zone of the IANA database; did you mean 'Europe/Berlin'?"),
+        (
+            "Asia/Hongkong",
+            "'Asia/Hongkong' is not a time zone of the IANA database; did you mean 'Asia/Hong_Kong'?",
+        ),
+        (
+            "europe/berlin",
+            "'europe/berlin' is not a time zone of the IANA database; did you mean 'Europe/Berlin'?",
+        ),
         ("Europe", "'Europe' is not a time zone of the IANA database; did you mean "),
         ("../../etc/passwd", "'../../etc/passwd' is not a time zone of the IANA database; write one such as"),
-        ("'+01:00'", "'+01:00' is not a time zone of the IANA database; write one such as 'Europe/Berlin' or 'UTC'"),
+        (
+            "'+01:00'",
+            "'+01:00' is not a time zone of the IANA database; write one such as 'Europe/Berlin' or 'UTC'",
+        ),
     ],
 )
 def test_an_unknown_time_zone_names_the_nearest(written: str, message: str, tmp_path: Path) -> None:
@@ -61,18 +70,36 @@ def test_absolute_stores_stay_as_they_are(written: str, url: str, tmp_path: Path
 @pytest.mark.parametrize(
     ("written", "message"),
     [
-        ("mysql://user:hunter2@host/database",
-         "must be sqlite:///defib.db (relative to the configuration) or postgresql://user@host/database"),
-        ("postgresql+asyncpg://user:hunter2@host/database",
-         "must be sqlite:///defib.db (relative to the configuration) or postgresql://user@host/database"),
-        ("defib.db", "must be sqlite:///defib.db (relative to the configuration) or postgresql://user@host/database"),
-        ("postgresql://", "must be sqlite:///defib.db (relative to the configuration) or postgresql://user@host/database"),
+        (
+            "mysql://user:hunter2@host/database",
+            "must be sqlite:///defib.db (relative to the configuration) or postgresql://user@host/database",
+        ),
+        (
+            "postgresql+asyncpg://user:hunter2@host/database",
+            "must be sqlite:///defib.db (relative to the configuration) or postgresql://user@host/database",
+        ),
+        (
+            "defib.db",
+            "must be sqlite:///defib.db (relative to the configuration) or postgresql://user@host/database",
+        ),
+        (
+            "postgresql://",
+            "must be sqlite:///defib.db (relative to the configuration) or postgresql://user@host/database",
+        ),
         ("postgres://user:hunter2@host/database", "begins with postgres://; write postgresql://"),
-        ("sqlite://", "must name a file, such as sqlite:///defib.db; a store in memory would forget everything"),
-        ("'sqlite:///:memory:'", "must name a file, such as sqlite:///defib.db; a store in memory would forget everything"),
+        (
+            "sqlite://",
+            "must name a file, such as sqlite:///defib.db; a store in memory would forget everything",
+        ),
+        (
+            "'sqlite:///:memory:'",
+            "must name a file, such as sqlite:///defib.db; a store in memory would forget everything",
+        ),
     ],
-)  # fmt: skip
-def test_a_store_of_another_kind_is_refused_without_showing_it(written: str, message: str, tmp_path: Path) -> None:
+)
+def test_a_store_of_another_kind_is_refused_without_showing_it(
+    written: str, message: str, tmp_path: Path
+) -> None:
     assert mistakes(tmp_path, f"store: {written}\n") == [f"1: store: {message}"]
 
 
@@ -86,11 +113,13 @@ def test_the_server_listens_on_host_and_port(listen: str, host: str, port: int, 
     assert (server.host, server.port) == (host, port)
 
 
-@pytest.mark.parametrize("listen", ["8420", "':8420'", "127.0.0.1", "'::1:8420'", "127.0.0.1:65536", "http://x:1", "'*:80'"])
+@pytest.mark.parametrize(
+    "listen", ["8420", "':8420'", "127.0.0.1", "'::1:8420'", "127.0.0.1:65536", "http://x:1", "'*:80'"]
+)
 def test_an_address_to_listen_on_needs_host_and_port(listen: str, tmp_path: Path) -> None:
     assert mistakes(tmp_path, f"server: {{listen: {listen}}}\n") == [
-        "1: server.listen: must be host:port with a port up to 65535, such as 127.0.0.1:8420, 0.0.0.0:8420 for every "
-        "address of this machine, or [::1]:8420"
+        "1: server.listen: must be host:port with a port up to 65535, such as 127.0.0.1:8420, 0.0.0.0:8420 for "
+        "every address of this machine, or [::1]:8420"
     ]
 
 
@@ -105,10 +134,12 @@ def test_the_public_address_ends_without_a_slash(tmp_path: Path) -> None:
     [
         ("x.example", "must be the address people open, such as https://health.example.com"),
         ("'https://x.example/?a=b'", "must be the address people open, such as https://health.example.com"),
-        ("https://me:hunter2@x.example",
-         "must not hold a user name or password: it is shown in alerts; write it without them"),
+        (
+            "https://me:hunter2@x.example",
+            "must not hold a user name or password: it is shown in alerts; write it without them",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_public_address_is_a_plain_web_address(url: str, message: str, tmp_path: Path) -> None:
     assert mistakes(tmp_path, f"server: {{public_url: {url}}}\n") == [f"1: server.public_url: {message}"]
 
@@ -122,13 +153,15 @@ def test_history_is_kept_for_a_time_or_forever(tmp_path: Path) -> None:
 def test_retention_is_longer_than_nothing(tmp_path: Path) -> None:
     assert mistakes(tmp_path, "retention: {raw: 0, events: 7}\n") == [
         "1: retention.raw: must be longer than nothing; write for example 10s; or write 'forever'",
-        "1: retention.events: 7 is not a duration; write a number with its unit, such as 250ms, 15s, 5m, 2h or 7d; "
-        "or write 'forever'",
+        "1: retention.events: 7 is not a duration; write a number with its unit, such as 250ms, 15s, 5m, 2h or "
+        "7d; or write 'forever'",
     ]
 
 
 def test_the_global_strategy_must_exist(tmp_path: Path) -> None:
-    assert load(tmp_path, "defaults: {strategy: mine}\nstrategies: {mine: {interval: 5m}}\n").strategy == "mine"
+    assert (
+        load(tmp_path, "defaults: {strategy: mine}\nstrategies: {mine: {interval: 5m}}\n").strategy == "mine"
+    )
     assert mistakes(tmp_path, "defaults: {strategy: agressive}\n") == [
         "1: defaults.strategy: unknown strategy 'agressive'; did you mean 'aggressive'?"
     ]
@@ -142,10 +175,15 @@ def test_recovery_has_a_global_mode(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "watch: true\n", "maintenance: []\n", "server: {unix_socket: /run/x}\n", "server: {ingest: {}}\n",
-        "retention: {hourly: 13mo}\n", "routes: [{channels: [], escalate: []}]\n", "defaults: {interval: 5s}\n",
+        "watch: true\n",
+        "maintenance: []\n",
+        "server: {unix_socket: /run/x}\n",
+        "server: {ingest: {}}\n",
+        "retention: {hourly: 13mo}\n",
+        "routes: [{channels: [], escalate: []}]\n",
+        "defaults: {interval: 5s}\n",
     ],
-)  # fmt: skip
+)
 def test_keys_this_version_does_not_know_are_mistakes(text: str, tmp_path: Path) -> None:
     (mistake,) = mistakes(tmp_path, text)
 

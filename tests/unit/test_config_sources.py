@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from config_kit import load, mistakes_of, toy_registry
 
+from config_kit import load, mistakes_of, toy_registry
 from defib import config
 from defib.errors import ConfigError
 from defib.model.settings import Settings
@@ -45,7 +45,9 @@ def test_the_files_of_a_folder_are_merged_in_name_order(tmp_path: Path) -> None:
 
 
 def test_a_value_in_two_files_is_a_mistake_that_names_both(tmp_path: Path) -> None:
-    write(tmp_path, a="timezone: UTC\nserver: {listen: 'a:1'}\n", b="\nserver: {listen: 'b:2'}\ntimezone: UTC\n")
+    write(
+        tmp_path, a="timezone: UTC\nserver: {listen: 'a:1'}\n", b="\nserver: {listen: 'b:2'}\ntimezone: UTC\n"
+    )
 
     assert folder_mistakes(tmp_path) == [
         "b.yaml:2: server.listen: is given in two files; keep one of them (the other is a.yaml:2)",
@@ -72,8 +74,8 @@ def test_mistakes_come_in_the_order_of_files_and_lines(tmp_path: Path) -> None:
         "a.yaml:2: monitors[0].wrong: unknown key",
         "a.yaml:3: zone: unknown key",
         "b.yaml:2: monitors[1].id: 'one' is the id of another monitor already (a.yaml:2)",
-        "b.yaml:3: monitors[2].id: must consist of lower-case letters, digits, '.', '_' and '-', begin with a letter or "
-        "digit, and be at most 100 characters long",
+        "b.yaml:3: monitors[2].id: must consist of lower-case letters, digits, '.', '_' and '-', begin with a "
+        "letter or digit, and be at most 100 characters long",
     ]
 
 

@@ -4,8 +4,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from config_kit import load, mistakes
 
+from config_kit import load, mistakes
 from defib.model.strategy import Strategy
 
 
@@ -51,8 +51,8 @@ def test_a_built_in_strategy_can_be_redefined_and_starts_from_itself(tmp_path: P
 def test_a_strategy_starts_from_the_one_it_names_wherever_that_stands(tmp_path: Path) -> None:
     found = strategies(
         tmp_path,
-        "  one: {base: two, timeout: 1s}\n  two: {base: conservative, interval: 90s}\n  normal: {base: one}\n"
-        "  three: {fail_threshold: 9}\n  aggressive: {base: aggressive, timeout: 2s}\n",
+        "  one: {base: two, timeout: 1s}\n  two: {base: conservative, interval: 90s}\n  normal: {base: one}\n  "
+        "three: {fail_threshold: 9}\n  aggressive: {base: aggressive, timeout: 2s}\n",
     )
 
     assert (found["one"].interval, found["one"].timeout) == (seconds(90), seconds(1))
@@ -64,20 +64,41 @@ def test_a_strategy_starts_from_the_one_it_names_wherever_that_stands(tmp_path: 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("a: {base: b}\n  b: {base: a}", ["3: strategies.b.base: the strategies start from one another: a → b → a; "
-                                          "remove one 'base'"]),
-        ("a: {base: a}", ["2: strategies.a.base: the strategies start from one another: a → a; remove one 'base'"]),
+        (
+            "a: {base: b}\n  b: {base: a}",
+            ["3: strategies.b.base: the strategies start from one another: a → b → a; remove one 'base'"],
+        ),
+        (
+            "a: {base: a}",
+            ["2: strategies.a.base: the strategies start from one another: a → a; remove one 'base'"],
+        ),
         ("a: {base: nromal}", ["2: strategies.a.base: unknown strategy 'nromal'; did you mean 'normal'?"]),
         ("a: {intervall: 5s}", ["2: strategies.a.intervall: unknown key; did you mean 'interval'?"]),
-        ("a: {interval: 0.2s}", ["2: strategies.a.interval: must be at least 1s; faster polling costs more than it finds"]),
-        ("a: {interval: 12:30}", ["2: strategies.a.interval: '12:30' is not a duration; write a number with its unit, such as "
-                                  "250ms, 15s, 5m, 2h or 7d"]),
-        ("a: {detector: phy}", ["2: strategies.a.detector: unknown detector 'phy'; known detectors: consecutive"]),
+        (
+            "a: {interval: 0.2s}",
+            ["2: strategies.a.interval: must be at least 1s; faster polling costs more than it finds"],
+        ),
+        (
+            "a: {interval: 12:30}",
+            [
+                "2: strategies.a.interval: '12:30' is not a duration; write a number with its unit, such as "
+                "250ms, 15s, 5m, 2h or 7d"
+            ],
+        ),
+        (
+            "a: {detector: phy}",
+            ["2: strategies.a.detector: unknown detector 'phy'; known detectors: consecutive"],
+        ),
         ("a: 5s", ["2: strategies.a: must be a mapping; write lines of 'key: value' below it"]),
-        ("'my own': {}", ["2: strategies[\"my own\"]: the name 'my own' must consist of letters, digits, '.', '_' and '-', "
-                          "and begin with a letter or digit"]),
+        (
+            "'my own': {}",
+            [
+                "2: strategies[\"my own\"]: the name 'my own' must consist of letters, digits, '.', '_' and "
+                "'-', and begin with a letter or digit"
+            ],
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_mistake_in_a_strategy_has_its_remedy(text: str, expected: list[str], tmp_path: Path) -> None:
     assert mistakes(tmp_path, f"strategies:\n  {text}\n") == expected
 
@@ -94,6 +115,7 @@ def test_a_timeout_beyond_the_interval_warns(tmp_path: Path) -> None:
     settings = load(tmp_path, "strategies: {a: {interval: 3s}}\n")
 
     assert settings.warnings[-1] == (
-        f"{tmp_path}/defib.yaml:1: strategies.a.interval: a probe may take longer (timeout 5s) than the time to the next "
+        f"{tmp_path}/defib.yaml:1: strategies.a.interval: a probe may take longer (timeout 5s) than the time to "
+        f"the next "
         "one (interval 3s); probes will be skipped"
     )

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from defib.config import reader
 from defib.config.findings import Findings
-from defib.config.nodes import MapNode, plain
+from defib.config.nodes import ListNode, MapNode, plain
 from defib.config.scalars import resolve
 from defib.errors import ConfigError
 
@@ -37,8 +37,10 @@ def mistakes(text: str) -> list[str]:
         ("on", "on"), ("off", "off"), ("yes", "yes"), ("no", "no"), ("NO", "NO"), ("y", "y"),
         ("0", 0), ("-12", -12), ("+3", 3), ("0o17", 15), ("0x1F", 31),
         ("0755", "0755"), ("1_000", "1_000"), ("12:30", "12:30"), ("190:20:30", "190:20:30"),
-        ("1.5", 1.5), (".5", 0.5), ("1.", 1.0), ("1e3", 1000.0), ("-1.5E-2", -0.015), (".inf", math.inf), ("-.inf", -math.inf),
-        ("2026-01-31", "2026-01-31"), ("1.2.3", "1.2.3"), ("-", "-"), (".", "."), ("30s", "30s"), ("10.0.0.1", "10.0.0.1"),
+        ("1.5", 1.5), (".5", 0.5), ("1.", 1.0), ("1e3", 1000.0), ("-1.5E-2", -0.015),
+        (".inf", math.inf), ("-.inf", -math.inf),
+        ("2026-01-31", "2026-01-31"), ("1.2.3", "1.2.3"), ("-", "-"), (".", "."), ("30s", "30s"),
+        ("10.0.0.1", "10.0.0.1"),
         ("9" * 400, "9" * 400), ("1e9999", "1e9999"), ("-.nan", "-.nan"),
     ],
 )  # fmt: skip
@@ -72,11 +74,14 @@ def test_every_value_knows_where_it_stands() -> None:
 
     assert isinstance(root, MapNode)
     assert root.entries["a"].place == ("f", 2, 1)
-    assert [item.place for item in root.entries["a"].node.items] == [("f", 3, 5), ("f", 4, 5)]  # type: ignore[union-attr]
+    items = root.entries["a"].node
+    assert isinstance(items, ListNode)
+    assert [item.place for item in items.items] == [("f", 3, 5), ("f", 4, 5)]
 
 
 def test_anchors_and_merge_keys_work_and_the_own_key_wins() -> None:
-    text = "base: &base {a: 1, b: 2}\nmore: &more {b: 3, c: 4}\none: {<<: *base, b: 9}\ntwo: {<<: [*base, *more], d: 5}\n"
+    text = "base: &base {a: 1, b: 2}\nmore: &more {b: 3, c: 4}\n"
+    text += "one: {<<: *base, b: 9}\ntwo: {<<: [*base, *more], d: 5}\n"
 
     assert read(text)["one"] == {"b": 9, "a": 1}
     assert read(text)["two"] == {"d": 5, "a": 1, "b": 2, "c": 4}
@@ -92,7 +97,8 @@ def test_a_quoted_merge_sign_is_a_plain_key() -> None:
         ("a:\n\tb: 1\n", "f:2: not YAML: the line is indented with a tab; use spaces"),
         ("- a\n-\tb: 1\n  c: 2\n", "f:2: not YAML: the line is indented with a tab; use spaces"),
         ("a: b: c\n", "f:1: not YAML: two ': ' in one value, or wrong indentation; quote values that hold ': '"),
-        ("a:\n  b: 1\n    c: 2\n", "f:3: not YAML: two ': ' in one value, or wrong indentation; quote values that hold ': '"),
+        ("a:\n  b: 1\n    c: 2\n", "f:3: not YAML: two ': ' in one value, or wrong indentation; quote values "
+                                   "that hold ': '"),
         ("a: 1\nb: [1, 2\nc: 3\n", "f:2: not YAML: a list that began with [ is not closed, or a comma is missing"),
         ("a: {b: 1\nc: 2\n", "f:1: not YAML: a mapping that began with { is not closed, or a comma is missing"),
         ("x: 1\na: {\n", "f:2: not YAML: a bracket, { or [, is not closed, or a value is missing"),
@@ -109,7 +115,8 @@ def test_a_quoted_merge_sign_is_a_plain_key() -> None:
         ("a: [*b]\n", "f:1: a[0]: alias *b has no anchor &b that ends before it"),
         ("a: &a [*a]\n", "f:1: a[0]: alias *a has no anchor &a that ends before it"),
         ("a: {<<: 5}\n", 'f:1: a["<<"]: must name a mapping, such as *anchor, or a list of them'),
-        ("a: !!python/object/apply:os.system [id]\n", "f:1: a: the tag !!python/object/apply:os.system means nothing here; remove it"),
+        ("a: !!python/object/apply:os.system [id]\n", "f:1: a: the tag !!python/object/apply:os.system means "
+                                                      "nothing here; remove it"),
         ("a: !!binary x\n", "f:1: a: the tag !!binary means nothing here; remove it"),
         ("a: !secret {b: 1}\n", "f:1: a: the tag !secret means nothing here; remove it"),
         ("a: !!int many\n", "f:1: a: is no int, as its tag says; remove the tag"),
@@ -146,8 +153,13 @@ def test_any_text_at_all_is_read_or_refused_with_mistakes(text: str) -> None:
 
 @given(
     st.recursive(
-        st.none() | st.booleans() | st.integers() | st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"])),
-        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from("abcdef"), inner, max_size=4),
+        st.none()
+        | st.booleans()
+        | st.integers()
+        | st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"])),
+        lambda inner: (
+            st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from("abcdef"), inner, max_size=4)
+        ),
         max_leaves=20,
     )
 )

@@ -13,7 +13,11 @@ ACTUATOR = "application/vnd.spring-boot.actuator.v3+json"
     ("content_type", "document", "expected"),
     [
         ("application/health+json", {"status": "pass"}, HealthDocument(level=Level.OK, word="pass")),
-        ("application/health+json; charset=utf-8", {"status": "UP"}, HealthDocument(level=Level.OK, word="UP")),
+        (
+            "application/health+json; charset=utf-8",
+            {"status": "UP"},
+            HealthDocument(level=Level.OK, word="UP"),
+        ),
         (
             "application/health+json",
             {
@@ -46,16 +50,26 @@ ACTUATOR = "application/vnd.spring-boot.actuator.v3+json"
             },
             HealthDocument(level=Level.FAIL, word="DOWN", components=("db.second", "ping")),
         ),
-        ("application/json", {"status": "OUT_OF_SERVICE"}, HealthDocument(level=Level.FAIL, word="OUT_OF_SERVICE")),
+        (
+            "application/json",
+            {"status": "OUT_OF_SERVICE"},
+            HealthDocument(level=Level.FAIL, word="OUT_OF_SERVICE"),
+        ),
         ("application/json", {"status": "UNKNOWN"}, HealthDocument(level=Level.WARN, word="UNKNOWN")),
         (
             "application/json; charset=utf-8",
-            {"status": "Degraded", "entries": {"redis": {"status": "Degraded"}, "sql": {"status": "Healthy"}}},
+            {
+                "status": "Degraded",
+                "entries": {"redis": {"status": "Degraded"}, "sql": {"status": "Healthy"}},
+            },
             HealthDocument(level=Level.WARN, word="Degraded", components=("redis",)),
         ),
         (
             "application/json",
-            {"status": "DOWN", "checks": [{"name": "disk", "status": "DOWN"}, {"name": "db", "status": "UP"}]},
+            {
+                "status": "DOWN",
+                "checks": [{"name": "disk", "status": "DOWN"}, {"name": "db", "status": "UP"}],
+            },
             HealthDocument(level=Level.FAIL, word="DOWN", components=("disk",)),
         ),
     ],

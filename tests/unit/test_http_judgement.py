@@ -31,7 +31,9 @@ def judged(
         took=timedelta(seconds=took_s),
         certificate_ends_at=certificate_ends_at,
     )
-    return judge(answer, HttpExpectation.model_validate(dict(expect)), metrics={"connect_ms": 1.0}, now=1_000_000.0)
+    return judge(
+        answer, HttpExpectation.model_validate(dict(expect)), metrics={"connect_ms": 1.0}, now=1_000_000.0
+    )
 
 
 JSON = {"content-type": "application/json"}
@@ -76,7 +78,11 @@ def test_the_status_must_be_among_the_expected(status: int, expected: object, is
 def test_another_status_is_unhealthy(status: int, cause: str, summary: str) -> None:
     evidence = judged(status)
 
-    assert (evidence.outcome, evidence.grade, evidence.status) == (Outcome.FAIL, Grade.NORMAL, ProbeStatus.UNHEALTHY)
+    assert (evidence.outcome, evidence.grade, evidence.status) == (
+        Outcome.FAIL,
+        Grade.NORMAL,
+        ProbeStatus.UNHEALTHY,
+    )
     assert (evidence.cause, evidence.summary) == (cause, summary)
     assert evidence.facts["error"] == summary
     assert evidence.latency == timedelta(milliseconds=12)
@@ -117,11 +123,16 @@ def test_the_body_is_no_part_of_the_evidence() -> None:
 
 
 def test_json_that_is_as_expected_is_ok() -> None:
-    assert judged(body=b'{"queue": {"depth": 3}, "status": "ok"}', expect={"json": {"$.queue.depth": "< 100", "$.status": "ok"}}).is_ok
+    assert judged(
+        body=b'{"queue": {"depth": 3}, "status": "ok"}',
+        expect={"json": {"$.queue.depth": "< 100", "$.status": "ok"}},
+    ).is_ok
 
 
 def test_json_that_is_not_as_expected_names_the_place() -> None:
-    evidence = judged(body=b'{"queue": {"depth": 300}}', expect={"json": {"$.queue.depth": "< 100", "$.status": "ok"}})
+    evidence = judged(
+        body=b'{"queue": {"depth": 300}}', expect={"json": {"$.queue.depth": "< 100", "$.status": "ok"}}
+    )
 
     assert (evidence.cause, evidence.status) == ("wrong-json", ProbeStatus.UNHEALTHY)
     assert evidence.summary == (
@@ -129,7 +140,7 @@ def test_json_that_is_not_as_expected_names_the_place() -> None:
     )
 
 
-@pytest.mark.parametrize("body", [b"", b"<html>", b"\xff\xfe"])
+@pytest.mark.parametrize("body", [b"", b"<html>", b"\xff\xfe", b"[" * 200_000])
 def test_a_body_that_is_no_json_is_unhealthy(body: bytes) -> None:
     evidence = judged(body=body, expect={"json": {"$.a": 1}})
 
@@ -165,7 +176,10 @@ def test_health_documents_can_be_left_unread() -> None:
 def test_a_broken_health_document_is_unhealthy() -> None:
     evidence = judged(200, b"oops", {"content-type": "application/health+json"})
 
-    assert (evidence.cause, evidence.summary) == ("bad-json", "HTTP 200 in 12 ms, but the health document is not JSON")
+    assert (evidence.cause, evidence.summary) == (
+        "bad-json",
+        "HTTP 200 in 12 ms, but the health document is not JSON",
+    )
 
 
 def test_a_redirect_shows_where_to_without_secrets() -> None:
@@ -187,7 +201,14 @@ def test_a_status_that_is_none_is_refused(status: object) -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"status": "x"}, {"json": {"queue": 1}}, {"json": {"$.a": "< x"}}, {"json": ["$.a"]}, {"body": "/(/"}, {"withing": "2s"}],
+    [
+        {"status": "x"},
+        {"json": {"queue": 1}},
+        {"json": {"$.a": "< x"}},
+        {"json": ["$.a"]},
+        {"body": "/(/"},
+        {"withing": "2s"},
+    ],
 )
 def test_a_wrong_expectation_is_a_mistake_of_the_configuration(wrong: dict[str, object]) -> None:
     with pytest.raises(ValidationError):

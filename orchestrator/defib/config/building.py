@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from defib.config.findings import Findings, nearest
 from defib.config.nodes import Scalar, Spot
-from defib.config.validation import one_line
+from defib.config.validation import aimed, one_line
 from defib.errors import DefibError
 from defib.registry import Kinds, Registry
 
@@ -52,7 +52,7 @@ def try_to_build(
             spot, "; ".join(item["msg"] for item in error.errors(include_url=False, include_input=False))
         )
     except (ValueError, DefibError) as error:
-        findings.mistake(spot, one_line(error))
+        findings.mistake(*aimed(spot, one_line(error)))
     except Exception as error:  # noqa: BLE001 - a plugin may raise anything; its text may hold a secret
         findings.cause = error
         findings.mistake(

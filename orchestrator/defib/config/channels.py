@@ -126,7 +126,7 @@ def _check_channels(spot: Spot | None, channels: Sequence[str], findings: Findin
 def _check_monitors(spot: Spot | None, monitors: Collection[str], findings: Findings) -> None:
     for place, name in _words(spot):
         if name not in monitors:
-            findings.mistake(place, f"unknown monitor {name!r}; {remedy(name, list(monitors), plural='ids')}")
+            findings.mistake(place, f"unknown monitor {name!r}; {remedy(name, monitors, plural='ids')}")
 
 
 def _warn_of_tags(spot: Spot | None, tags: Collection[str], findings: Findings) -> None:

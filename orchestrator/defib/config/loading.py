@@ -114,7 +114,7 @@ def _defaults(root: Spot, named: Mapping[str, Strategy], base: Path, findings: F
     place = spot.get("strategy")
     name = (place.text if place is not None else None) or known.strategy
     if name not in named:
-        advice = remedy(name, list(named), plural="strategies")
+        advice = remedy(name, named, plural="strategies")
         findings.mistake(place or spot, f"unknown strategy {name!r}; {advice}")
     folders = locations.script_folders(spot.get("recovery_scripts"), known.recovery_scripts, base, findings)
     return _Defaults(strategy=name, recovery=policy, script_folders=folders, is_sound=keys is not None)

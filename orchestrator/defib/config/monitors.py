@@ -19,7 +19,7 @@ from defib.registry import Registry
 
 _OWN_KEYS = {**field_names(MonitorKeys), "recovery": None}
 _STRATEGY_KEYS = field_names(StrategyKeys)
-_TAKEN_KEYS = {**_OWN_KEYS, **_STRATEGY_KEYS}
+TAKEN_KEYS = {**_OWN_KEYS, **_STRATEGY_KEYS}
 """Keys of every monitor: they never reach the options of its type."""
 
 
@@ -61,8 +61,8 @@ def _monitor(spot: Spot, around: Surroundings, findings: Findings) -> MonitorSpe
     if kind is None:
         return None
     monitor_type = registry.monitors[kind]
-    rest = spot.only(lambda key: key not in _TAKEN_KEYS)
-    options = validate(monitor_type.options, rest, findings, beside=_TAKEN_KEYS.keys())
+    rest = spot.only(lambda key: key not in TAKEN_KEYS)
+    options = validate(monitor_type.options, rest, findings, beside=TAKEN_KEYS.keys())
     if options is None:
         return None
     spec = MonitorSpec(
@@ -101,7 +101,7 @@ def _check_strategy(spot: Spot, overrides: dict[str, Any], around: Surroundings,
         if "interval" in overrides or "timeout" in overrides:
             strategies.check_timing(spot, replace(around.strategies[name], **overrides), findings)
     elif place is not None:
-        advice = remedy(name, list(around.strategies), plural="strategies")
+        advice = remedy(name, around.strategies, plural="strategies")
         findings.mistake(place, f"unknown strategy {name!r}; {advice}")
 
 

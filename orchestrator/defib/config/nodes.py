@@ -1,5 +1,6 @@
 """The tree of a configuration: plain values that know where they were written."""
 
+import json
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -15,6 +16,9 @@ class Place(NamedTuple):
     file: str
     line: int
     column: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
 
 
 class Mask(NamedTuple):
@@ -155,5 +159,5 @@ def format_path(path: Trail) -> str:
         elif part.replace("-", "_").isidentifier():
             parts.append(f".{part}" if parts else part)
         else:
-            parts.append(f'["{part}"]')
+            parts.append(f"[{json.dumps(part, ensure_ascii=False)}]")
     return "".join(parts)

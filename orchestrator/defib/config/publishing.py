@@ -146,10 +146,7 @@ class _Publisher:
         """The options of a plugin, with the keys that stand beside them."""
         own = self._model(model)
         rest = {key: value for key, value in own.items() if key not in ("title", "description")}
-        return {
-            **rest,
-            **_closed({**own.get("properties", {}), **beside}),
-        }
+        return {**rest, **_closed({**own.get("properties", {}), **beside})}
 
     def _ref(self, model: type[BaseModel]) -> Schema:
         return dict(self._references[(model, "validation")])
@@ -194,4 +191,19 @@ def _polished_below(schema: Schema) -> Schema:
     if not is_restricted or polished == _REFERENCE:
         return polished
     notes = {key: polished.pop(key) for key in _ANNOTATIONS if key in polished}
-    return {**notes, "anyOf": [polished, {"$ref": "#/$defs/reference"}]}
+    return {**notes, "anyOf": [*_as_written(polished), {"$ref": "#/$defs/reference"}]}
+
+
+def _as_written(schema: Schema) -> list[Schema]:
+    """A restricted value in the forms that users may write: a percentage also as ``90%``."""
+    if is_percentage(schema):
+        return [
+            {"type": "number", "minimum": 0, "maximum": 100},
+            {"type": "string", "pattern": r"^[0-9.]+ *%$"},
+        ]
+    return [schema]
+
+
+def is_percentage(schema: Schema) -> bool:
+    """Whether it is of the model's type ``Percent``; pydantic leaves the bounds of such a type under these names."""
+    return schema.get("type") == "number" and (schema.get("ge"), schema.get("le")) == (0, 100)

@@ -70,116 +70,116 @@ class _Builder:
         self._file = file
         self._findings = findings
         self._anchors: dict[str, Node] = {}
+        self._path: list[str | int] = []  #: of the node being read
 
     def document(self) -> Node:
         self._loader.get_event()  # the stream's start
-        if isinstance(self._loader.peek_event(), StreamEndEvent):
+        if isinstance(self._loader.get_event(), StreamEndEvent):
             return Scalar(None, Place(self._file, 1, 1), "")
-        self._loader.get_event()  # the document's start
-        root = self._node((), 0)
-        self._loader.get_event()  # its end
+        root = self._node(self._loader.get_event())
+        self._loader.get_event()  # the document's end
         following = self._loader.get_event()
         if isinstance(following, DocumentStartEvent):
-            raise Unreadable(
-                self._place(following),
-                (),
-                "a second document begins here; use several files in a folder instead",
+            raise self._unreadable(
+                following, "a second document begins here; use several files in a folder instead"
             )
         return root
 
-    def _node(self, path: Trail, depth: int) -> Node:
-        event = self._loader.get_event()
-        place = self._place(event)
-        if depth > MAX_DEPTH:
-            raise Unreadable(place, path, f"is nested more than {MAX_DEPTH} levels deep")
+    def _node(self, event: Any) -> Node:
+        if len(self._path) > MAX_DEPTH:
+            raise self._unreadable(event, f"is nested more than {MAX_DEPTH} levels deep")
         node: Node
         match event:
+            case ScalarEvent():
+                node = self._scalar(event)
             case AliasEvent():
                 if event.anchor not in self._anchors:
-                    raise Unreadable(
-                        place,
-                        path,
-                        f"alias *{event.anchor} has no anchor &{event.anchor} that ends before it",
+                    raise self._unreadable(
+                        event, f"alias *{event.anchor} has no anchor &{event.anchor} that ends before it"
                     )
                 return self._anchors[event.anchor]
-            case ScalarEvent():
-                node = self._scalar(event, place, path)
             case SequenceStartEvent():
-                node = self._list(event, place, path, depth)
+                node = self._list(event)
             case _:
-                node = self._map(event, place, path, depth)
+                node = self._map(event)
         if node.size > MAX_SIZE:
-            raise Unreadable(place, path, f"its aliases stand for more than {MAX_SIZE:,} values")
+            raise self._unreadable(event, f"its aliases stand for more than {MAX_SIZE:,} values")
         if event.anchor:
             self._anchors[event.anchor] = node
         return node
 
-    def _scalar(self, event: ScalarEvent, place: Place, path: Trail) -> Scalar:
-        text, tag = event.value, event.tag
+    def _scalar(self, event: ScalarEvent) -> Scalar:
+        text, tag, place = event.value, event.tag, self._place(event)
         if event.implicit[0]:
             return Scalar(resolve(text), place, text)
         if tag in (None, "!", f"{_TAG}str"):
             return Scalar(text, place, text, is_quoted=True)
-        if tag in _SCALAR_TAGS:
-            value = resolve(text)
-            if type(value) in _SCALAR_TAGS[tag]:
-                return Scalar(value, place, text)
-            self._findings.mistake_at(
-                place, path, f"is no {tag.removeprefix(_TAG)}, as its tag says; remove the tag"
-            )
+        if tag not in _SCALAR_TAGS:
+            self._refuse_tag(event)
+        elif type(value := resolve(text)) in _SCALAR_TAGS[tag]:
+            return Scalar(value, place, text)
         else:
-            self._refuse_tag(tag, place, path)
+            self._mistake(event, f"is no {tag.removeprefix(_TAG)}, as its tag says; remove the tag")
         return Scalar(None, place, text, is_broken=True)
 
-    def _list(self, event: SequenceStartEvent, place: Place, path: Trail, depth: int) -> ListNode:
+    def _list(self, event: SequenceStartEvent) -> ListNode:
         if event.tag not in (None, "!", f"{_TAG}seq"):
-            self._refuse_tag(event.tag, place, path)
+            self._refuse_tag(event)
         items: list[Node] = []
-        while not isinstance(self._loader.peek_event(), SequenceEndEvent):
-            items.append(self._node((*path, len(items)), depth + 1))
-        self._loader.get_event()
-        return ListNode(tuple(items), place, 1 + sum(item.size for item in items))
+        size = 1
+        while not isinstance(following := self._loader.get_event(), SequenceEndEvent):
+            self._path.append(len(items))
+            node = self._node(following)
+            self._path.pop()
+            items.append(node)
+            size += node.size
+        return ListNode(tuple(items), self._place(event), size)
 
-    def _map(self, event: MappingStartEvent, place: Place, path: Trail, depth: int) -> MapNode:
+    def _map(self, event: MappingStartEvent) -> MapNode:
         if event.tag not in (None, "!", f"{_TAG}map"):
-            self._refuse_tag(event.tag, place, path)
+            self._refuse_tag(event)
         entries: dict[str, Entry] = {}
         merged: list[MapNode] = []
-        while not isinstance(self._loader.peek_event(), MappingEndEvent):
-            key_event = self._loader.get_event()
-            key_place = self._place(key_event)
+        while not isinstance(key_event := self._loader.get_event(), MappingEndEvent):
             if not isinstance(key_event, ScalarEvent):
-                raise Unreadable(
-                    key_place, path, "a key must be plain text; quote values that begin with { or [ or *"
+                raise self._unreadable(
+                    key_event, "a key must be plain text; quote values that begin with { or [ or *"
                 )
             key = key_event.value
-            node = self._node((*path, key), depth + 1)
+            self._path.append(key)
+            node = self._node(self._loader.get_event())
             if key == "<<" and key_event.implicit[0]:
-                merged.extend(self._merge_sources(node, key_place, (*path, key)))
+                merged.extend(self._merge_sources(node, key_event))
             elif key in entries:
-                first = entries[key].place.line
-                self._findings.mistake_at(
-                    key_place, (*path, key), f"is given twice; the first is in line {first}"
-                )
+                self._mistake(key_event, f"is given twice; the first is in line {entries[key].place.line}")
             else:
-                entries[key] = Entry(key_place, node)
-        self._loader.get_event()
+                entries[key] = Entry(self._place(key_event), node)
+            self._path.pop()
         for source in merged:
             for key, entry in source.entries.items():
                 entries.setdefault(key, entry)
-        return MapNode(entries, place, 1 + sum(entry.node.size for entry in entries.values()))
+        size = 1
+        for entry in entries.values():
+            size += entry.node.size
+        return MapNode(entries, self._place(event), size)
 
-    def _merge_sources(self, node: Node, place: Place, path: Trail) -> list[MapNode]:
+    def _merge_sources(self, node: Node, key_event: ScalarEvent) -> list[MapNode]:
         """The mappings that ``<<`` draws in; keys of the earlier ones win."""
         found = node.items if isinstance(node, ListNode) else (node,)
         sources = [source for source in found if isinstance(source, MapNode)]
         if len(sources) < len(found):
-            self._findings.mistake_at(place, path, "must name a mapping, such as *anchor, or a list of them")
+            self._mistake(key_event, "must name a mapping, such as *anchor, or a list of them")
         return sources
 
-    def _refuse_tag(self, tag: str, place: Place, path: Trail) -> None:
-        shown = tag.replace(_TAG, "!!")
-        self._findings.mistake_at(place, path, f"the tag {shown} means nothing here; remove it")
+    def _refuse_tag(self, event: Any) -> None:
+        self._mistake(event, f"the tag {event.tag.replace(_TAG, '!!')} means nothing here; remove it")
+
+    def _mistake(self, event: Any, message: str) -> None:
+        self._findings.mistake_at(self._place(event), tuple(self._path), message)
+
+    def _unreadable(self, event: Any, message: str) -> Unreadable:
+        return Unreadable(self._place(event), tuple(self._path), message)
 
     def _place(self, event: Any) -> Place:
-        return Place(self._file, event.start_mark.line + 1, event.start_mark.column + 1)
+        mark = event.start_mark
+        return Place(self._file, mark.line + 1, mark.column + 1)

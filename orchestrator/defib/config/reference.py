@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from defib.config import schema
-from defib.config.publishing import SchemaGenerator
+from defib.config.publishing import SchemaGenerator, is_percentage
 from defib.model.options import format_duration
 from defib.model.strategy import Strategy
 from defib.registry import Kinds, Registry
@@ -120,6 +120,8 @@ def _value(form: dict[str, Any], defs: Mapping[str, Any]) -> str:
             return {"password": "secret text", "path": "path", "file-path": "path"}.get(
                 form.get("format", ""), "text"
             )
+        case "number" if is_percentage(form):
+            return "percentage"
         case "integer":
             return f"whole number{_range(form)}"
         case "number":

@@ -9,9 +9,8 @@ from defib.config.nodes import ListNode, Spot
 def written_ids(monitors: Spot | None) -> list[str]:
     """The ids in the file, also of monitors with mistakes."""
     children = monitors.children() if monitors is not None else ()
-    return [
-        place.text for child in children if (place := child.get("id")) is not None and place.text is not None
-    ]
+    places = [place for child in children if (place := child.get("id")) is not None]
+    return [place.text for place in places if place.text is not None]
 
 
 def check(monitors: Spot, findings: Findings) -> None:
@@ -27,7 +26,7 @@ def check(monitors: Spot, findings: Findings) -> None:
                 needs[name].setdefault(required, place)
             else:
                 findings.mistake(
-                    place, f"unknown monitor {required!r}; {remedy(required, list(ids), plural='ids')}"
+                    place, f"unknown monitor {required!r}; {remedy(required, ids, plural='ids')}"
                 )
     for cycle in cycles({name: tuple(required) for name, required in needs.items()}):
         place = needs[cycle[-1]][cycle[0]]
@@ -42,9 +41,8 @@ def cycles(needs: Mapping[str, tuple[str, ...]]) -> Iterator[tuple[str, ...]]:
     """The cycles of a graph, one for each edge that leads back; without recursion, so chains may be long."""
     finished: set[str] = set()
     for start in needs:
-        trail: dict[
-            str, Iterator[str]
-        ] = {}  # the nodes from `start` to here, each with its edges still to follow
+        # The nodes from `start` to here, each with its edges still to follow.
+        trail: dict[str, Iterator[str]] = {}
         if start not in finished:
             trail[start] = iter(needs[start])
         while trail:
@@ -69,10 +67,7 @@ def _by_id(monitors: Spot, findings: Findings) -> dict[str, Spot]:
         if name in found:
             first = found[name].child("id")
             assert first is not None
-            findings.mistake(
-                place,
-                f"{name!r} is the id of another monitor already ({first.place.file}:{first.place.line})",
-            )
+            findings.mistake(place, f"{name!r} is the id of another monitor already ({first.place})")
         else:
             found[name] = child
     return found

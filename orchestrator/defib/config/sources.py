@@ -97,10 +97,6 @@ def _merge_entry(old: Entry, new: Entry, path: Trail, findings: Findings) -> Ent
             findings.mistake_at(
                 new.place,
                 path,
-                f"is given in two files; keep one of them (the other is {format_place(old.place)})",
+                f"is given in two files; keep one of them (the other is {old.place})",
             )
             return old
-
-
-def format_place(place: Place) -> str:
-    return f"{place.file}:{place.line}"

@@ -39,7 +39,7 @@ def check_detector(spot: Spot, name: object, registry: Registry, findings: Findi
 
 
 def check_timing(spot: Spot, strategy: Strategy, findings: Findings) -> None:
-    """Probes never overlap, so a timeout beyond the interval stretches the interval."""
+    """Probes of one monitor never overlap: with a timeout beyond the interval, some are skipped."""
     if strategy.timeout > strategy.interval:
         timeout, interval = format_duration(strategy.timeout), format_duration(strategy.interval)
         findings.warning(

@@ -4,23 +4,17 @@ import yaml
 
 from defib.config.nodes import Place
 
+_TWO_COLONS = "two ': ' in one value, or wrong indentation; quote values that hold ': '"
+_MISALIGNED = "indentation differs from the lines above, or text follows a closing quote"
 _ADVICE = (
-    # part of the parser's message, what to look at
-    (
-        "mapping values are not allowed",
-        "two ': ' in one value, or wrong indentation; quote values that hold ': '",
-    ),
-    ("did not find expected ',' or ']'", "a list that began with [ is not closed, or a comma is missing"),
-    ("did not find expected ',' or '}'", "a mapping that began with { is not closed, or a comma is missing"),
-    (
-        "did not find expected '-' indicator",
-        "the items of a list must begin in the same column, each with '- '",
-    ),
-    ("did not find expected node content", "a bracket, { or [, is not closed, or a value is missing"),
-    (
-        "did not find expected key",
-        "indentation differs from the lines above, or text follows a closing quote",
-    ),
+    # part of the parser's message (libyaml's, or PyYAML's own where that is missing), what to look at
+    ("mapping values are not allowed", _TWO_COLONS),
+    ("expected ',' or ']'", "a list that began with [ is not closed, or a comma is missing"),
+    ("expected ',' or '}'", "a mapping that began with { is not closed, or a comma is missing"),
+    ("expected '-' indicator", "the items of a list must begin in the same column, each with '- '"),
+    ("node content", "a bracket, { or [, is not closed, or a value is missing"),
+    ("did not find expected key", _MISALIGNED),
+    ("expected <block end>", _MISALIGNED),
     ("could not find expected ':'", "a key has no ': ' behind it"),
     ("unexpected end of stream", "a quote is not closed"),
     ("unknown escape character", "use 'single quotes' for text with backslashes, or write \\\\ inside \"…\""),

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
-from pydantic.errors import PydanticInvalidForJsonSchema
+from pydantic.errors import PydanticUserError
 
 from defib.config.findings import Findings, nearest, remedy
 from defib.config.nodes import ListNode, MapNode, Scalar, Spot, Trail, is_broken, plain
@@ -32,6 +32,7 @@ _WANTED = {
 _TYPE_ERROR = re.compile(
     rf"(?P<wanted>{'|'.join(_WANTED)})_(?:type|parsing|from_float|parsing_size|attributes_type|sub_type)"
 )
+_AIMED = re.compile(r"(?P<keys>[a-z]\w*(?:\.\w+)*): (?P<rest>.+)")
 _CHOICE = re.compile(r"'([^']*)'")
 
 
@@ -73,7 +74,7 @@ def validate(
         message = f"cannot be checked: the schema fails with {type(error).__name__}; --debug shows where"
         findings.mistake(spot, message)
         return None
-    return None if is_broken(spot.node) else instance
+    return None if findings.has_mistakes and is_broken(spot.node) else instance
 
 
 def _report(
@@ -149,7 +150,8 @@ def _problem(
     if match := _TYPE_ERROR.fullmatch(kind):
         wanted, example = _WANTED[match["wanted"]]
         return _Problem(here, _wrong_type(here, wanted, example), wanted, in_branch)
-    return _Problem(here, _words(item, here), "", in_branch)
+    here, words = aimed(here, _words(item, here))
+    return _Problem(here, words, "", in_branch)
 
 
 def _wrong_type(spot: Spot, wanted: str, example: str) -> str:
@@ -173,12 +175,26 @@ def _words(item: Mapping[str, Any], spot: Spot) -> str:
     if isinstance(own := context.get("error"), Exception):
         return one_line(own)
     if item["type"] in ("literal_error", "enum"):
-        message = f"must be {context['expected']}"
+        choice = f"must be {context['expected']}"
         choices = _CHOICE.findall(str(context["expected"]))
         near = nearest(str(spot.node.value), choices) if isinstance(spot.node, Scalar) else None
-        return f"{message}; did you mean {near!r}?" if near else message
+        return f"{choice}; did you mean {near!r}?" if near else choice
     message: str = item["msg"].replace(" after validation", "")
     return re.sub(r"^(?:Input|Value|String|List|Set|Frozenset|Tuple|Dictionary) should ", "must ", message)
+
+
+def aimed(spot: Spot, message: str) -> tuple[Spot, str]:
+    """Where ``message`` points: one that begins with a key below ``spot`` (``every: must be …``) is about that key."""
+    match = _AIMED.fullmatch(message)
+    if match is None:
+        return spot, message
+    here = spot
+    for part in match["keys"].split("."):
+        child = here.child(part)
+        if child is None:
+            return spot, message
+        here = child
+    return here, match["rest"]
 
 
 def one_line(error: Exception) -> str:
@@ -198,7 +214,7 @@ def _lower(description: str) -> str:
 def _schema(model: type[BaseModel]) -> dict[str, Any]:
     try:
         return model.model_json_schema()
-    except PydanticInvalidForJsonSchema:  # a plugin's own type; suggestions do without
+    except PydanticUserError:  # a type of the plugin's own without a schema; suggestions do without
         return {}
 
 

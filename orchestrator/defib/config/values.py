@@ -1,12 +1,12 @@
 """The values of Defib's own keys: what each accepts, and what it says about what it does not."""
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter, WithJsonSchema
 
 from defib.config.findings import nearest
 from defib.model.alert import Severity
@@ -22,10 +22,9 @@ _CRON_EXAMPLE = '"0 8 * * *" for eight o\'clock every day'
 def _id(value: str) -> str:
     if _ID.fullmatch(value):
         return value
-    slug = re.sub(r"[^a-z0-9._-]+", "-", value.casefold()).strip("-._")[:100]
     raise ValueError(
         "must consist of lower-case letters, digits, '.', '_' and '-', begin with a letter or digit, and be at most "
-        f"100 characters long; write for example '{slug or 'main-agent'}' and put other text into 'name'"
+        "100 characters long; write for example 'main-agent' and put other text into 'name'"
     )
 
 
@@ -52,8 +51,6 @@ def _timezone(value: str) -> str:
 
 
 def _cron(value: str) -> str:
-    from datetime import UTC, datetime
-
     from cronsim import CronSim, CronSimError
 
     if len(value.split()) != 5:
@@ -168,8 +165,9 @@ Interval = Annotated[Duration, AfterValidator(_at_least_a_second)]
 Durations = Annotated[tuple[Duration, ...], BeforeValidator(_one_or_many), Field(max_length=20)]
 Count = Annotated[int, Field(ge=1)]
 Mode = Annotated[RecoveryMode, BeforeValidator(_mode)]
+_DURATION_SCHEMA = TypeAdapter(Duration).json_schema()
 KeptFor = Annotated[
     timedelta | None,
     BeforeValidator(_forever),
-    WithJsonSchema({"type": "string", "examples": ["7d", "13mo", "forever"]}),
+    WithJsonSchema({"anyOf": [_DURATION_SCHEMA, {"const": "forever"}]}),
 ]

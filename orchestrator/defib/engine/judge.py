@@ -62,6 +62,7 @@ class Judge:
             return None
         async with watched.lock:
             started = self._clock.monotonic()
+            self._table.remember(observation)
             health = self._table[observation.monitor]
             if observation.evidence.outcome is Outcome.INCONCLUSIVE:
                 decision = status.note(health, observation)
@@ -156,7 +157,7 @@ class Judge:
 
     @property
     def notifier(self) -> Notifier:
-        return Notifier(self.roster)
+        return Notifier(self.roster, self._table.recent)
 
     def _new_case(self, watched: Watched, incident: Incident) -> Case | None:
         policy = watched.spec.recovery

@@ -1,8 +1,9 @@
 """Makes alerts: facts to words, words to rows of the outbox. Sends nothing itself."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import structlog
 
@@ -10,7 +11,7 @@ from defib.engine.ids import new_id
 from defib.engine.roster import Roster, Watched
 from defib.model.alert import Alert, AlertFacts, AlertKind, AlertText, Delivery, Severity
 from defib.model.changes import Changes
-from defib.model.evidence import Fact
+from defib.model.evidence import Fact, Grade, Observation
 from defib.model.health import Health, Incident
 from defib.model.ids import AlertId, DeliveryId, MonitorId
 from defib.model.monitor import RecoveryMode
@@ -25,11 +26,13 @@ class Notifier:
     """Turns decisions into alerts with their deliveries, ready to be committed with the decision."""
 
     roster: Roster
+    recent: Callable[[MonitorId], Sequence[Observation]] = lambda monitor: ()
+    """The newest observations of a monitor, oldest first: the evidence that people are shown."""
 
     def down(self, watched: Watched, health: Health, incident: Incident, now: datetime) -> Changes:
         """A fault was declared."""
         facts = self._facts(
-            AlertKind.DOWN, watched, health, now, since=incident.fault_hi, recovery=self._plan(watched)
+            AlertKind.DOWN, watched, health, now, since=incident.fault_hi, recovery=self._plan(watched, health, incident)
         )
         return self._alert(facts, incident, now)
 
@@ -44,7 +47,7 @@ class Notifier:
         """A fault ended; ``incident`` is closed already and says who healed it."""
         facts = self._facts(
             AlertKind.RECOVERED, watched, health, now, since=incident.fault_hi, recovery=incident.resolution,
-            healed_by=incident.healed_by, duration=now - incident.fault_hi, attempts=attempts,
+            healed_by=incident.healed_by, duration=now - incident.fault_hi, attempts=attempts, cause=incident.cause,
         )  # fmt: skip
         return self._alert(facts, incident, now)
 
@@ -61,7 +64,7 @@ class Notifier:
         """Defib has done what it may: a person is needed."""
         facts = self._facts(
             AlertKind.RECOVERY_FAILED, watched, health, now, since=incident.fault_hi, recovery=reason,
-            duration=now - incident.fault_hi, attempts=attempts,
+            duration=now - incident.fault_hi, attempts=attempts, cause=incident.cause,
         )  # fmt: skip
         return self._alert(facts, incident, now)
 
@@ -128,11 +131,16 @@ class Notifier:
     def _facts(
         self, event: AlertKind, watched: Watched, health: Health, now: datetime, *, since: datetime,
         recovery: str = "", healed_by: str | None = None, duration: timedelta | None = None, attempts: int = 0,
+        cause: str = "",
     ) -> AlertFacts:  # fmt: skip
         spec, settings = watched.spec, self.roster.settings
         evidence = health.last.evidence if health.last else None
         facts: Mapping[str, Fact] = evidence.facts if evidence else {}
         base = settings.server.public_url
+        zone = ZoneInfo(settings.timezone)
+        seen = tuple(
+            f"{item.ended_at.astimezone(zone):%H:%M:%S}  {item.evidence.summary}" for item in self.recent(spec.id)
+        )
         return AlertFacts(
             event=event,
             monitor=spec.id,
@@ -142,9 +150,9 @@ class Notifier:
             target=watched.plugin.target,
             at=now,
             since=since,
-            cause=evidence.cause if evidence else "unknown",
+            cause=cause or (evidence.cause if evidence else "unknown"),
             summary=evidence.summary if evidence else "",
-            evidence=(f"{evidence.summary}", health.reason) if evidence else (),
+            evidence=seen or ((evidence.summary,) if evidence else ()),
             facts=facts,
             recovery=recovery,
             healed_by=healed_by,
@@ -155,9 +163,14 @@ class Notifier:
             url=f"{base}/monitors/{spec.id}" if base else "",
         )
 
-    def _plan(self, watched: Watched) -> str:
+    @staticmethod
+    def _plan(watched: Watched, health: Health, incident: Incident) -> str:
         """What Defib is going to do about a fault."""
         policy = watched.spec.recovery
+        if incident.grade == Grade.INTENT:
+            return "Defib will not act: it was stopped on purpose"
+        if not health.was_up:
+            return "Defib will not act: it has never been seen well"
         if not policy.ladder or policy.mode is RecoveryMode.OFF:
             return "Defib will not act: no recovery is configured for this monitor"
         first = watched.actions[0].description

@@ -1,5 +1,6 @@
 """The state of every monitor in memory, and what of it still has to be written."""
 
+from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -9,6 +10,7 @@ from defib.model.evidence import Observation
 from defib.model.health import Health, State
 from defib.model.ids import MonitorId
 
+_RECENT = 5  #: observations of each monitor at hand for texts
 _BUFFER = 50_000  #: observations kept while the store cannot be written; beyond that the oldest are dropped
 
 
@@ -19,6 +21,7 @@ class StateTable:
         self._health = dict(stored)
         self._dirty: set[MonitorId] = set()
         self._observations: list[Observation] = []
+        self._recent: dict[MonitorId, deque[Observation]] = {}
 
     def __getitem__(self, monitor: MonitorId) -> Health:
         return self._health[monitor]
@@ -32,6 +35,14 @@ class StateTable:
             self._health.setdefault(
                 monitor, Health(monitor=monitor, state=State.NEW, since=now, reason="not looked at yet")
             )
+
+    def recent(self, monitor: MonitorId) -> list[Observation]:
+        """The newest observations since the start of this process, oldest first."""
+        return list(self._recent.get(monitor, ()))
+
+    def remember(self, observation: Observation) -> None:
+        """Keep an observation among the recent ones."""
+        self._recent.setdefault(observation.monitor, deque(maxlen=_RECENT)).append(observation)
 
     def put(self, health: Health) -> None:
         """A committed decision."""

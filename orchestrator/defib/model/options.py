@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, SecretStr, WithJsonSchema
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0, "mo": 2592000.0}
+_LONGEST = 100 * 365 * 86400.0
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|mo|s|m|h|d|w)")
 _DURATIONS = re.compile(rf"(?:{_DURATION.pattern})+")
 

@@ -4,7 +4,19 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
-    JSON, BigInteger, Boolean, Column, Dialect, Float, Index, Integer, LargeBinary, MetaData, String, Table, Text,
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Dialect,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
     TypeDecorator,
 )  # fmt: skip
 

@@ -22,7 +22,9 @@ from defib.web.services import Services
 COOKIE = "defib_session"
 CSRF_HEADER = "X-CSRF-Token"
 SESSION_LIFETIME_S = 30 * 86400
-_HOW = "show the token as 'Authorization: Bearer …', or open the login link that Defib printed when it started"
+_HOW = (
+    "show the token as 'Authorization: Bearer …', or open the login link that Defib printed when it started"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,9 @@ class Access:
             raise _refused("steering needs a login")
         shown = connection.headers.get(CSRF_HEADER, "")
         if not hmac.compare_digest(shown.encode(), self.csrf_token(caller).encode()):
-            raise Problem(HTTPStatus.FORBIDDEN, f"the header {CSRF_HEADER} is missing or wrong; load the page again")
+            raise Problem(
+                HTTPStatus.FORBIDDEN, f"the header {CSRF_HEADER} is missing or wrong; load the page again"
+            )
         return caller
 
     # --- sessions ----------------------------------------------------------------------------------
@@ -128,7 +132,9 @@ class Access:
         if not self.is_local:
             return True
         name = _hostname(host)
-        return name in ("localhost", self.host.strip("[]"), self._public_host()) or is_loopback(name)
+        return name is not None and (
+            name in (self.host.strip("[]"), self._public_host()) or is_loopback(name)
+        )
 
     def is_known_origin(self, connection: HTTPConnection) -> bool:
         """Whether a WebSocket was opened by a page of ours, or by no page at all."""
@@ -169,4 +175,6 @@ def _hostname(authority: str) -> str | None:
 
 
 def _refused(why: str) -> Problem:
-    return Problem(HTTPStatus.UNAUTHORIZED, f"{why}; {_HOW}", headers={"WWW-Authenticate": 'Bearer realm="Defib"'})
+    return Problem(
+        HTTPStatus.UNAUTHORIZED, f"{why}; {_HOW}", headers={"WWW-Authenticate": 'Bearer realm="Defib"'}
+    )

@@ -1,7 +1,6 @@
 """Style sheet, scripts and icons: in memory, under a path that changes whenever one of them does."""
 
 import hashlib
-import mimetypes
 from http import HTTPStatus
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from starlette.routing import Route
 from defib.web.problems import Problem
 
 FOLDER = Path(__file__).parent / "static"
+_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
 
 class Assets:
@@ -41,10 +41,11 @@ class Assets:
     async def _serve(self, request: Request) -> Response:
         name = request.path_params["name"]
         if request.path_params["version"] != self.version or name not in self._files:
-            raise Problem(HTTPStatus.NOT_FOUND, f"there is no file {name} of this version; load the page again")
+            raise Problem(
+                HTTPStatus.NOT_FOUND, f"there is no file {name} of this version; load the page again"
+            )
         etag = f'"{self.version}"'
         headers = {"Cache-Control": "public, max-age=31536000, immutable", "ETag": etag}
         if request.headers.get("if-none-match") == etag:
             return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
-        media_type = mimetypes.guess_type(name)[0] or "application/octet-stream"
-        return Response(self._files[name], headers=headers, media_type=media_type)
+        return Response(self._files[name], headers=headers, media_type=_TYPES[Path(name).suffix])

@@ -39,10 +39,20 @@ class Problem(HTTPException):
 
 
 def problem(
-    status: int, detail: str, *, headers: Mapping[str, str] | None = None, more: Mapping[str, Any] | None = None
+    status: int,
+    detail: str,
+    *,
+    headers: Mapping[str, str] | None = None,
+    more: Mapping[str, Any] | None = None,
 ) -> JSONResponse:
     """One problem, as a program reads it."""
-    body = {"type": "about:blank", "title": _phrase(status), "status": status, "detail": detail, **(more or {})}
+    body = {
+        "type": "about:blank",
+        "title": _phrase(status),
+        "status": status,
+        "detail": detail,
+        **(more or {}),
+    }
     return JSONResponse(body, status, headers, MEDIA_TYPE)
 
 
@@ -62,14 +72,18 @@ def handlers(pages: Pages) -> dict[Any, ExceptionHandler]:
         if error.status_code == HTTPStatus.NOT_FOUND and detail == _phrase(HTTPStatus.NOT_FOUND):
             detail = f"there is nothing at {request.url.path}; /docs lists what there is"
         if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-            detail = f"{request.method} is not possible here; possible: {(error.headers or {}).get('Allow', '')}"
+            detail = (
+                f"{request.method} is not possible here; possible: {(error.headers or {}).get('Allow', '')}"
+            )
         more = error.more if isinstance(error, Problem) else {}
         return answer(request, error.status_code, detail, error.headers, more)
 
     async def on_known(request: Request, error: Exception) -> Response:
         status = next(status for cause, status in _CAUSES if isinstance(error, cause))
         more = (
-            {"mistakes": [str(mistake) for mistake in error.mistakes]} if isinstance(error, ConfigError) else {}
+            {"mistakes": [str(mistake) for mistake in error.mistakes]}
+            if isinstance(error, ConfigError)
+            else {}
         )
         headers = {"Retry-After": "2"} if status is HTTPStatus.SERVICE_UNAVAILABLE else None
         return answer(request, status, str(error), headers, more)

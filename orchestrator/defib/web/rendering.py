@@ -34,7 +34,7 @@ class Pages:
         self._environment.globals |= {
             "asset": asset, "version": __version__, "line": drawing.line, "cells": drawing.cells,
             "day": drawing.day, "latency": words.latency, "percentage": words.percentage, "span": words.span,
-            "since": words.seconds_between, "ago": words.ago, "ahead": words.ahead,
+            "since": words.seconds_between, "ago": words.ago, "ahead": words.ahead, "deliveries": words.deliveries,
         }  # fmt: skip
         self._environment.filters["local"] = local
 
@@ -45,10 +45,17 @@ class Pages:
         """Render ``template`` with its matter."""
         now = datetime.now(UTC).isoformat()
         context = {"now": now, "path": request.url.path, **self._about(request), **matter}
-        return HTMLResponse(self._environment.get_template(template).render(context), status, headers)
+        text = self._environment.get_template(template).render(context)
+        return HTMLResponse(text.encode("utf-8", "replace"), status, headers)
 
     def message(
-        self, request: Request, status: int, title: str, detail: str, *, headers: Mapping[str, str] | None = None
+        self,
+        request: Request,
+        status: int,
+        title: str,
+        detail: str,
+        *,
+        headers: Mapping[str, str] | None = None,
     ) -> HTMLResponse:
         """A page that says one thing."""
         return self.page(request, "message.html", status, headers=headers, title=title, detail=detail)

@@ -24,7 +24,7 @@ class _Uvicorn(uvicorn.Server):
     """Leaves the signals to the command line."""
 
     @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:  # type: ignore[override]
+    def capture_signals(self) -> Iterator[None]:
         yield
 
 
@@ -57,17 +57,13 @@ class Server:
         return f"http://[{host}]:{self._port}" if ":" in host else f"http://{host}:{self._port}"
 
     async def start(self) -> None:
-        """Listen, and serve in the background from now on.
+        """Listen, and serve in the background from now on: who connects at once waits a moment in the backlog.
 
         :raises ListenError: the address cannot be bound; nothing is left open.
         """
         sockets = listen(self._settings.host, self._settings.port)
         self._port = sockets[0].getsockname()[1]
         self._task = asyncio.create_task(self._uvicorn.serve(sockets), name="defib-server")
-        while not self._uvicorn.started and not self._task.done():
-            await asyncio.sleep(0.005)
-        if self._task.done():
-            self._task.result()
 
     async def wait_ended(self) -> None:
         """Return when the server has stopped, for whatever reason."""

@@ -1,6 +1,8 @@
 """Spans of time and numbers as pages show them. ``static/words.js`` says the same things in the browser."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 
 def span(seconds: float) -> str:
@@ -52,3 +54,12 @@ def percentage(share: float | None) -> str:
 def seconds_between(earlier: str, later: str) -> float:
     """Between two instants in ISO 8601."""
     return (datetime.fromisoformat(later) - datetime.fromisoformat(earlier)).total_seconds()
+
+
+def deliveries(items: Sequence[Mapping[str, Any]]) -> str:
+    """What is worth saying about an alert's deliveries: nothing while all went well."""
+    dead = ", ".join(item["channel"] for item in items if item["state"] == "dead")
+    late = ", ".join(item["channel"] for item in items if item["state"] == "pending" and item["tries"])
+    said = [f"not delivered through {dead}"] if dead else []
+    said += [f"{late} does not take it yet"] if late else []
+    return "".join(f" · {text}" for text in said)

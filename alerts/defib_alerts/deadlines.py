@@ -1,0 +1,21 @@
+"""The time that one try to deliver may take, and what is said when it is over."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+from defib.plugin import DeliveryError, format_duration
+
+
+@asynccontextmanager
+async def deadline(limit: timedelta, target: str) -> AsyncIterator[None]:
+    """Bound what happens inside, whatever timeouts the library below has of its own.
+
+    :raises DeliveryError: retryable; the far end did not answer within ``limit``.
+    """
+    try:
+        async with asyncio.timeout(limit.total_seconds()):
+            yield
+    except TimeoutError:
+        raise DeliveryError(f"{target} did not answer within {format_duration(limit)}") from None

@@ -1,0 +1,97 @@
+"""Notices as mails: parts, subject and threading. Pure."""
+
+import hashlib
+import re
+from datetime import datetime
+from email.headerregistry import Address
+from email.message import EmailMessage, MIMEPart
+from email.policy import SMTP
+from email.utils import format_datetime
+
+from defib.plugin import Alert, ReportDocument, SendContext, Severity
+from defib_alerts.rendering import Templates, alert_words
+from defib_alerts.wording import one_line, zone
+
+_MESSAGE_ID = re.compile(r"<[^<>@\s]+@[^<>@\s]+>")
+
+
+def mail_of_alert(
+    alert: Alert,
+    templates: Templates,
+    context: SendContext,
+    *,
+    sender: Address,
+    recipients: tuple[Address, ...],
+) -> tuple[EmailMessage, str]:
+    """The mail, and what is wrong with the user's own templates."""
+    words = alert_words(alert, product_url=context.product_url)
+    text, html = (templates.render(name, words) for name in ("alert.txt.j2", "alert.html.j2"))
+    mail = _envelope(sender, recipients, context, at=alert.at.astimezone(zone(alert.facts.timezone)))
+    mail["Subject"] = one_line(f"[Defib] {alert.severity.name} · {alert.title}", 200)
+    if alert.severity.rank >= Severity.HIGH.rank:
+        mail["Importance"] = "high"
+    mail["X-Defib-Kind"] = one_line(alert.kind, 100)
+    mail["X-Defib-Severity"] = alert.severity.value
+    if alert.monitor:
+        mail["X-Defib-Monitor"] = one_line(alert.monitor, 100)
+    _fill(mail, text.text, html.text)
+    return mail, "; ".join(rendering.complaint for rendering in (text, html) if rendering.complaint)
+
+
+def mail_of_report(
+    report: ReportDocument, context: SendContext, *, sender: Address, recipients: tuple[Address, ...]
+) -> EmailMessage:
+    """The report as its writer made it: pictures inside the HTML part, numbers attached."""
+    mail = _envelope(sender, recipients, context, at=report.generated_at)
+    mail["Subject"] = one_line(report.subject, 200)
+    mail["X-Defib-Kind"] = "report"
+    _fill(mail, report.text, report.html)
+    html = mail.get_payload(1)
+    assert isinstance(html, MIMEPart)
+    for content_id, picture in report.images.items():
+        html.add_related(
+            picture, "image", "png", cid=f"<{content_id}>", disposition="inline", filename=f"{content_id}.png"
+        )
+    for data, subtype in ((report.data, "json"), (report.csv, "csv")):
+        if data:
+            mail.add_attachment(
+                data.encode(),
+                maintype="application" if subtype == "json" else "text",
+                subtype=subtype,
+                filename=f"{report.id}.{subtype}",
+            )
+    return mail
+
+
+def message_id(key: str, domain: str) -> str:
+    """Equal for every try of one delivery, so that a mail that was sent twice shows once."""
+    return f"<defib.{_short_hash(key)}@{domain}>"
+
+
+def _envelope(
+    sender: Address, recipients: tuple[Address, ...], context: SendContext, *, at: datetime
+) -> EmailMessage:
+    mail = EmailMessage(policy=SMTP)
+    mail["From"] = sender
+    mail["To"] = recipients
+    mail["Date"] = format_datetime(at)
+    mail["Message-ID"] = message_id(context.key, sender.domain)
+    if context.thread_key:
+        # A root that no mail has: all mails of the incident meet below it, also when the first was lost.
+        ancestors = [f"<defib.incident.{_short_hash(context.thread_key)}@{sender.domain}>"]
+        if context.thread and _MESSAGE_ID.fullmatch(context.thread):
+            ancestors.append(context.thread)
+        mail["In-Reply-To"] = ancestors[-1]
+        mail["References"] = " ".join(ancestors)
+    mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: nobody's vacation answers it
+    mail["X-Auto-Response-Suppress"] = "All"  # the same for Exchange
+    return mail
+
+
+def _fill(mail: EmailMessage, text: str, html: str) -> None:
+    mail.set_content(text, cte="quoted-printable")
+    mail.add_alternative(html, subtype="html", cte="quoted-printable")
+
+
+def _short_hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:32]

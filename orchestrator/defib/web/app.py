@@ -1,0 +1,95 @@
+"""The application: every route put together."""
+
+from typing import Any
+
+import structlog
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route, WebSocketRoute
+
+from defib.ports import BeatSink
+from defib.registry import Registry
+from defib.web.access import Access
+from defib.web.assets import Assets
+from defib.web.front_door import FrontDoor
+from defib.web.health import HealthRoutes
+from defib.web.live import Events
+from defib.web.login import Login
+from defib.web.metrics import MetricsRoute
+from defib.web.openapi import describe
+from defib.web.operations import API, json_response, routes
+from defib.web.pages import PageRoutes
+from defib.web.problems import Problem, handlers
+from defib.web.reading import Reading
+from defib.web.rendering import Pages
+from defib.web.services import Services
+from defib.web.snapshot import Snapshot
+from defib.web.steering import Steering
+
+__all__ = ["Services", "create_app"]
+
+log = structlog.get_logger("defib.web")
+
+
+def create_app(services: Services) -> Starlette:
+    """The server's application for one engine."""
+    access = Access(services)
+    assets = Assets()
+    snapshot = Snapshot(services.views)
+
+    def about(request: Request) -> dict[str, Any]:
+        """What every page knows: who looks, and the zone of its clock."""
+        try:
+            caller = access.caller(request)
+        except Problem:  # an error page for a wrong token
+            csrf = ""
+        else:
+            csrf = access.csrf_token(caller)
+        return {"csrf": csrf, "timezone": services.engine.roster.settings.timezone}
+
+    pages = Pages(assets.url, about)
+    operations = [*Reading(services, snapshot).operations(), *Steering(services, snapshot).operations()]
+    description = describe(operations)
+    health = HealthRoutes(services)
+    metrics = MetricsRoute(services.engine)
+    events = Events(access, services.engine.bus)
+
+    async def scrape(request: Request) -> Response:
+        access.reader(request)
+        return await metrics(request)
+
+    async def openapi(request: Request) -> Response:
+        access.reader(request)
+        return json_response(description)
+
+    table: list[BaseRoute] = [
+        *receiver_routes(services.engine.roster.registry, services.engine.beats),
+        Route("/health", health.health),
+        Route("/livez", health.livez),
+        Route("/readyz", health.readyz),
+        Route("/metrics", scrape),
+        Route("/openapi.json", openapi),
+        WebSocketRoute(f"{API}/events", events.listen),
+        *routes(operations, access),
+        assets.route,
+        *Login(access, services.login_keys, pages).routes(),
+        *PageRoutes(services, access, pages, snapshot, description).routes(),
+    ]
+    return Starlette(
+        routes=table,
+        middleware=[Middleware(FrontDoor, access=access)],
+        exception_handlers=handlers(pages),
+    )
+
+
+def receiver_routes(registry: Registry, sink: BeatSink) -> list[BaseRoute]:
+    """The routes of every receiver; one that cannot make them is logged, and the others stay."""
+    found: list[BaseRoute] = []
+    for kind in registry.receivers.names():
+        try:
+            found += registry.receivers[kind].routes(sink)
+        except Exception as error:  # a receiver is a plugin
+            log.error("receiver has no routes", receiver=kind, error=repr(error), exc_info=error)
+    return found

@@ -1,0 +1,96 @@
+"""How Defib itself is: the health document, and one word for supervisors."""
+
+import asyncio
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+
+from defib import __version__
+from defib.engine.engine import Engine
+from defib.errors import StoreError
+from defib.web.services import Services
+
+STALLED_S = 30.0
+"""A look that is so long overdue means that the schedule stands still: nothing is watched."""
+
+_CHECKS = {"plugin": "plugins:faults", "channel": "channels:delivery", "report": "reports:faults"}
+"""What is wrong with Defib, without that it stops watching: the name of its check."""
+
+MEDIA_TYPE = "application/health+json"
+
+
+class HealthRoutes:
+    """``/health``, ``/livez`` and ``/readyz``; open to everybody, they tell no names of what is watched."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def health(self, request: Request) -> Response:
+        """The health document (draft-inadarei-api-health-check-06): 503 when Defib cannot watch, else 200."""
+        document = await self._document()
+        status = HTTPStatus.SERVICE_UNAVAILABLE if document["status"] == "fail" else HTTPStatus.OK
+        return JSONResponse(document, status, media_type=MEDIA_TYPE)
+
+    async def livez(self, request: Request) -> Response:
+        """The process answers."""
+        return PlainTextResponse("ok\n")
+
+    async def readyz(self, request: Request) -> Response:
+        """It watches."""
+        for why in obstacles(self._services.engine):
+            return PlainTextResponse(f"not ready: {why}\n", HTTPStatus.SERVICE_UNAVAILABLE)
+        return PlainTextResponse("ready\n")
+
+    async def _document(self) -> dict[str, Any]:
+        engine = self._services.engine
+        failing = list(obstacles(engine))
+        checks: dict[str, list[dict[str, Any]]] = {
+            "store:writable": [_check("fail", engine.housekeeping.store_error)]
+            if engine.housekeeping.store_error
+            else [_check("pass")],
+            "scheduler:lateness": [
+                _check("fail" if overdue(engine) > STALLED_S else "pass")
+                | {"observedValue": round(max(0.0, overdue(engine)), 3), "observedUnit": "s"}
+            ],
+        }
+        try:
+            problems = await asyncio.to_thread(self._services.views.problems)
+        except StoreError as error:
+            failing.append(str(error))
+            checks["store:readable"] = [_check("fail", str(error))]
+            problems = []
+        for what, name in _CHECKS.items():
+            found = [_check("warn", item["message"]) for item in problems if item["what"] == what]
+            checks[name] = found or [_check("pass")]
+        warns = any(check["status"] == "warn" for found in checks.values() for check in found)
+        status = "fail" if failing else "warn" if warns else "pass"
+        document = {
+            "status": status,
+            "version": __version__,
+            "description": "Defib, which watches heartbeats and restarts hearts",
+            "checks": checks,
+        }
+        return document | ({"output": "; ".join(failing)} if failing else {})
+
+
+def obstacles(engine: Engine) -> Iterator[str]:
+    """Why Defib cannot watch; nothing when it can."""
+    if engine.housekeeping.store_error:
+        yield f"the store cannot be written: {engine.housekeeping.store_error}"
+    if (late := overdue(engine)) > STALLED_S:
+        yield f"the schedule stands still: a look is {late:.0f} s overdue"
+
+
+def overdue(engine: Engine) -> float:
+    """Seconds since the look that is due next was due; negative while it is still to come, 0 when there is none."""
+    due = engine.scheduler.next_due()
+    return 0.0 if due is None else engine.clock.monotonic() - due
+
+
+def _check(status: str, output: str = "") -> dict[str, Any]:
+    check = {"status": status, "time": datetime.now(UTC).isoformat()}
+    return check | ({"output": output} if output else {})

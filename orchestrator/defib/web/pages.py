@@ -1,0 +1,131 @@
+"""The pages: rendered whole by the server, kept up to date by their scripts."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from defib.engine.wording import STATE_WORDS
+from defib.model.ids import MonitorId, ReportId
+from defib.model.report import ReportDocument
+from defib.web.access import Access
+from defib.web.drawing import chart
+from defib.web.front_door import DOCUMENT_POLICY
+from defib.web.problems import Problem
+from defib.web.questions import ReportFormat
+from defib.web.rendering import Pages
+from defib.web.reports import body_of
+from defib.web.services import Services
+from defib.web.snapshot import Snapshot
+
+CHARTED = timedelta(days=1)
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+class PageRoutes:
+    """What browsers open."""
+
+    def __init__(
+        self,
+        services: Services,
+        access: Access,
+        pages: Pages,
+        snapshot: Snapshot,
+        description: dict[str, Any],
+    ) -> None:
+        """:param description: of the API, for ``/docs``."""
+        self._services = services
+        self._access = access
+        self._pages = pages
+        self._snapshot = snapshot
+        self._description = description
+
+    def routes(self) -> list[Route]:
+        """All of them; each needs someone who may read."""
+        pages: dict[str, Endpoint] = {
+            "/": self.overview,
+            "/monitors/{id}": self.monitor,
+            "/reports": self.reports,
+            "/reports/{id}": self.report,
+            "/reports/{id}/document": self.document,
+            "/docs": self.docs,
+        }
+        return [Route(path, self._for_readers(page), methods=["GET"]) for path, page in pages.items()]
+
+    def _for_readers(self, page: Endpoint) -> Endpoint:
+        async def endpoint(request: Request) -> Response:
+            self._access.reader(request)
+            return await page(request)
+
+        return endpoint
+
+    async def overview(self, request: Request) -> Response:
+        view = (await self._snapshot.get()).view
+        return self._pages.page(
+            request, "overview.html", view=view, blank=_BLANK, blank_incident=_BLANK_INCIDENT
+        )
+
+    async def monitor(self, request: Request) -> Response:
+        monitor = MonitorId(request.path_params["id"])
+        until = datetime.now(UTC)
+        since = until - CHARTED
+
+        def read() -> tuple[dict[str, Any] | None, dict[str, Any] | None, list[dict[str, Any]]]:
+            views = self._services.views
+            return views.monitor(monitor), views.why(monitor), views.history(monitor, since, until)
+
+        view, why, samples = await asyncio.to_thread(read)
+        if view is None or why is None:
+            raise Problem(
+                HTTPStatus.NOT_FOUND, f"There is no monitor “{monitor}”. It may have been renamed or removed."
+            )
+        settings = self._services.engine.roster.settings
+        return self._pages.page(
+            request, "monitor.html", view=view, why=why, chart=chart(samples, since, until, settings.timezone),
+            strategies=sorted(settings.strategies), words={str(s): word for s, word in STATE_WORDS.items()},
+        )  # fmt: skip
+
+    async def reports(self, request: Request) -> Response:
+        titles = await asyncio.to_thread(self._services.views.reports)
+        kinds = sorted({spec.kind for spec in self._services.engine.roster.settings.reports} or {"daily"})
+        return self._pages.page(request, "reports.html", reports=titles, kinds=kinds)
+
+    async def report(self, request: Request) -> Response:
+        document = await self._document(request)
+        return self._pages.page(request, "report.html", report=document)
+
+    async def document(self, request: Request) -> Response:
+        """The report's own page, which may run nothing."""
+        content, media_type = body_of(await self._document(request), ReportFormat.HTML)
+        headers = {"Content-Security-Policy": DOCUMENT_POLICY}
+        return Response(content.encode("utf-8", "replace"), headers=headers, media_type=media_type)
+
+    async def _document(self, request: Request) -> ReportDocument:
+        name = request.path_params["id"]
+        found = await asyncio.to_thread(self._services.views.report, ReportId(name))
+        if found is None:
+            raise Problem(HTTPStatus.NOT_FOUND, f"There is no report “{name}”.")
+        return found
+
+    async def docs(self, request: Request) -> Response:
+        return self._pages.page(request, "docs.html", api=self._description)
+
+
+_BLANK_RECOVERY = {"mode": "none", "doing": "", "case": None}
+
+_BLANK: dict[str, Any] = {
+    "id": "", "name": "", "type": "", "target": "", "tags": [], "state": "new", "since": None, "says": "",
+    "inconclusive": False, "latency_ms": None, "last_seen": None, "deadline": None, "incident": None,
+    "recovery": _BLANK_RECOVERY, "hours": [], "latencies_ms": [],
+}  # fmt: skip
+"""A row without a monitor: the browser fills copies of it."""
+
+_BLANK_INCIDENT: dict[str, Any] = {
+    "id": "", "monitor": "", "name": "", "fault_at": None, "summary": "", "recovery": _BLANK_RECOVERY,
+}  # fmt: skip

@@ -1,0 +1,179 @@
+"""What callers may ask for and send: query strings and JSON bodies, validated."""
+
+import datetime
+import json
+from collections.abc import Mapping
+from enum import StrEnum
+from http import HTTPStatus
+from typing import Annotated, Any, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+)
+from starlette.requests import Request
+
+from defib.model.health import State
+from defib.web.problems import Problem
+
+BODY_LIMIT_BYTES = 64 * 1024
+_DEEPEST = "the JSON is nested too deeply"
+
+M = TypeVar("M", bound=BaseModel)
+
+
+class Question(BaseModel):
+    """Base of all: an unknown name is a mistake, not something to pass over."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+# --- query strings -------------------------------------------------------------------------------------
+
+
+def _states(value: str) -> str:
+    known = [str(state) for state in State]
+    for name in value.split(","):
+        if name not in known:
+            raise ValueError(f"there is no state {name!r}; there are: {', '.join(known)}")
+    return value
+
+
+def _plus(value: object) -> object:
+    """A ``+`` that was not escaped arrives as a space."""
+    return value.replace(" ", "+") if isinstance(value, str) else value
+
+
+Instant = Annotated[AwareDatetime, BeforeValidator(_plus)]
+
+
+class PageQuery(Question):
+    """Which part of a list."""
+
+    limit: int = Field(default=100, ge=1, le=1000, description="Most items to answer.")
+    offset: int = Field(default=0, ge=0, le=1_000_000, description="Items to leave out at the beginning.")
+
+
+class MonitorsQuery(PageQuery):
+    """Which monitors; each filter that is given must fit."""
+
+    state: Annotated[str, AfterValidator(_states)] | None = Field(
+        default=None, description="One state or several: fault,degraded.", examples=["fault,degraded"]
+    )
+    tag: str | None = Field(default=None, description="A tag.")
+    type: str | None = Field(default=None, description="A monitor type: http.")
+
+
+class HistoryQuery(Question):
+    """Which observations: of at most 31 days."""
+
+    since: Instant | None = Field(
+        default=None, description="From this instant on (RFC 3339); a day before until."
+    )
+    until: Instant | None = Field(default=None, description="Up to this instant (RFC 3339); now.")
+    limit: int = Field(default=5000, ge=1, le=20_000, description="Most items to answer.")
+    offset: int = Field(default=0, ge=0, description="Items to leave out at the beginning.")
+
+
+class ReportFormat(StrEnum):
+    JSON = "json"
+    HTML = "html"
+    TEXT = "text"
+    CSV = "csv"
+
+
+class ReportQuery(Question):
+    """Which report of the day, and how it is wanted."""
+
+    format: ReportFormat = Field(default=ReportFormat.JSON, description="json, html, text or csv.")
+    kind: str = Field(default="daily", max_length=60, description="The report's name.")
+
+
+# --- bodies --------------------------------------------------------------------------------------------
+
+
+class Nothing(Question):
+    """An empty body, or {}."""
+
+
+class RecoverBody(Question):
+    """How to recover."""
+
+    dry_run: bool = Field(default=False, description="Say what would be done; do nothing.")
+    rung: int | None = Field(default=None, ge=1, description="Start at this rung of the ladder, from 1.")
+
+
+class StrategyBody(Question):
+    """Which strategy for whom."""
+
+    name: str | None = Field(description="A strategy; null goes back to what is configured.")
+    monitor: str | None = Field(
+        default=None, description="One monitor; null for all that follow the global one."
+    )
+
+
+class ReportBody(Question):
+    """Which report to make."""
+
+    date: datetime.date | None = Field(default=None, description="The day it covers; yesterday.")
+    kind: str = Field(default="daily", max_length=60, description="The report's name.")
+    send: bool = Field(default=False, description="Send it to the report's channels, too.")
+
+
+# --- reading them --------------------------------------------------------------------------------------
+
+
+def query(request: Request, model: type[M]) -> M:
+    """The query string.
+
+    :raises Problem: 422 with each wrong parameter.
+    """
+    return _valid(model, dict(request.query_params), "the query string")
+
+
+async def body(request: Request, model: type[M]) -> M:
+    """The JSON body; none at all counts as ``{}``.
+
+    :raises Problem: 400 when it is no JSON object, 413 when it is too long, 422 with each wrong member.
+    """
+    content = bytearray()
+    async for chunk in request.stream():
+        content += chunk
+        if len(content) > BODY_LIMIT_BYTES:
+            limit = f"{BODY_LIMIT_BYTES // 1024} kB"
+            raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body is longer than {limit}")
+    try:
+        data = json.loads(content) if content.strip() else {}
+    except (ValueError, RecursionError) as error:
+        why = _DEEPEST if isinstance(error, RecursionError) else str(error)
+        raise Problem(HTTPStatus.BAD_REQUEST, f"the body is no JSON: {why}") from error
+    if not isinstance(data, dict):
+        raise Problem(HTTPStatus.BAD_REQUEST, "the body must be a JSON object, such as {}")
+    return _valid(model, data, "the body")
+
+
+def _valid(model: type[M], data: Mapping[str, Any], where: str) -> M:
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        errors = [
+            {"path": ".".join(map(str, item["loc"])), "message": _said(item["type"], item["msg"], model)}
+            for item in error.errors(include_url=False, include_context=False, include_input=False)
+        ]
+        summary = "; ".join(f"{item['path']}: {item['message']}" for item in errors)
+        raise Problem(
+            HTTPStatus.UNPROCESSABLE_ENTITY, f"{where} is wrong: {summary}", errors=errors
+        ) from error
+
+
+def _said(kind: str, message: str, model: type[BaseModel]) -> str:
+    if kind == "extra_forbidden":
+        known = ", ".join(model.model_fields)
+        return f"is not known here; known: {known}" if known else "is not known here; nothing is expected"
+    text = message.removeprefix("Value error, ")
+    return text[:1].lower() + text[1:]

@@ -1,0 +1,149 @@
+"""The API's commands: everything that makes the engine do something."""
+
+import asyncio
+from datetime import datetime, timedelta
+from http import HTTPStatus
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from defib.errors import UsageError
+from defib.model.changes import Changes
+from defib.model.ids import MonitorId
+from defib.web import answers, questions
+from defib.web.operations import Call, Operation
+from defib.web.problems import Problem
+from defib.web.reading import no_monitor
+from defib.web.services import Services
+from defib.web.snapshot import Snapshot
+
+
+class Steering:
+    """Does what operators ask for; each call expires the snapshot, so that they see what they did."""
+
+    def __init__(self, services: Services, snapshot: Snapshot) -> None:
+        self._services = services
+        self._engine = services.engine
+        self._snapshot = snapshot
+
+    def operations(self) -> list[Operation]:
+        """What can be asked for."""
+        return [
+            Operation(
+                method="POST", path="/monitors/{id}/check", name="checkMonitor", group="Monitors", steers=True,
+                answer=self.check, summary="Look now; answers the monitor as it is then.", body=questions.Nothing,
+                shape=answers.MonitorStory,
+                refusals={HTTPStatus.NOT_FOUND: "There is none of that id.",
+                          HTTPStatus.CONFLICT: "It reports by itself; there is nothing to look at."},
+            ),
+            Operation(
+                method="POST", path="/monitors/{id}/recover", name="recoverMonitor", group="Monitors", steers=True,
+                answer=self.recover, status=HTTPStatus.ACCEPTED, body=questions.RecoverBody, shape=answers.Started,
+                summary="Run the recovery ladder by hand: same gates, same verification, audited.",
+                refusals={HTTPStatus.NOT_FOUND: "There is none of that id.",
+                          HTTPStatus.CONFLICT: "It is not at fault, has no ladder, or is being recovered already."},
+            ),
+            Operation(
+                method="PUT", path="/strategies", name="switchStrategy", group="Strategies", steers=True,
+                answer=self.switch, summary="Switch all monitors or one to a strategy; it stays so over restarts.",
+                body=questions.StrategyBody, shape=answers.Strategies,
+            ),
+            Operation(
+                method="POST", path="/channels/{name}/test", name="testChannel", group="Alerts", steers=True,
+                answer=self.test, summary="Send a real test message through the real path.",
+                body=questions.Nothing, shape=answers.Tested,
+                refusals={HTTPStatus.NOT_FOUND: "There is none of that name."},
+            ),
+            Operation(
+                method="POST", path="/reports", name="makeReport", group="Reports", steers=True, answer=self.report,
+                summary="Make the report of a day, store it, and send it if asked to.", status=HTTPStatus.CREATED,
+                body=questions.ReportBody, shape=answers.ReportMade,
+            ),
+            Operation(
+                method="POST", path="/config/reload", name="reloadConfiguration", group="Defib", steers=True,
+                answer=self.reload, body=questions.Nothing, shape=answers.Reloaded,
+                summary="Load the configuration again: valid as a whole, or 422 and the old one stays in force.",
+            ),
+            Operation(
+                method="POST", path="/login-links", name="makeLoginLink", group="Defib", steers=True,
+                answer=self.login_link, summary="A fresh link that logs one browser in.", body=questions.Nothing,
+                shape=answers.LoginLink, status=HTTPStatus.CREATED,
+            ),
+        ]  # fmt: skip
+
+    # --- monitors ----------------------------------------------------------------------------------
+
+    async def check(self, call: Call) -> dict[str, Any]:
+        monitor = self._monitor(call)
+        if self._engine.roster.monitors[monitor].is_pushed:
+            raise Problem(HTTPStatus.CONFLICT, f"{monitor} reports by itself; there is nothing to look at")
+        await self._engine.look(monitor)
+        self._snapshot.expire()
+        view = await asyncio.to_thread(self._services.views.monitor, monitor)
+        if view is None:  # a reload has removed it meanwhile
+            raise no_monitor(monitor)
+        return view
+
+    async def recover(self, call: Call) -> dict[str, Any]:
+        monitor = self._monitor(call)
+        wanted: questions.RecoverBody = call.body
+        case = await self._engine.recovery.by_hand(
+            monitor,
+            call.caller.actor,
+            dry_run=wanted.dry_run,
+            rung=None if wanted.rung is None else wanted.rung - 1,
+        )
+        self._snapshot.expire()
+        return {"case": self._services.views.case(case)}
+
+    def _monitor(self, call: Call) -> MonitorId:
+        monitor = MonitorId(call.part("id"))
+        if monitor not in self._engine.roster.monitors:
+            raise no_monitor(monitor)
+        return monitor
+
+    # --- the rest ----------------------------------------------------------------------------------
+
+    async def switch(self, call: Call) -> dict[str, Any]:
+        wanted: questions.StrategyBody = call.body
+        monitor = None if wanted.monitor is None else MonitorId(wanted.monitor)
+        await self._engine.switch_strategy(wanted.name, monitor, call.caller.actor)
+        self._snapshot.expire()
+        return self._services.views.strategies()
+
+    async def test(self, call: Call) -> dict[str, Any]:
+        try:
+            accepted, detail = await self._engine.test_alert(call.part("name"))
+        except UsageError as error:
+            raise Problem(HTTPStatus.NOT_FOUND, str(error)) from error
+        return {"accepted": accepted, "detail": detail}
+
+    async def report(self, call: Call) -> dict[str, Any]:
+        wanted: questions.ReportBody = call.body
+        settings = self._engine.roster.settings
+        timezone = next(
+            (spec.timezone for spec in settings.reports if spec.kind == wanted.kind), settings.timezone
+        )
+        today = datetime.now(ZoneInfo(timezone)).date()
+        day = wanted.date or today - timedelta(days=1)
+        if day > today:
+            raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"{day} is still to come; today is {today}")
+        if wanted.send:
+            document, channels = await self._engine.send_report(wanted.kind, day, timezone)
+        else:
+            document = await asyncio.to_thread(self._engine.reporting.write, wanted.kind, day, timezone)
+            channels = ()
+            await self._engine.writer.commit(Changes(reports=(document,)))
+        return {"id": document.id, "subject": document.subject, "channels": list(channels)}
+
+    async def reload(self, call: Call) -> dict[str, Any]:
+        mistakes = await self._services.reload()
+        self._snapshot.expire()
+        if mistakes:
+            n = f"{len(mistakes)} mistake{'' if len(mistakes) == 1 else 's'}"
+            detail = f"the configuration has {n}, so the old one stays in force: {mistakes[0]}"
+            raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, mistakes=mistakes)
+        settings = self._engine.roster.settings
+        return {"monitors": len(self._engine.roster.monitors), "warnings": list(settings.warnings)}
+
+    async def login_link(self, call: Call) -> dict[str, Any]:
+        return {"url": self._services.login_url(str(call.request.base_url))}

@@ -1,0 +1,585 @@
+"""The standard alert texts: kinds, words, recommendations."""
+
+import ast
+import re
+from datetime import UTC, datetime, timedelta
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from alert_samples import NOW, make_facts
+from defib.plugin import AlertKind, AlertText, Family
+from defib_alerts import advice, texts
+from defib_alerts.advice import WHEN_DEGRADED, WHEN_DOWN, Line
+from defib_alerts.causes import CAUSES, advice_for
+from defib_alerts.names import known_names
+from defib_alerts.texts import DOWN_KINDS, StandardTexts, placeholders
+from defib_alerts.wording import clock_time, full_time, human_duration, one_line, sentence
+
+REFERENCE = Path(__file__).parents[2] / "docs/reference/channels.md"
+PLUGINS = Path(__file__).parents[2] / "plugins/defib_plugins"
+
+
+def compose(**facts: Any) -> AlertText:
+    return StandardTexts().compose(make_facts(**facts))
+
+
+# --- kinds -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("family", "kind", "severity"),
+    [
+        ("agent", "agent_down", "high"),
+        ("database", "database_down", "severe"),
+        ("docker", "docker_down", "high"),
+        ("service", "service_down", "high"),
+        ("process", "process_down", "high"),
+        ("host", "host_down", "severe"),
+        ("network", "network_down", "high"),
+        ("job", "job_missed", "high"),
+        ("check", "check_failed", "high"),
+        ("toaster", "toaster_down", "high"),
+    ],
+)
+def test_a_fault_has_the_kind_and_severity_of_its_sort_of_component(
+    family: str, kind: str, severity: str
+) -> None:
+    text = compose(family=family)
+
+    assert (text.kind, text.severity) == (kind, severity)
+
+
+@pytest.mark.parametrize(
+    ("event", "family", "cause", "kind", "severity"),
+    [
+        (AlertKind.DEGRADED, "agent", "slow", "agent_slow", "low"),
+        (AlertKind.DEGRADED, "agent", "http-429", "agent_degraded", "low"),
+        (AlertKind.DEGRADED, "network", "slow", "network_degraded", "low"),
+        (AlertKind.DEGRADED, "host", "disk", "host_degraded", "low"),
+        (AlertKind.RECOVERED, "agent", "ok", "recovered", "info"),
+        (AlertKind.RECOVERY_FAILED, "database", "refused", "recovery_failed", "severe"),
+        (AlertKind.TEST, "agent", "test", "test", "info"),
+    ],
+)
+def test_other_events_have_kinds_of_their_own(
+    event: AlertKind, family: str, cause: str, kind: str, severity: str
+) -> None:
+    text = compose(event=event, family=family, cause=cause)
+
+    assert (text.kind, text.severity) == (kind, severity)
+
+
+def test_every_sort_of_component_has_recommendations_of_its_own() -> None:
+    assert set(WHEN_DOWN) == {family.value for family in Family}
+
+
+def test_every_kind_is_on_the_reference_page() -> None:
+    kinds = {kind for kind, _ in DOWN_KINDS.values()} | {"agent_slow", "recovered", "recovery_failed", "test"}
+    page = REFERENCE.read_text()
+
+    assert sorted(kind for kind in kinds if f"`{kind}`" not in page) == []
+
+
+# --- words -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("facts", "title"),
+    [
+        ({}, "Main Agent is down"),
+        ({"event": AlertKind.DEGRADED, "cause": "slow"}, "Main Agent is slow"),
+        ({"event": AlertKind.DEGRADED, "cause": "http-429"}, "Main Agent is degraded"),
+        (
+            {"event": AlertKind.DEGRADED, "cause": "disk", "family": "host"},
+            "Main Agent is running out of disk space",
+        ),
+        ({"event": AlertKind.RECOVERED, "cause": "ok"}, "Main Agent has recovered"),
+        ({"event": AlertKind.RECOVERY_FAILED}, "Main Agent needs a human"),
+        ({"event": AlertKind.TEST}, "Test: this channel works"),
+        ({"family": "job", "cause": "missed-beat"}, "Main Agent did not report in time"),
+        ({"family": "job", "cause": "job-failed"}, "Main Agent failed"),
+        ({"family": "check", "cause": "critical"}, "Main Agent fails"),
+    ],
+)
+def test_the_title_says_what_happened_to_whom(facts: dict[str, Any], title: str) -> None:
+    assert compose(**facts).title == title
+
+
+def test_a_fault_is_described_with_its_beginning_its_meaning_and_what_defib_does() -> None:
+    assert compose().description == (
+        "Main Agent has been failing since 22:14:07 (Asia/Hong_Kong): connection refused by localhost:8000. "
+        "Its host answers, but nothing listens on the port: the process is gone or still starting. "
+        "Defib will run: systemctl restart openclaw-main."
+    )
+
+
+def test_a_fault_that_nobody_repairs_is_described_without_a_promise() -> None:
+    assert compose(cause="never-heard-of", summary="odd.", recovery="").description == (
+        "Main Agent has been failing since 22:14:07 (Asia/Hong_Kong): odd."
+    )
+
+
+def test_a_degradation_says_that_it_still_works() -> None:
+    text = compose(
+        event=AlertKind.DEGRADED, cause="slow", summary="HTTP 200 in 2.7 s, expected within 2s", recovery=""
+    )
+
+    assert text.description == (
+        "Main Agent works, but since 22:14:07 (Asia/Hong_Kong) not as it should: "
+        "HTTP 200 in 2.7 s, expected within 2s. It answers rightly, but takes longer than its limit."
+    )
+
+
+@pytest.mark.parametrize(
+    ("facts", "end"),
+    [
+        ({"recovery": "recovered by Defib in 6.4 s", "healed_by": "defib"}, "Recovered by Defib in 6.4 s."),
+        ({"recovery": "", "healed_by": "defib"}, "Recovered by Defib."),
+        ({"recovery": "", "healed_by": "itself"}, "Recovered by itself."),
+        ({"recovery": "", "healed_by": None}, "1 min 12 s."),
+    ],
+)
+def test_a_recovery_says_how_long_it_took_and_who_did_it(facts: dict[str, Any], end: str) -> None:
+    text = compose(
+        event=AlertKind.RECOVERED, cause="ok", summary="HTTP 200 in 12 ms", duration_s=72.0, **facts
+    )
+
+    assert text.description.startswith(
+        "Main Agent is well again: HTTP 200 in 12 ms. "
+        "The trouble lasted from 22:14:07 to 22:15:19 (Asia/Hong_Kong), 1 min 12 s."
+    )
+    assert text.description.endswith(end)
+
+
+def test_a_failed_recovery_says_that_defib_has_stopped() -> None:
+    reason = "3 failed attempts within 30 min: needs a human"
+    text = compose(event=AlertKind.RECOVERY_FAILED, attempts=3, recovery=reason)
+
+    assert text.description == (
+        "Defib could not bring Main Agent back in 3 attempts and has stopped trying. "
+        "It has been failing since 22:14:07 (Asia/Hong_Kong): connection refused by localhost:8000. "
+        "Its host answers, but nothing listens on the port: the process is gone or still starting. "
+        "3 failed attempts within 30 min: needs a human."
+    )
+
+
+def test_a_test_asks_for_nothing() -> None:
+    text = compose(event=AlertKind.TEST, cause="test", summary="a test of the channel ops-mail", evidence=())
+
+    assert text.description == (
+        "Defib sent this at 22:15:19 (Asia/Hong_Kong) as a test of the channel ops-mail. "
+        "It arrived; nothing is wrong, and there is nothing to do."
+    )
+    assert text.evidence == ()
+    assert text.recommendations == ()
+
+
+def test_a_job_is_overdue_and_an_agent_is_silent() -> None:
+    job = compose(
+        family="job", cause="missed-beat", summary="no beat since 02:30", since=NOW - timedelta(days=1)
+    )
+    agent = compose(family="agent", cause="missed-beat", summary="no beat for 90 s")
+
+    assert job.description.startswith(
+        "Main Agent has been overdue since Fri 2 Jan 22:15:19 (Asia/Hong_Kong): no beat"
+    )
+    assert agent.title == "Main Agent went silent"
+    assert agent.description.startswith(
+        "Main Agent has been silent since 22:14:07 (Asia/Hong_Kong): no beat for 90 s."
+    )
+
+
+def test_an_unknown_time_zone_is_shown_as_utc() -> None:
+    assert "since 14:14:07 (UTC)" in compose(timezone="Mars/Olympus").description
+
+
+def test_causes_that_differ_are_explained_differently() -> None:
+    causes = [
+        "refused",
+        "timeout",
+        "http-500",
+        "http-404",
+        "oom-killed",
+        "dns-not-found",
+        "tls-expired",
+        "auth-failed",
+    ]
+
+    explained = {compose(cause=cause).description for cause in causes}
+    advised = {compose(cause=cause).recommendations for cause in causes}
+
+    assert len(explained) == len(causes)
+    assert len(advised) == len(causes)
+
+
+def test_evidence_is_the_newest_lines_one_line_each() -> None:
+    text = compose(
+        evidence=("first", *(f"line {number}\nrest" for number in range(20)), "\x1b[31mlast\u202e")
+    )
+
+    assert len(text.evidence) == 12
+    assert text.evidence[0] == "line 9 rest"
+    assert text.evidence[-1] == "[31mlast"
+
+
+def test_without_evidence_the_summary_is_the_evidence() -> None:
+    assert compose(evidence=()).evidence == ("connection refused by localhost:8000",)
+
+
+# --- recommendations -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("facts", "recommendations"),
+    [
+        (
+            {},
+            (
+                "See whether it runs: `systemctl status openclaw-main`",
+                "Read its last words: `journalctl -u openclaw-main -n 50 --no-pager`",
+                "See on its host who listens there: `ss -ltnp 'sport = :8000'`",
+                "Try a restart: `systemctl restart openclaw-main`",
+                "Check the way to it from here: `curl -v --max-time 10 http://localhost:8000/health`",
+            ),
+        ),
+        (
+            {
+                "recovery": "will run: docker restart -t 10 gateway",
+                "cause": "http-500",
+                "summary": "HTTP 500 in 12 ms",
+            },
+            (
+                "Read its last words: `docker logs --tail 50 gateway`",
+                "Ask it yourself: `curl -i --max-time 10 http://localhost:8000/health`",
+                "Check what it depends on: database, disk, other services.",
+                "Try a restart: `docker restart gateway`",
+                "See whether it runs: `docker ps -a --filter name=gateway`",
+            ),
+        ),
+        (
+            {"cause": "unheard-of", "recovery": ""},
+            (
+                "See whether its process runs.",
+                "Read the end of its log.",
+                "Try a restart; `defib recover main --dry-run` shows what Defib would do.",
+                "Check the way to it from here: `curl -v --max-time 10 http://localhost:8000/health`",
+            ),
+        ),
+        (
+            {"event": AlertKind.DEGRADED, "cause": "slow", "recovery": ""},
+            (
+                "Look at what its process uses: `top -o %CPU`, `top -o %MEM`",
+                "Tune the size of the agent's model.",
+                "Look for what is busy on its host: `top -o %CPU`, `free -h`, `vmstat 1 5`",
+            ),
+        ),
+        (
+            {
+                "family": "database",
+                "monitor_kind": "postgres",
+                "target": "127.0.0.1:5432/openclaw",
+                "cause": "auth-failed",
+                "recovery": "",
+            },
+            (
+                "Check the user and the password of Defib's configuration (`dsn`) against the server's.",
+                "See which rule refused: the server's log names the line of `pg_hba.conf`",
+                "Was a password or token rotated? Then rotate it for Defib too.",
+            ),
+        ),
+        (
+            {
+                "family": "docker",
+                "monitor_kind": "docker",
+                "target": "gateway at 10.0.0.5",
+                "cause": "unhealthy",
+            },
+            (
+                "Read what the check says: `docker inspect -f '{{json .State.Health}}' gateway`",
+                "Read its last words: `journalctl -u openclaw-main -n 50 --no-pager`",
+                "Try a restart: `systemctl restart openclaw-main`",
+                "See how it ended: `docker inspect -f '{{json .State}}' gateway`",
+                "See what it uses: `docker stats --no-stream gateway`",
+            ),
+        ),
+        (
+            {
+                "event": AlertKind.DEGRADED,
+                "family": "host",
+                "monitor_kind": "host",
+                "target": "this machine",
+                "cause": "disk",
+                "summary": "disk /var/lib data at 91.2 % (limit 85 %)",
+                "recovery": "",
+            },
+            (
+                "Find what takes the space: `du -xh --max-depth=2 / | sort -h | tail -n 20`",
+                "Clean what is safe: `journalctl --vacuum-size=500M`, `docker system df`, old packages and backups.",
+                "If there is space but files cannot be made, the inodes are used up: `df -i`",
+            ),
+        ),
+        (
+            {"event": AlertKind.RECOVERY_FAILED},
+            (
+                "See whether it runs: `systemctl status openclaw-main`",
+                "Read its last words: `journalctl -u openclaw-main -n 50 --no-pager`",
+                "See on its host who listens there: `ss -ltnp 'sport = :8000'`",
+                "Once it is repaired, Defib sees that by itself; `defib check main` looks at once.",
+                "See every decision and its reason: `defib explain main`",
+            ),
+        ),
+        (
+            {
+                "event": AlertKind.RECOVERED,
+                "family": "docker",
+                "monitor_kind": "docker",
+                "target": "gateway",
+                "recovery": "",
+            },
+            (
+                "Find the cause while the trail is fresh: `docker logs --since 2026-01-03T14:13:07Z gateway`",
+                "See every decision and its reason: `defib explain main`",
+            ),
+        ),
+    ],
+    ids=["refused", "500", "unknown", "slow", "auth", "unhealthy", "disk", "needs-human", "recovered"],
+)
+def test_recommendations_are_concrete_and_best_first(
+    facts: dict[str, Any], recommendations: tuple[str, ...]
+) -> None:
+    assert compose(**facts).recommendations == recommendations
+
+
+@pytest.mark.parametrize(
+    ("recovery", "name", "value"),
+    [
+        ("Defib will run: docker restart -t 10 gateway", "container", "gateway"),
+        (
+            "Defib will run: docker --host tcp://10.0.0.5:2375 kill gateway; docker start gateway",
+            "container",
+            "gateway",
+        ),
+        ("Defib would run: docker kill --signal HUP pg_1 (recovery is in dry-run mode)", "container", "pg_1"),
+        (
+            "recovered by Defib in 6.4 s: systemctl restart -- openclaw-main.service",
+            "unit",
+            "openclaw-main.service",
+        ),
+        ("Defib will run: systemctl --user restart -- web@1.service", "unit", "web@1.service"),
+        (
+            "Defib will run: systemctl reset-failed -- a.service; systemctl restart -- a.service",
+            "unit",
+            "a.service",
+        ),
+        ("will run: systemctl restart main.", "unit", "main"),
+        ("Defib will run: /usr/share/defib/restart.sh main", "unit", None),
+    ],
+)
+def test_the_recovery_ladder_names_what_is_behind_an_address(
+    recovery: str, name: str, value: str | None
+) -> None:
+    assert known_names(make_facts(recovery=recovery)).get(name) == value
+
+
+def test_the_full_partition_is_named() -> None:
+    text = compose(
+        family="host", event=AlertKind.DEGRADED, cause="disk", summary="disk /data at 91.2 % (limit 85 %)"
+    )
+
+    assert (
+        text.recommendations[0]
+        == "Find what takes the space: `du -xh --max-depth=2 /data | sort -h | tail -n 20`"
+    )
+
+
+def test_a_hostile_name_cannot_leave_its_command() -> None:
+    text = compose(facts={"container": "x`; rm -rf / #\nnext"}, recovery="", cause="http-500")
+
+    assert text.recommendations[0] == "Read its last words: `docker logs --tail 50 'x; rm -rf / # next'`"
+
+
+def test_an_address_that_cannot_be_read_names_nothing() -> None:
+    names = known_names(make_facts(target="http://[broken/health", recovery=""))
+
+    assert "host" not in names
+    assert "port" not in names
+
+
+def every_line() -> list[str]:
+    """Each template of the tables, variants too."""
+    lines: list[Line] = [
+        *(line for row in CAUSES for line in row.lines),
+        *(line for table in (WHEN_DOWN, WHEN_DEGRADED) for rows in table.values() for line in rows),
+        *advice.WHEN_RECOVERED,
+        *advice.NEEDS_HUMAN,
+        *advice.ANY,
+    ]
+    return [variant for line in lines for variant in ((line,) if isinstance(line, str) else line)]
+
+
+def test_lines_name_nothing_but_what_facts_can_tell() -> None:
+    facts = dict.fromkeys(("container", "unit", "process", "path"), "x")
+    known = set(known_names(make_facts(facts=facts)))
+
+    assert {name for line in every_line() for name in placeholders(line)} <= known
+
+
+def test_lines_read_like_one_hand_wrote_them() -> None:
+    for line in every_line():
+        assert line[0].isupper(), line
+        assert line.endswith((".", "`", "?")), line
+        assert line.count("`") % 2 == 0, line
+        assert "\n" not in line
+
+
+def test_the_last_variant_of_a_line_needs_little() -> None:
+    """So that a line is never lost for want of a name."""
+    for row in CAUSES:
+        for line in row.lines:
+            last = line if isinstance(line, str) else line[-1]
+            assert placeholders(last) <= {"monitor", "trail_start", "trail_start_journal"}, last
+
+
+def test_every_row_can_be_reached() -> None:
+    for row in CAUSES:
+        codes = [code.replace("*", "x").replace("?", "0") for code in row.causes]
+        families = row.families or (
+            "agent",
+            "check",
+            "docker",
+            "database",
+            "host",
+            "network",
+            "job",
+            "service",
+        )
+        reached = [advice_for(code, family) is row for code in codes for family in families]
+        assert any(reached), row.causes
+
+
+def test_every_cause_of_a_built_in_monitor_is_explained() -> None:
+    """A monitor that tells a cause which no row knows gets its family's advice only: add a row to causes.py."""
+    known = [code for row in CAUSES for code in row.causes if code != "*"]
+
+    told = {cause for file in PLUGINS.rglob("*.py") for cause in causes_told(ast.parse(file.read_text()))}
+
+    assert {"refused", "timeout", "unit-failed"} <= told
+    assert sorted(cause for cause in told if not any(fnmatchcase(cause, code) for code in known)) == []
+
+
+def causes_told(tree: ast.Module) -> set[str]:
+    """First arguments, written out, of what makes evidence of a fault or a degradation."""
+    makers = {"fail", "_fail", "degraded", "degrade"}
+    return {
+        argument.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and node.args and ast.unparse(node.func).split(".")[-1] in makers
+        for argument in (node.args[0],)
+        if isinstance(argument, ast.Constant) and isinstance(argument.value, str)
+    }
+
+
+# --- whatever comes --------------------------------------------------------------------------------
+
+any_text = st.text(max_size=400)
+any_fact = st.one_of(any_text, st.integers(), st.floats(), st.booleans(), st.none())
+
+
+@given(
+    event=st.sampled_from(AlertKind),
+    family=st.one_of(st.sampled_from([family.value for family in Family]), any_text),
+    kind=st.sampled_from(["http", "docker", "systemd", "process", "postgres", "odd"]),
+    cause=st.one_of(st.sampled_from([code for row in CAUSES for code in row.causes]), any_text),
+    words=st.lists(any_text, min_size=5, max_size=5),
+    evidence=st.lists(any_text, max_size=30),
+    facts=st.dictionaries(st.sampled_from(["container", "unit", "host", "port", "path", "x"]), any_fact),
+    duration_s=st.one_of(st.none(), st.floats(allow_nan=False, allow_infinity=False)),
+)
+def test_any_facts_make_a_text_of_bounded_lines(
+    event: AlertKind,
+    family: str,
+    kind: str,
+    cause: str,
+    words: list[str],
+    evidence: list[str],
+    facts: dict[str, Any],
+    duration_s: float | None,
+) -> None:
+    name, target, summary, recovery, healed_by = words
+    text = compose(
+        event=event, family=family, monitor_kind=kind, cause=cause, monitor_name=name, target=target, summary=summary,
+        recovery=recovery, healed_by=healed_by, evidence=tuple(evidence), facts=facts, duration_s=duration_s,
+    )  # fmt: skip
+
+    lines = [text.title, text.description, *text.evidence, *text.recommendations]
+    assert all(line.isprintable() for line in lines)
+    assert len(text.title) <= 160
+    assert len(text.description) <= 1500
+    assert len(text.evidence) <= 12
+    assert len(text.recommendations) <= 5
+
+
+def test_texts_are_ready_without_jinja() -> None:
+    """Composing loads it; importing does not."""
+    source = ast.parse(Path(texts.__file__).read_text())
+    imported = {
+        alias.name
+        for node in source.body
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+        if "jinja2" in ast.unparse(node)
+    }
+
+    assert imported == set()
+
+
+# --- wording ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (-5, "0.0 s"), (0, "0.0 s"), (6.44, "6.4 s"), (9.94, "9.9 s"), (9.96, "10 s"), (59.4, "59 s"), (59.6, "1 min"),
+        (72, "1 min 12 s"), (3599.9, "1 h"), (7500, "2 h 5 min"), (86_400, "1 d"), (273_600, "3 d 4 h"),
+    ],
+)  # fmt: skip
+def test_durations_read_as_people_say_them(seconds: float, text: str) -> None:
+    assert human_duration(seconds) == text
+
+
+def test_times_carry_the_day_only_when_it_is_another() -> None:
+    evening = datetime(2026, 1, 2, 15, 59, 59, tzinfo=UTC)
+    midnight = evening + timedelta(seconds=1)
+
+    assert clock_time(midnight, "Asia/Hong_Kong", seen_from=NOW) == "00:00:00"
+    assert clock_time(evening, "Asia/Hong_Kong", seen_from=NOW) == "Fri 2 Jan 23:59:59"
+    assert full_time(evening, "Europe/Berlin") == "Fri 2 Jan 2026, 16:59:59 (Europe/Berlin)"
+
+
+@given(any_text, st.integers(min_value=1, max_value=50))
+def test_one_line_is_one_printable_line_of_bounded_length(text: str, limit: int) -> None:
+    line = one_line(text, limit)
+
+    assert len(line) <= limit
+    assert line.isprintable()
+    assert re.search(r"\s\s|^\s|\s$", line) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "closed"),
+    [
+        ("", ""),
+        (" . ", ""),
+        ("will run: x", "Will run: x."),
+        ("Done.", "Done."),
+        ("really?", "Really?"),
+        ("cut…", "Cut…"),
+    ],
+)
+def test_sentences_begin_large_and_end_once(text: str, closed: str) -> None:
+    assert sentence(text) == closed
