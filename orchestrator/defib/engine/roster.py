@@ -63,6 +63,7 @@ class Roster:
         self.reports: dict[str, ReportWriter] = {}
         self._switched = dict(switched)
         self._keys: dict[str, MonitorId] = {}
+        self._strategies: dict[MonitorId, Strategy] = {}  # in force, worked out at first use
         self._build()
 
     def _build(self) -> None:
@@ -100,9 +101,13 @@ class Roster:
 
     def strategy(self, monitor: MonitorId) -> Strategy:
         """The strategy in force for a monitor."""
-        watched = self.monitors[monitor]
-        per_monitor = {key.partition(":")[2]: name for key, name in self._switched.items() if ":" in key}
-        return strategy_for(watched.spec, self.settings.strategies, self.global_strategy, per_monitor)
+        found = self._strategies.get(monitor)
+        if found is None:
+            spec = self.monitors[monitor].spec
+            per_monitor = {key.partition(":")[2]: name for key, name in self._switched.items() if ":" in key}
+            found = strategy_for(spec, self.settings.strategies, self.global_strategy, per_monitor)
+            self._strategies[monitor] = found
+        return found
 
     @property
     def global_strategy(self) -> str:
@@ -117,6 +122,7 @@ class Roster:
 
     def switch(self, key: str, name: str | None) -> None:
         """Take note of a run-time setting; the caller has stored it."""
+        self._strategies.clear()
         if name is None:
             self._switched.pop(key, None)
         else:

@@ -58,7 +58,7 @@ def doing(mode: str, case: Json | None) -> str:
             "none": "No recovery is configured",
             "off": "Recovery is off for this monitor",
         }.get(mode, "Recovery has not begun")
-    reason, action = case["reason"], case["action"]
+    reason, action, n = case["reason"], case["action"], case["attempts"]
     match CaseState(case["state"]):
         case CaseState.PENDING:
             return f"Recovery is about to begin: {reason}"
@@ -67,9 +67,9 @@ def doing(mode: str, case: Json | None) -> str:
         case CaseState.LAST_LOOK:
             return f"Taking one last look before running {action}"
         case CaseState.INTENT | CaseState.ACTING:
-            return f"Running {action}, attempt {case['attempts']}"
+            return f"Running {action}, attempt {n}"
         case CaseState.VERIFYING:
-            return f"Ran {action}; looking whether it is well again"
+            return f"Ran {action}, attempt {n}; looking whether it is well again"
         case CaseState.BACKOFF:
             return f"Recovery backs off: {reason}"
         case CaseState.PROBATION | CaseState.DONE:
@@ -77,7 +77,7 @@ def doing(mode: str, case: Json | None) -> str:
         case CaseState.ABORTED:
             return f"Recovery ended: {reason}"
         case CaseState.OPEN:
-            return f"Recovery gave up: {reason}"
+            return f"Recovery gave up after {n} attempt{'' if n == 1 else 's'}: {reason}"
 
 
 def why(view: Json, parents: Mapping[str, str], timezone: str) -> list[str]:

@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 
 from defib.errors import StoreError
 from defib.model.changes import Changes
@@ -68,9 +68,11 @@ class _Statements:
 
     def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection
-        self._insert: Callable[[sa.Table], Any] = (
-            postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-        )
+        self._insert: Callable[[sa.Table], Any] = sqlite.insert
+        if connection.dialect.name == "postgresql":
+            from sqlalchemy.dialects import postgresql  # late: it is slow to import, and most stores are SQLite
+
+            self._insert = postgresql.insert
 
     def append(self, table: sa.Table, values: Sequence[dict[str, Any]]) -> None:
         if values:

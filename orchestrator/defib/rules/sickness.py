@@ -1,0 +1,163 @@
+"""How well the observer itself is: a local health score that stretches timeouts and freezes judgement.
+
+What Defib measures while its own event loop is held up says nothing about the target. The score S in [0, 8)
+is the local health multiplier of Lifeguard (A. Dadgar et al., "Lifeguard: Local Health Awareness for More
+Accurate Failure Detection", 2018): it grows with each sign that this process runs late, and shrinks when it
+runs well.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from defib.model.evidence import Evidence, Outcome
+
+MAX_SCORE = 7
+FREEZE_AT = 4  #: score from which no fault is declared and nothing is repaired
+CLEAN_TICKS = 3  #: in a row, that end a freeze
+TELL_AFTER_S = 30.0  #: of being frozen, until people are told
+LAG_HIGH_S = 0.250
+LAG_LOW_S = 0.100
+PROBE_LATE_S = 1.0
+CPU_PRESSURE = 50.0  #: per cent of the last 10 s in which some task waited for a CPU
+MEMORY_PRESSURE = 10.0  #: per cent of the last 10 s in which every task waited for memory
+MAX_TIMEOUT_FACTOR = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vitals:
+    """What one tick of a second showed of the observer."""
+
+    max_lag_s: float = 0.0  #: longest the event loop was held up
+    probe_late_s: float = 0.0  #: most that a probe started after it was due
+    is_canary_dead: bool = (
+        False  #: our own server did not answer over loopback; the network's canaries do not count
+    )
+    cpu_some_avg10: float = 0.0  #: per cent, pressure stall information of the kernel
+    memory_full_avg10: float = 0.0  #: per cent, likewise
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sickness:
+    """The observer's health. Not frozen implies a score below :data:`FREEZE_AT`."""
+
+    score: int = 0
+    frozen_since: float | None = None  #: monotonic seconds; None while judging as usual
+    calm_ticks: int = 0  #: in a row without a symptom
+    reasons: tuple[str, ...] = ()  #: of the newest tick that was not clean; empty once the score is 0
+
+    @property
+    def is_frozen(self) -> bool:
+        """No new fault is declared and no recovery acts; suspects are looked at afresh when it ends."""
+        return self.frozen_since is not None
+
+    @property
+    def timeout_factor(self) -> int:
+        """What a probe's timeout is multiplied by: ``min(1 + score, 3)``."""
+        return min(1 + self.score, MAX_TIMEOUT_FACTOR)
+
+    def frozen_for(self, now: float) -> float:
+        """Seconds that judgement has been frozen for, 0 when it is not.
+
+        :param now: monotonic seconds.
+        """
+        return 0.0 if self.frozen_since is None else max(0.0, now - self.frozen_since)
+
+    def is_worth_telling(self, now: float) -> bool:
+        """Whether people should hear that the observer is sick."""
+        return self.frozen_for(now) >= TELL_AFTER_S
+
+    @property
+    def reason(self) -> str:
+        """The state in words, for people."""
+        if not self.reasons:
+            return "the observer is well"
+        verdict = "judgement is frozen" if self.is_frozen else "timeouts are stretched"
+        return f"the observer is sick (score {self.score}), {verdict}: {', '.join(self.reasons)}"
+
+
+def fold(sickness: Sickness, vitals: Vitals, now: float) -> Sickness:
+    """The observer's health after one more tick.
+
+    1. Symptoms add up: 2 for lag above 250 ms or else 1 above 100 ms, 1 for a dead canary, 1 for a late probe.
+       From a score of :data:`FREEZE_AT` on they freeze judgement.
+    2. Pressure on the machine adds 1, but never freezes: a busy machine is a reason to wait longer, and just
+       where targets need judging. Only what holds this process up makes its measurements void.
+    3. A tick with neither takes 1 off.
+    4. :data:`CLEAN_TICKS` ticks in a row without symptoms end a freeze, and the score falls below it.
+
+    :param now: monotonic seconds.
+    """
+    points, symptoms = _symptoms(vitals)
+    pressure = _pressure(vitals)
+    if points:
+        score = min(MAX_SCORE, sickness.score + points)
+    elif pressure:
+        score = max(sickness.score, min(sickness.score + 1, FREEZE_AT - 1))
+    else:
+        score = max(0, sickness.score - 1)
+    calm_ticks = 0 if points else sickness.calm_ticks + 1
+    frozen_since = sickness.frozen_since
+    if points and score >= FREEZE_AT and frozen_since is None:
+        frozen_since = now
+    elif frozen_since is not None and calm_ticks >= CLEAN_TICKS:
+        frozen_since = None
+    if frozen_since is None:
+        score = min(score, FREEZE_AT - 1)
+    reasons = symptoms + pressure or (sickness.reasons if score or frozen_since is not None else ())
+    return replace(sickness, score=score, frozen_since=frozen_since, calm_ticks=calm_ticks, reasons=reasons)
+
+
+def _symptoms(vitals: Vitals) -> tuple[int, tuple[str, ...]]:
+    points, reasons = 0, []
+    if vitals.max_lag_s > LAG_LOW_S:
+        points += 2 if vitals.max_lag_s > LAG_HIGH_S else 1
+        reasons.append(f"event loop held up for {_ms(vitals.max_lag_s)}")
+    if vitals.is_canary_dead:
+        points += 1
+        reasons.append("own server does not answer over loopback")
+    if vitals.probe_late_s > PROBE_LATE_S:
+        points += 1
+        reasons.append(f"a probe started {vitals.probe_late_s:.1f} s late")
+    return points, tuple(reasons)
+
+
+def _pressure(vitals: Vitals) -> tuple[str, ...]:
+    reasons = []
+    if vitals.cpu_some_avg10 > CPU_PRESSURE:
+        reasons.append(f"tasks waited for a CPU {vitals.cpu_some_avg10:.0f} % of the time")
+    if vitals.memory_full_avg10 > MEMORY_PRESSURE:
+        reasons.append(f"all tasks waited for memory {vitals.memory_full_avg10:.0f} % of the time")
+    return tuple(reasons)
+
+
+def is_valid(max_lag_s: float, timeout: timedelta, *, has_gap: bool = False) -> bool:
+    """Whether a failure seen by a probe can be believed: its time was the target's, not ours.
+
+    :param max_lag_s: longest that the event loop was held up during the probe.
+    :param timeout: of the probe.
+    :param has_gap: the process was suspended or stalled meanwhile.
+    """
+    return not has_gap and max_lag_s <= max(LAG_HIGH_S, timeout.total_seconds() / 10)
+
+
+def weigh(evidence: Evidence, max_lag_s: float, timeout: timedelta, *, has_gap: bool = False) -> Evidence:
+    """The evidence of a probe for what it is worth; parameters as of :func:`is_valid`.
+
+    When it was measured in our own trouble, a failure is inconclusive, and a success is one whose latency
+    is not known.
+    """
+    if is_valid(max_lag_s, timeout, has_gap=has_gap) or evidence.outcome is Outcome.INCONCLUSIVE:
+        return evidence
+    if evidence.is_ok:
+        return replace(evidence, latency=None)
+    if has_gap:
+        cause, trouble = "observer-gap", "Defib itself stood still meanwhile"
+    else:
+        cause, trouble = "observer-lag", f"Defib's event loop was held up for {_ms(max_lag_s)}"
+    return Evidence.inconclusive(
+        cause, f"{trouble}; it looked like: {evidence.summary}", facts=evidence.facts
+    )
+
+
+def _ms(seconds: float) -> str:
+    return f"{seconds * 1000:.0f} ms" if seconds < 10 else f"{seconds:.0f} s"
