@@ -117,6 +117,7 @@ async def test_servers_are_found_and_the_file_loads(
     assert {str(monitor.id) for monitor in settings.monitors} == {finding.id for finding in found.findings}
 
 
+@pytest.mark.xdist_group("docker")
 async def test_a_container_and_its_port_are_found_and_told_apart(
     docker_engine: "DockerEngine", tmp_path: Path
 ) -> None:
@@ -139,6 +140,7 @@ async def test_a_container_and_its_port_are_found_and_told_apart(
     assert len(config.load(path, config_kit.real_registry(), {}).monitors) == 3
 
 
+@pytest.mark.xdist_group("docker")
 async def test_docker_that_hangs_is_told_and_costs_a_second(
     docker_engine: "DockerEngine",
 ) -> None:
