@@ -40,8 +40,8 @@ def engine(plugins: Registry, settings: Settings, *, role: str) -> Iterator[Engi
         with OwnerLock(database, role=role):
             writer = Writer(database)
             try:
-                roster = build_roster(plugins, settings, Reader(database))
-                yield Engine(SystemClock(), roster, database, writer)
+                reader = Reader(database)
+                yield Engine(SystemClock(), build_roster(plugins, settings, reader), reader, writer)
             finally:
                 writer.close()
     finally:

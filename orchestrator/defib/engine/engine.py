@@ -7,7 +7,6 @@ receivers ─→ Beats ─┴→ Judge ─→ one commit ─┤
 """
 
 import asyncio
-import time
 from collections.abc import Callable, Coroutine, Iterable
 from datetime import date, timedelta
 from typing import Any
@@ -19,6 +18,7 @@ from defib.engine.delivery import Courier
 from defib.engine.events import Event, EventBus
 from defib.engine.housekeeping import Housekeeping
 from defib.engine.judge import Judge
+from defib.engine.looking import Looking
 from defib.engine.notifier import Notifier
 from defib.engine.prober import Prober
 from defib.engine.recovery import Recovery
@@ -35,7 +35,7 @@ from defib.model.ids import MonitorId
 from defib.model.recovery import AuditEntry
 from defib.model.report import ReportDocument
 from defib.ports import Clock, PushedMonitor
-from defib.store import Database, Reader, Writer
+from defib.store import Reader, Writer
 
 log = structlog.get_logger("defib.engine")
 
@@ -50,16 +50,17 @@ DUE_SLACK = timedelta(seconds=1)  #: a pass that cron starts a moment early stil
 class Engine:
     """One Defib over one store."""
 
-    def __init__(self, clock: Clock, roster: Roster, database: Database, writer: Writer) -> None:
+    def __init__(self, clock: Clock, roster: Roster, reader: Reader, writer: Writer) -> None:
         self.clock = clock
         self.roster = roster
         self.writer = writer
-        self.reader = Reader(database)
+        self.reader = reader
         self.bus = EventBus()
         self.table = StateTable(self.reader.health())
         self.table.ensure(roster.monitors, clock.now())
         self.prober = Prober(clock)
         self.judge = Judge(clock, roster, self.table, writer, self.reader, self.bus)
+        self.looking = Looking(clock, roster, self.table, self.prober, self.judge)
         self.beats = Beats(clock, roster, self.table, writer, self.reader, self.judge)
         self.recovery = Recovery(
             clock, roster, self.table, writer, self.reader, self.judge, self.bus, self.look
@@ -67,7 +68,7 @@ class Engine:
         self.courier = Courier(clock, roster, writer, self.reader, self.bus)
         self.reporting = Reporting(clock, roster, writer, self.reader)
         self.housekeeping = Housekeeping(clock, self.table, writer, self.reader)
-        self.scheduler = Scheduler(clock, self._turn, epoch=time.time() - clock.monotonic())
+        self.scheduler = Scheduler(clock, self._turn, epoch=clock.now().timestamp() - clock.monotonic())
         self.judge.on_deliveries = self.courier.added
         self.judge.on_suspect = self._look_at_parents
         self.recovery.on_deliveries = self.courier.added
@@ -77,24 +78,13 @@ class Engine:
     # --- looking -----------------------------------------------------------------------------------
 
     async def look(self, monitor: MonitorId) -> Observation | None:
-        """Probe a polled monitor now and judge what was seen; None when there is no such monitor.
-
-        :raises StoreError: what was seen could not be judged.
-        """
-        observation, _ = await self._look(monitor)
-        return observation
-
-    async def _look(self, monitor: MonitorId) -> tuple[Observation | None, timedelta | None]:
-        watched = self.roster.monitors.get(monitor)
-        if watched is None or isinstance(watched.plugin, PushedMonitor):
-            return None, None
-        observation = await self.prober.look(monitor, watched.plugin, self.roster.strategy(monitor).timeout)
-        return observation, await self.judge.take(observation)
+        """See :meth:`defib.engine.looking.Looking.look`."""
+        return await self.looking.look(monitor)
 
     async def _turn(self, monitor: MonitorId) -> timedelta | None:
         """A scheduled look; whatever goes wrong, the schedule goes on."""
         try:
-            return (await self._look(monitor))[1]
+            return await self.looking.turn(monitor)
         except StoreError as error:
             log.error("verdict not stored; looking again", monitor=monitor, error=str(error))
             return STORE_RETRY
@@ -302,7 +292,7 @@ class Engine:
     async def reload(self, roster: Roster) -> None:
         """Put another configuration in force; monitors whose id stays keep state, history and counters."""
         old = self.roster
-        for part in (self, self.judge, self.beats, self.recovery, self.courier, self.reporting):
+        for part in (self, self.judge, self.looking, self.beats, self.recovery, self.courier, self.reporting):
             part.roster = roster
         self.table.ensure(roster.monitors, self.clock.now())
         for monitor in old.monitors:

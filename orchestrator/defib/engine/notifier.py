@@ -32,7 +32,12 @@ class Notifier:
     def down(self, watched: Watched, health: Health, incident: Incident, now: datetime) -> Changes:
         """A fault was declared."""
         facts = self._facts(
-            AlertKind.DOWN, watched, health, now, since=incident.fault_hi, recovery=self._plan(watched, health, incident)
+            AlertKind.DOWN,
+            watched,
+            health,
+            now,
+            since=incident.fault_hi,
+            recovery=self._plan(watched, health, incident),
         )
         return self._alert(facts, incident, now)
 
@@ -139,7 +144,8 @@ class Notifier:
         base = settings.server.public_url
         zone = ZoneInfo(settings.timezone)
         seen = tuple(
-            f"{item.ended_at.astimezone(zone):%H:%M:%S}  {item.evidence.summary}" for item in self.recent(spec.id)
+            f"{item.ended_at.astimezone(zone):%H:%M:%S}  {item.evidence.summary}"
+            for item in self.recent(spec.id)
         )
         return AlertFacts(
             event=event,
