@@ -12,7 +12,8 @@ from defib_testkit.victim_handle import Victim
 from defib_testkit.waiting import wait_until
 
 SEED = 8420
-MOMENTS = [round(random.Random(SEED).uniform(0.0, 3.0), 2) for _ in range(6)]
+_RANDOM = random.Random(SEED)
+MOMENTS = [round(_RANDOM.uniform(0.0, 3.0), 2) for _ in range(8)]
 """Seconds from the agent's death to the death of Defib: before, within and after suspicion, action and verification."""
 
 
