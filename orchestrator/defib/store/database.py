@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy import event, exc
 
 from defib.errors import StoreError
+from defib.store.migrate import current_revision, upgrade
 from defib.store.schema import REVISION
 
 
@@ -57,10 +58,12 @@ def _sqlite(path: Path, create: bool) -> sa.Engine:
         if not create:
             raise StoreError(f"{path}: there is no store yet; 'defib run' or 'defib serve' makes it")
         if not os.access(path.parent, os.W_OK):
+            _refuse_read_only(path.parent)
             raise StoreError(
                 f"{path}: the folder {path.parent} is not writable for this user; change its owner or 'store:'"
             )
     elif create and not os.access(path, os.W_OK):
+        _refuse_read_only(path)
         raise StoreError(f"{path}: the store is read-only for this user; run as its owner or change 'store:'")
     engine = sa.create_engine(f"sqlite:///{path}", connect_args={"timeout": 10})
 
@@ -76,8 +79,14 @@ def _sqlite(path: Path, create: bool) -> sa.Engine:
     return engine
 
 
+def _refuse_read_only(path: Path) -> None:
+    """:raises StoreError: the whole file system is read-only, so that no other user could write either."""
+    if os.statvfs(path).f_flag & os.ST_RDONLY:
+        raise StoreError(f"{path}: the file system is read-only; mount it writable or change 'store:'")
+
+
 def _ensure_schema(database: Database, migrate: bool) -> None:
-    revision = current_revision(database)
+    revision = current_revision(database.engine)
     if revision == REVISION:
         return
     if not migrate:
@@ -85,17 +94,7 @@ def _ensure_schema(database: Database, migrate: bool) -> None:
             f"{database.place}: the store has schema {revision or 'none'}, this version needs {REVISION}; "
             "'defib run' or 'defib serve' brings it up to date"
         )
-    from defib.store.migrate import upgrade  # imported only when there is something to migrate: it is slow
-
-    upgrade(database)
-
-
-def current_revision(database: Database) -> str | None:
-    """The schema version of the store; None when it is empty."""
-    if not sa.inspect(database.engine).has_table("alembic_version"):
-        return None
-    with database.engine.connect() as connection:
-        return connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
+    upgrade(database.engine, database.place)
 
 
 @contextmanager

@@ -1,45 +1,48 @@
-"""Schema migrations by Alembic, run at start under a lock."""
+"""The schema's version: found at start, and brought up to date under a lock."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
-from alembic.script import ScriptDirectory
 
 from defib.errors import StoreError
-from defib.store.database import Database, current_revision
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
 
 _FOLDER = Path(__file__).parent / "migrations"
 
 
-def _config() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(_FOLDER).replace("%", "%%"))
-    return config
+def current_revision(engine: sa.Engine) -> str | None:
+    """The schema version of a store; None when it is empty."""
+    if not sa.inspect(engine).has_table("alembic_version"):
+        return None
+    with engine.connect() as connection:
+        return connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
 
 
 def newest_revision() -> str | None:
     """The newest migration that is shipped."""
-    return ScriptDirectory.from_config(_config()).get_current_head()
+    return _scripts(_config()).get_current_head()
 
 
-def upgrade(database: Database) -> None:
+def upgrade(engine: sa.Engine, place: str) -> None:
     """Bring the schema to the newest revision; a no-op where it is there already.
 
     One connection holds the write lock from the first statement to the commit: of two processes that
     start together, the second waits and finds nothing left to do.
 
+    :param place: of the store, for messages.
     :raises StoreError: the store was written by a newer version.
     """
-    scripts = ScriptDirectory.from_config(_config())
-    found = current_revision(database)
-    if found is not None and found not in {script.revision for script in scripts.walk_revisions()}:
-        raise StoreError(
-            f"{database.place}: the store was made by a newer Defib (schema {found}); upgrade this one"
-        )
+    from alembic import command
+
     config = _config()
-    with database.engine.connect() as connection:
+    found = current_revision(engine)
+    if found is not None and found not in {script.revision for script in _scripts(config).walk_revisions()}:
+        raise StoreError(f"{place}: the store was made by a newer Defib (schema {found}); upgrade this one")
+    with engine.connect() as connection:
         if connection.dialect.name == "sqlite":
             connection.exec_driver_sql("BEGIN IMMEDIATE")
         else:
@@ -47,3 +50,20 @@ def upgrade(database: Database) -> None:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
         connection.commit()
+
+
+# The migration tool is slow to import, and most starts have nothing to migrate: it is loaded where it is used.
+
+
+def _config() -> "Config":
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(_FOLDER).replace("%", "%%"))
+    return config
+
+
+def _scripts(config: "Config") -> "ScriptDirectory":
+    from alembic.script import ScriptDirectory
+
+    return ScriptDirectory.from_config(config)
