@@ -77,6 +77,12 @@ def live_views(running: Engine) -> Views:
     return Views(sources)
 
 
+def has_store(settings: Settings) -> bool:
+    """Whether something has run here before; of a server's store only opening it can tell."""
+    scheme, _, path = settings.store.partition(":///")
+    return scheme != "sqlite" or Path(path).exists()
+
+
 @contextmanager
 def stored_views(plugins: Registry, settings: Settings) -> Iterator[tuple[Views, Roster, Reader]]:
     """Views of what the store holds, while no engine runs here. Writes nothing."""

@@ -68,10 +68,17 @@ class Consecutive:
         return _bad(counts, health.state, evidence, strategy)
 
 
+_UNSET = 3  #: the founding plan's number, where the strategy leaves it to the detector
+
+
+def _threshold(strategy: Strategy) -> int:
+    return strategy.fail_threshold or _UNSET
+
+
 def _bad(before: _Counts, state: State, evidence: Evidence, strategy: Strategy) -> Judgement:
-    counts = _Counts(fails=min(before.fails + 1, strategy.fail_threshold))
-    reason = f"{_of(counts.fails, strategy.fail_threshold, 'failure')}: {evidence.summary}"
-    if counts.fails == strategy.fail_threshold:
+    counts = _Counts(fails=min(before.fails + 1, _threshold(strategy)))
+    reason = f"{_of(counts.fails, _threshold(strategy), 'failure')}: {evidence.summary}"
+    if counts.fails == _threshold(strategy):
         return counts.judge(State.FAULT, reason)
     if state in _DECLARED:
         return counts.judge(state, f"failed again before it had recovered: {evidence.summary}")
@@ -80,16 +87,16 @@ def _bad(before: _Counts, state: State, evidence: Evidence, strategy: Strategy) 
 
 
 def _good(before: _Counts, state: State, evidence: Evidence, strategy: Strategy) -> Judgement:
-    slow = min(before.slow + 1, strategy.fail_threshold) if evidence.is_degraded else 0
+    slow = min(before.slow + 1, _threshold(strategy)) if evidence.is_degraded else 0
     is_recovering = state in _LEFT_SLOWLY
     oks = min(before.oks + 1, strategy.recovery_threshold) if is_recovering or not slow else 0
     counts = _Counts(oks=oks, slow=slow)
     good = _of(counts.oks, strategy.recovery_threshold, "good answer")
-    degraded = _of(slow, strategy.fail_threshold, "degraded answer")
+    degraded = _of(slow, _threshold(strategy), "degraded answer")
 
     if is_recovering and counts.oks < strategy.recovery_threshold:
         return counts.judge(state, good, strategy.recover_confirm)
-    if slow == strategy.fail_threshold or (slow and state is State.DEGRADED):
+    if slow == _threshold(strategy) or (slow and state is State.DEGRADED):
         return _Counts(slow=slow).judge(State.DEGRADED, f"{degraded}: {evidence.summary}")
     if state is State.DEGRADED and counts.oks < strategy.recovery_threshold:
         return counts.judge(state, good)

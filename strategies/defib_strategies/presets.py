@@ -26,9 +26,8 @@ def defib_strategies() -> Iterable[Strategy]:
             timeout=timedelta(seconds=3),
             confirm=_seconds(1, 2),
             recover_confirm=timedelta(seconds=2),
-            fail_threshold=3,
             recovery_threshold=2,
-            detector="consecutive",
+            detector="cusum",
         ),
         Strategy(
             name="normal",
@@ -37,9 +36,8 @@ def defib_strategies() -> Iterable[Strategy]:
             timeout=timedelta(seconds=5),
             confirm=_seconds(1, 2),
             recover_confirm=timedelta(seconds=2),
-            fail_threshold=3,
             recovery_threshold=2,
-            detector="consecutive",
+            detector="cusum",
         ),
         Strategy(
             name="conservative",
@@ -48,8 +46,7 @@ def defib_strategies() -> Iterable[Strategy]:
             timeout=timedelta(seconds=10),
             confirm=_seconds(3, 7),
             recover_confirm=timedelta(seconds=5),
-            fail_threshold=3,
             recovery_threshold=2,
-            detector="consecutive",
+            detector="cusum",
         ),
     )

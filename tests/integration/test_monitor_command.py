@@ -14,7 +14,7 @@ from defib_plugins import command
 from defib_testkit import processes
 from defib_testkit.requirement import require
 from defib_testkit.victim_handle import Victim
-from defib_testkit.waiting import wait_until
+from defib_testkit.waiting import async_wait_until, wait_until
 from monitor_kit import build, frame, look
 
 PLUGINS = Path("/usr/lib/nagios/plugins")
@@ -213,9 +213,7 @@ async def test_a_cancelled_probe_kills_its_program(tmp_path: Path) -> None:
     pidfile = tmp_path / "pid"
     monitor = build(command, argv=["/bin/sh", "-c", f"echo $$ > {pidfile}; exec sleep 60"])
     probing = asyncio.ensure_future(monitor.probe(frame(30)))
-    async with asyncio.timeout(5):
-        while not pidfile.exists() or not pidfile.read_text():
-            await asyncio.sleep(0.01)
+    await async_wait_until(lambda: pidfile.exists() and pidfile.read_text(), what="the program to run")
     probing.cancel()
     with pytest.raises(asyncio.CancelledError):
         await probing

@@ -37,6 +37,21 @@ async def wait_for_status(container: Any, status: str) -> None:
     await async_wait_until(has_it, 10, f"the container to be {status}")
 
 
+async def wait_for_cause(watched: DockerEngine | Monitor, cause: str) -> Evidence:
+    """Probe until this is what is found, and return it; of an engine, the container ``gateway``."""
+    monitor = watch(watched) if isinstance(watched, DockerEngine) else watched
+    seen: list[Evidence] = []
+
+    async def is_found() -> bool:
+        seen.append(await monitor.probe(frame()))
+        return seen[-1].cause == cause
+
+    await async_wait_until(is_found, 15, f"the monitor to find {cause}")
+    if monitor is not watched:
+        await monitor.close()
+    return seen[-1]
+
+
 async def test_a_running_container_is_ok(docker_engine: DockerEngine) -> None:
     container = docker_engine.run("sleep", "60", name="gateway")
 
@@ -58,7 +73,7 @@ async def test_a_running_container_is_ok(docker_engine: DockerEngine) -> None:
 async def test_a_container_is_found_by_its_id_too(docker_engine: DockerEngine) -> None:
     container = docker_engine.run("sleep", "60")
 
-    assert (await asked(docker_engine, container.id[:12])).is_ok
+    assert (await asked(docker_engine, str(container.id)[:12])).is_ok
 
 
 async def test_a_missing_container_is_unknown(docker_engine: DockerEngine) -> None:
@@ -126,10 +141,7 @@ async def test_a_container_that_crashes_again_and_again_is_restarting(docker_eng
     )  # fmt: skip
     await wait_for_status(container, "restarting")
 
-    async def is_restarting() -> bool:
-        return (await asked(docker_engine)).cause == "restarting"
-
-    await async_wait_until(is_restarting, 10, "the monitor to see a restart")
+    await wait_for_cause(docker_engine, "restarting")
 
 
 async def test_an_unhealthy_container_tells_what_its_check_said(docker_engine: DockerEngine) -> None:
@@ -144,13 +156,8 @@ async def test_an_unhealthy_container_tells_what_its_check_said(docker_engine: D
         },
     )
 
-    async def is_unhealthy() -> Evidence | None:
-        evidence = await asked(docker_engine)
-        return evidence if evidence.cause == "unhealthy" else None
+    evidence = await wait_for_cause(docker_engine, "unhealthy")
 
-    evidence = await async_wait_until(is_unhealthy, 15, "the container to become unhealthy")
-
-    assert evidence is not None
     assert (evidence.grade, evidence.status) == (Grade.NORMAL, ProbeStatus.UNHEALTHY)
     assert evidence.summary == "gateway runs, but its health check fails: no database"
     assert evidence.facts["health_log"] == "no database"
@@ -167,10 +174,7 @@ async def test_a_daemon_that_dies_is_a_failure_and_its_return_is_noticed(docker_
     down = await monitor.probe(frame())
     docker_engine.start()
 
-    async def is_back() -> bool:
-        return (await monitor.probe(frame())).is_ok
-
-    await async_wait_until(is_back, 15, "the container to be seen running again")
+    await wait_for_cause(monitor, "ok")
     await monitor.close()
 
     assert before.is_ok

@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,14 +20,28 @@ from monitor_kit import build, frame, look
 
 
 @pytest.fixture
-def sleepers(tmp_path: Path) -> Iterator[list[subprocess.Popen[bytes]]]:
-    """Two processes that sleep, with the temporary folder in their command line."""
-    argv = [sys.executable, "-I", "-S", "-c", "import time; time.sleep(60)", str(tmp_path)]
-    started = [subprocess.Popen(argv) for _ in range(2)]
-    yield started
+def start() -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
+    """Start processes, which end with the test."""
+    started = []
+
+    def start_one(*argv: str) -> subprocess.Popen[bytes]:
+        started.append(subprocess.Popen(argv))
+        return started[-1]
+
+    yield start_one
     for one in started:
         one.kill()
         one.wait()
+
+
+Start = Callable[..., subprocess.Popen[bytes]]
+
+
+@pytest.fixture
+def sleepers(start: Start, tmp_path: Path) -> None:
+    """Two processes that sleep, with the temporary folder in their command line."""
+    for _ in range(2):
+        start(sys.executable, "-I", "-S", "-c", "import time; time.sleep(60)", str(tmp_path))
 
 
 async def test_a_process_is_found_by_its_pidfile(victim: Victim) -> None:
@@ -54,15 +68,14 @@ async def test_a_process_that_was_killed_is_gone(victim: Victim) -> None:
     assert evidence.status is ProbeStatus.ERROR
 
 
-async def test_a_zombie_is_gone(tmp_path: Path) -> None:
-    child = subprocess.Popen([sys.executable, "-c", ""])
+async def test_a_zombie_is_gone(start: Start, tmp_path: Path) -> None:
+    child = start(sys.executable, "-I", "-S", "-c", "")
     pidfile = tmp_path / "app.pid"
     pidfile.write_text(f"{child.pid}\n")
     wait_until(lambda: psutil.Process(child.pid).status() == psutil.STATUS_ZOMBIE)
 
     evidence = await look(process, pidfile=str(pidfile))
 
-    child.wait()
     assert evidence.cause == "process-gone"
 
 
@@ -90,9 +103,7 @@ async def test_a_reused_process_id_is_told_by_the_command_line(tmp_path: Path, v
     assert (await look(process, base=tmp_path, pidfile="app.pid", program="other")).cause == "process-gone"
 
 
-async def test_processes_are_found_by_command_line_and_counted(
-    sleepers: list[subprocess.Popen[bytes]], tmp_path: Path
-) -> None:
+async def test_processes_are_found_by_command_line_and_counted(sleepers: None, tmp_path: Path) -> None:
     evidence = await look(process, cmdline=str(tmp_path), count={"min": 2, "max": 2})
 
     assert evidence.grade is Grade.NONE
@@ -109,7 +120,7 @@ async def test_processes_are_found_by_command_line_and_counted(
     ],
 )
 async def test_another_number_of_processes_is_unhealthy(
-    sleepers: list[subprocess.Popen[bytes]], tmp_path: Path, count: dict[str, int], cause: str, expected: str
+    sleepers: None, tmp_path: Path, count: dict[str, int], cause: str, expected: str
 ) -> None:
     evidence = await look(process, cmdline=str(tmp_path), count=count)
 
@@ -117,15 +128,10 @@ async def test_another_number_of_processes_is_unhealthy(
     assert evidence.summary == f"2 processes for {tmp_path}, expected {expected}"
 
 
-async def test_a_process_is_found_by_the_name_of_its_program() -> None:
-    child = subprocess.Popen(["/bin/sleep", "60"])
-    try:
-        evidence = await look(process, program="sleep")
-    finally:
-        child.kill()
-        child.wait()
+async def test_a_process_is_found_by_the_name_of_its_program(start: Start) -> None:
+    start("/bin/sleep", "60")
 
-    assert evidence.is_ok
+    assert (await look(process, program="sleep")).is_ok
 
 
 def test_a_search_never_finds_this_very_process() -> None:
@@ -148,20 +154,16 @@ async def test_memory_beyond_its_limit_degrades(victim: Victim) -> None:
     assert evidence.summary.endswith("(limit 1 MB)")
 
 
-async def test_the_processor_time_of_a_busy_process_is_measured_between_probes(tmp_path: Path) -> None:
-    busy = subprocess.Popen([sys.executable, "-I", "-S", "-c", "while True: pass", str(tmp_path)])
-    try:
-        monitor = build(process, cmdline=str(tmp_path), limits={"cpu": 1})
-        first = await monitor.probe(frame())
-        started = psutil.Process(busy.pid).cpu_times().user
-        wait_until(
-            lambda: psutil.Process(busy.pid).cpu_times().user > started + 0.1, what="some processor time"
-        )
-        second = await monitor.probe(frame())
-        await monitor.close()
-    finally:
-        busy.kill()
-        busy.wait()
+async def test_the_processor_time_of_a_busy_process_is_measured_between_probes(
+    start: Start, tmp_path: Path
+) -> None:
+    busy = start(sys.executable, "-I", "-S", "-c", "while True: pass", str(tmp_path))
+    monitor = build(process, cmdline=str(tmp_path), limits={"cpu": 1})
+    first = await monitor.probe(frame())
+    used = psutil.Process(busy.pid).cpu_times().user
+    wait_until(lambda: psutil.Process(busy.pid).cpu_times().user > used + 0.1, what="some processor time")
+    second = await monitor.probe(frame())
+    await monitor.close()
 
     assert "cpu_percent" not in first.metrics
     assert second.metrics["cpu_percent"] > 1

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ def on_path(systemctl: SystemctlDouble, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("PATH", f"{systemctl.folder}:{os.environ['PATH']}")
 
 
-async def asked(unit: str = "web", **options: object) -> Evidence:
+async def asked(unit: str = "web", **options: Any) -> Evidence:
     return await look(systemd_unit, unit=unit, **options)
 
 
@@ -122,11 +123,13 @@ async def test_only_questions_are_asked(systemctl: SystemctlDouble) -> None:
     ]
 
 
+@pytest.mark.skipif(
+    not Path("/run/systemd/system").is_dir(),
+    reason="this machine was not booted with systemd, which no package can change",
+)
 async def test_the_machines_own_systemd_is_understood(
     monkeypatch: pytest.MonkeyPatch, systemctl: SystemctlDouble
 ) -> None:
-    if not Path("/run/systemd/system").is_dir():
-        pytest.skip("this machine was not booted with systemd, which no package can change")
     monkeypatch.setenv("PATH", os.environ["PATH"].removeprefix(f"{systemctl.folder}:"))
 
     assert (await asked("systemd-journald")).is_ok

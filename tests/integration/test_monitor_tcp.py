@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from typing import Any
 
 import pytest
 import uvloop
@@ -25,7 +26,7 @@ def answering(*words: bytes) -> Conversation:
     return converse
 
 
-async def asked(conversation: Conversation, timeout_s: float = 5.0, **options: object) -> Evidence:
+async def asked(conversation: Conversation, timeout_s: float = 5.0, **options: Any) -> Evidence:
     async with serving(conversation) as port:
         return await look(tcp_port, host="127.0.0.1", port=port, timeout_s=timeout_s, **options)
 

@@ -68,7 +68,7 @@ async def serving(
     finally:
         server.close()
         # Those of the server: conversations, and handshakes that are about to fail.
-        if own := asyncio.all_tasks() - others:
+        if own := asyncio.all_tasks() - others - {asyncio.current_task()}:
             await asyncio.wait(own, timeout=0.1)
             for task in own:
                 task.cancel()

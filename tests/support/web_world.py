@@ -7,7 +7,6 @@ The module is a plugin itself: monitors of type ``staged`` read what they are to
 import asyncio
 import importlib.metadata
 import json
-import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -37,6 +36,7 @@ TOKEN = "the-token-of-this-run"
 REAL_PARTS = {
     "presets": "defib_strategies.presets",
     "consecutive": "defib_strategies.consecutive",
+    "cusum": "defib_strategies.cusum",
     "alert-texts": "defib_alerts.texts",
     "daily-report": "defib_reports.daily",
     "heartbeat": "defib_plugins.heartbeat",
@@ -45,6 +45,7 @@ REAL_PARTS = {
 QUICK = Strategy(
     name="quick", summary="for tests", interval=timedelta(seconds=1), timeout=timedelta(seconds=2),
     confirm=(timedelta(milliseconds=50), timedelta(milliseconds=50)), recover_confirm=timedelta(milliseconds=50),
+    fail_threshold=3, detector="consecutive",
 )  # fmt: skip
 
 
@@ -57,7 +58,7 @@ class StagedOptions(Options):
 
 
 class StagedMonitor:
-    """Sees what its file says: ``{"ok": bool, "says": str, "latency_ms": float}``; all is well without one."""
+    """Sees what its file says: ``{"ok": bool, "degraded": bool, "says": str, …}``; all is well without one."""
 
     host = ""
 
@@ -75,6 +76,8 @@ class StagedMonitor:
         metrics = {name: float(value) for name, value in scene.get("metrics", {}).items()}
         if "crash" in scene:
             raise RuntimeError(scene["crash"])
+        if scene.get("degraded"):
+            return Evidence.degraded("slow", says, latency=latency, metrics=metrics)
         if scene.get("ok", True):
             return Evidence.ok(says, latency=latency, metrics=metrics)
         return Evidence.fail("http-500", says, latency=latency, metrics=metrics)
@@ -187,6 +190,7 @@ class World:
     reload: Callable[[], Awaitable[list[str]]] = _nothing_to_reload
     plugins: Registry = field(default_factory=load_plugins)
     warnings: tuple[str, ...] = ()
+    watches: bool = True  #: otherwise the schedule stands still, and the application is called without a socket
 
     def stage(self, monitor: str) -> Path:
         return self.folder / f"{monitor}.json"
@@ -257,9 +261,14 @@ class World:
         with assembly.engine(self.plugins, settings, role="a test") as engine:
             services = Services(
                 engine=engine, views=assembly.live_views(engine), reload=self.reload, token=TOKEN,
-                login_secret=secrets.token_urlsafe(),
             )  # fmt: skip
-            server = Server(create_app(services), settings.server)
+            app = create_app(services)
+            server = Server(app, settings.server)
+            if not self.watches:
+                async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=server.url) as client:
+                    yield Site(self, engine, services, server, client)
+                await engine.wind_down()
+                return
             await server.start()
             serving = asyncio.create_task(engine.serve())
             try:
@@ -293,6 +302,12 @@ class Site:
 
     def health(self, monitor: str) -> Health:
         return self.engine.table[MonitorId(monitor)]
+
+    async def look(self, monitor: str, times: int = 1) -> None:
+        """Look at a monitor so many times at once, and have what was seen in the store."""
+        for _ in range(times):
+            await self.engine.look(MonitorId(monitor))
+        await self.engine.housekeeping.flush()
 
     async def wait_for(self, monitor: str, state: str, timeout: float = 10.0) -> None:
         """Wait until a monitor is in a state."""

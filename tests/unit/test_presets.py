@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from defib.plugin import Strategy
-from defib_strategies import consecutive, presets
+from defib_strategies import cusum, presets
 
 PRESETS = {strategy.name: strategy for strategy in presets.defib_strategies()}
 
@@ -33,13 +33,13 @@ def test_a_preset_has_the_numbers_of_the_plan(
 
 
 @pytest.mark.parametrize("preset", PRESETS.values(), ids=PRESETS)
-def test_three_failures_in_a_row_are_a_fault_and_two_good_answers_end_it(preset: Strategy) -> None:
-    assert (preset.fail_threshold, preset.recovery_threshold) == (3, 2)
+def test_the_threshold_is_learned_and_two_good_answers_end_a_fault(preset: Strategy) -> None:
+    assert (preset.fail_threshold, preset.recovery_threshold) == (None, 2)
 
 
 @pytest.mark.parametrize("preset", PRESETS.values(), ids=PRESETS)
 def test_a_preset_names_a_detector_that_is_built_in(preset: Strategy) -> None:
-    assert preset.detector in {detector.kind for detector in consecutive.defib_detectors()}
+    assert preset.detector in {detector.kind for detector in cusum.defib_detectors()}
 
 
 @pytest.mark.parametrize("preset", PRESETS.values(), ids=PRESETS)

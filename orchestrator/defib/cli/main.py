@@ -1,14 +1,15 @@
 """``defib``: commands, and how errors end."""
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import Annotated
 
-import click
 import typer
+from typer.exceptions import TyperException
 
 from defib import __version__
-from defib.cli import init, report, run, serve, show, steer
+from defib.cli import demo, init, report, run, serve, show, steer
 from defib.cli.context import State
 from defib.errors import ConfigError, DefibError, PluginError, UsageError
 
@@ -21,7 +22,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for part in (init, run, serve, show, steer, report):
+for part in (init, run, serve, show, steer, report, demo):
     part.register(app)
 
 
@@ -48,31 +49,47 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit status: see INTERFACE in the documentation."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in arguments
-    # `-c`, `--json` and `--debug` may stand behind the command as well as before it
-    arguments = _global_options_first(arguments)
+    command = ""
     try:
-        status = app(args=arguments, standalone_mode=False, prog_name="defib")
+        first, rest = _global_options_first(arguments)
+        command = next((item for item in rest if not item.startswith("-")), "")
+        status = app(args=first + rest, standalone_mode=False, prog_name="defib")
+        sys.stdout.flush()  # while a full disk or a closed pipe can still be told
         return status if isinstance(status, int) else 0
-    except click.exceptions.Exit as ending:
-        return ending.exit_code
-    except click.exceptions.Abort:
+    except typer.Exit as ending:
+        return _flushed(ending.exit_code)
+    except (typer.Abort, KeyboardInterrupt):
         return 130
-    except click.ClickException as error:
-        context = getattr(error, "ctx", None)
-        hint = f" (see '{context.command_path} --help')" if context is not None else ""
-        print(f"defib: {error.format_message()}{hint}", file=sys.stderr)
-        return 3 if "run" in arguments[:1] else 2
-    except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:
-        return 0
+    except TyperException as error:
+        print(_told_usage(error), file=sys.stderr)
+        return _status(command, 2)
+    except BrokenPipeError:  # the reader has seen enough; status as of typer, which meets most of these itself
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except DefibError as error:
         if debug:
             raise
         print(_told(error), file=sys.stderr)
-        wrong = isinstance(error, ConfigError | UsageError | PluginError)
-        # a pass has the statuses of a Nagios plugin: whatever kept it from running is UNKNOWN
-        return 3 if "run" in arguments else 2 if wrong else 1
+        return _status(command, 2 if isinstance(error, ConfigError | UsageError | PluginError) else 1)
+    except OSError as error:
+        if debug:
+            raise
+        print(f"defib: {_told_os(error)}", file=sys.stderr)
+        return _status(command, 1)
+
+
+def _status(command: str, otherwise: int) -> int:
+    """A pass has the statuses of a Nagios plugin: whatever kept it from running is UNKNOWN."""
+    return 3 if command == "run" else otherwise
+
+
+def _flushed(status: int) -> int:
+    """``status``, once what was printed is out.
+
+    :raises OSError: it does not get out.
+    """
+    sys.stdout.flush()
+    return status
 
 
 def _told(error: DefibError) -> str:
@@ -84,7 +101,27 @@ def _told(error: DefibError) -> str:
     return f"defib: {error}"
 
 
-def _global_options_first(arguments: list[str]) -> list[str]:
+def _told_usage(error: TyperException) -> str:
+    """One line; or the help, where a command is missing."""
+    text = error.format_message()
+    if text.startswith("Usage:"):
+        return text
+    context = getattr(error, "ctx", None)
+    hint = f"; '{context.command_path} --help' shows what there is" if context is not None else ""
+    text = " ".join(text.split()).rstrip(".")
+    return f"defib: {text[:1].lower()}{text[1:]}{hint}"
+
+
+def _told_os(error: OSError) -> str:
+    place = f"{error.filename}: " if error.filename else ""
+    return f"{place}{error.strerror or type(error).__name__}"
+
+
+def _global_options_first(arguments: list[str]) -> tuple[list[str], list[str]]:
+    """``-c``, ``--json`` and ``--debug``, which may stand behind the command too; and the rest.
+
+    :raises UsageError: ``-c`` without a file.
+    """
     first: list[str] = []
     rest: list[str] = []
     items = iter(arguments)
@@ -94,12 +131,15 @@ def _global_options_first(arguments: list[str]) -> list[str]:
         elif item in ("--json", "--debug"):
             first.append(item)
         elif item in ("-c", "--config"):
-            first += [item, next(items, "")]
-        elif item.startswith("--config="):
+            value = next(items, None)
+            if not value:
+                raise UsageError(f"{item} needs a file or folder, as in '{item} defib.yaml'")
+            first += [item, value]
+        elif item.startswith("--config=") or (item.startswith("-c") and not item.startswith("--")):
             first.append(item)
         else:
             rest.append(item)
-    return first + rest
+    return first, rest
 
 
 if __name__ == "__main__":

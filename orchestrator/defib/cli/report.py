@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from defib.engine.engine import Engine
     from defib.model.report import ReportDocument
 
+_FIRST_YEAR = 2000
 _PARTS = {"html": "html", "text": "text", "json": "data", "csv": "csv"}
 
 
@@ -60,7 +61,7 @@ def report(
     try:
         output.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise DefibError(f"{output}: {error.strerror}") from error
+        raise DefibError(f"{output} cannot be written: {error.strerror}; -o FILE writes elsewhere") from error
     print(f"{output}: {document.subject}")
 
 
@@ -69,9 +70,14 @@ def _day(text: str, timezone: str) -> Date:
     if text in ("today", "yesterday"):
         return today - timedelta(days=text == "yesterday")
     try:
-        return Date.fromisoformat(text)
+        day = Date.fromisoformat(text)
     except ValueError as error:
         raise UsageError(f"--date {text}: write a day as 2026-11-20, or 'today' or 'yesterday'") from error
+    if day > today:
+        raise UsageError(f"--date {text}: that day is still to come; today is {today}")
+    if day.year < _FIRST_YEAR:
+        raise UsageError(f"--date {text}: there was no Defib then; write a day from {_FIRST_YEAR} on")
+    return day
 
 
 def _write(state: State, day: Date, timezone: str) -> "ReportDocument":

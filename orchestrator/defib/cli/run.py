@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from defib.cli.context import State, state_of
+from defib.errors import UsageError
 from defib.model.ids import MonitorId
 
 
@@ -32,21 +33,27 @@ def run(
         ),
     ] = "50s",
 ) -> None:
-    """One pass over what is due: look, decide, recover, alert, report; then exit 0 ok, 1 warning, 2 critical, 3 unknown."""
+    """One pass over what is due: look, decide, recover, alert, report.
+
+    Exits with 0 ok, 1 warning, 2 critical, 3 unknown.
+    """
     from defib.model.options import parse_duration
 
     state = state_of(context)
     try:
         limit = parse_duration(budget)
     except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--budget") from error
+        raise UsageError(f"--budget: {error}") from error
+    except OverflowError as error:
+        raise UsageError(f"--budget: {budget!r} is too long; write for example 50s") from error
+    if not limit:
+        raise UsageError("--budget: a pass needs some time; write for example 50s")
     raise typer.Exit(_pass(state, [MonitorId(item) for item in only or []], every, limit))
 
 
 def _pass(state: State, only: list[MonitorId], every: bool, budget: timedelta) -> int:
     from defib import assembly, logs
     from defib.engine.exit_status import exit_status
-    from defib.errors import UsageError
 
     logs.configure(level="debug" if state.debug else "warning")
     registry, settings = state.loaded

@@ -3,13 +3,14 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
 
 from defib.cli import daemon, words
 from defib.cli.context import State, state_of
-from defib.errors import UsageError
+from defib.errors import ConfigError, UsageError
 
 
 def register(app: typer.Typer) -> None:
@@ -45,7 +46,13 @@ def reading(state: State) -> Iterator[tuple[Any, Any, Any]]:
 def validate(context: typer.Context) -> None:
     """Check the configuration: 0 when it is valid, 2 when not; prints every mistake."""
     state = state_of(context)
-    settings = state.settings
+    try:
+        settings = state.settings
+    except ConfigError as error:
+        if state.json:
+            print(json.dumps({"valid": False, "mistakes": [asdict(mistake) for mistake in error.mistakes]}))
+            raise typer.Exit(2) from error
+        raise
     if state.json:
         print(json.dumps({"valid": True, "files": [str(file) for file in settings.files],
                           "monitors": len(settings.monitors), "warnings": list(settings.warnings)}))  # fmt: skip
@@ -74,7 +81,7 @@ def status(
     elif monitor is None:
         words.print_overview(found)
     else:
-        words.print_monitor(found)
+        words.print_monitor(found, state.settings.timezone)
 
 
 def explain(
@@ -91,9 +98,9 @@ def explain(
     if state.json:
         print(json.dumps(found, indent=2, ensure_ascii=False))
     elif subject in known:
-        words.print_monitor(found, story=True)
+        words.print_monitor(found, state.settings.timezone, story=True)
     else:
-        words.print_incident(found)
+        words.print_incident(found, state.settings.timezone)
 
 
 def plugins(context: typer.Context) -> None:

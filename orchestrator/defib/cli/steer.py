@@ -6,18 +6,21 @@ A running daemon owns the store, so they ask it; when none runs they work on the
 import asyncio
 import getpass
 import json
+import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from defib.cli import daemon
+from defib.cli import daemon, words
 from defib.cli.context import State, state_of
 from defib.errors import DefibError, UsageError
 from defib.model.ids import MonitorId
 
 if TYPE_CHECKING:
     from defib.engine.engine import Engine
+
+_LOOK_EVERY_S = 0.3  #: at a recovery that the daemon works on
 
 strategy_app = typer.Typer(help="Read and switch strategies.", no_args_is_help=True)
 
@@ -83,15 +86,14 @@ def strategy_show(context: typer.Context) -> None:
     running = daemon.find(state.settings)
     if running is not None:
         view = running.get("/api/v1/overview")
-    else:
-        try:
-            with assembly.stored_views(state.registry, state.settings) as (views, _, _):
-                view = views.overview()
-        except DefibError:  # nothing has run yet: what is configured is in force
-            view = {"strategy": state.settings.strategy, "monitors": []}
+    elif assembly.has_store(state.settings):
+        with assembly.stored_views(state.registry, state.settings) as (views, _, _):
+            view = views.overview()
+    else:  # nothing has run yet: what is configured is in force
+        view = {"strategy": state.settings.strategy, "monitors": []}
     known = [
         {"name": item.name, "summary": item.summary, "interval": format_duration(item.interval),
-         "timeout": format_duration(item.timeout), "fail_threshold": item.fail_threshold,
+         "timeout": format_duration(item.timeout), "fail_threshold": item.fail_threshold or "auto",
          "recovery_threshold": item.recovery_threshold, "detector": item.detector}
         for item in state.settings.strategies.values()
     ]  # fmt: skip
@@ -99,14 +101,7 @@ def strategy_show(context: typer.Context) -> None:
     if state.json:
         print(json.dumps({"global": view["strategy"], "strategies": known, "monitors": followers}, indent=2))
         return
-    for item in known:
-        mark = "→" if item["name"] == view["strategy"] else " "
-        print(
-            f"{mark} {item['name']:<14} every {item['interval']:<5} timeout {item['timeout']:<5} {item['summary']}".rstrip()
-        )
-    own = {monitor: name for monitor, name in followers.items() if name != view["strategy"]}
-    for monitor, name in own.items():
-        print(f"  {monitor} follows {name}")
+    words.print_strategies(known, view["strategy"], followers)
 
 
 @strategy_app.command("set")
@@ -159,11 +154,11 @@ def recover(
     running = daemon.find(state.settings)
     body = {"dry_run": dry_run, "rung": rung}
     if running is not None:
-        running.post(f"/api/v1/monitors/{target}/recover", body)
-        print(f"{target}: recovery started; 'defib status {target}' shows how it goes")
-        return
-    with assembly.engine(state.registry, state.settings, role="'defib recover'") as engine:
-        case, attempts = asyncio.run(_recover(engine, target, dry_run, rung))
+        started = running.post(f"/api/v1/monitors/{target}/recover", body)["case"]
+        case, attempts = _follow(running, started)
+    else:
+        with assembly.engine(state.registry, state.settings, role="'defib recover'") as engine:
+            case, attempts = asyncio.run(_recover(engine, target, dry_run, rung))
     if state.json:
         print(json.dumps({"case": case, "attempts": attempts}, indent=2, ensure_ascii=False))
     else:
@@ -171,6 +166,16 @@ def recover(
             print(f"{target}: {attempt['action']}: {attempt['outcome']} {attempt['detail']}".rstrip())
         print(f"{target}: {case['state']}: {case['reason']}")
     raise typer.Exit(0 if case["state"] == "done" or dry_run else 1)
+
+
+def _follow(running: daemon.Daemon, case: Any) -> tuple[Any, Any]:
+    """Wait until the daemon has finished a case; leaving with Ctrl-C does not stop it."""
+    while True:
+        story = running.get(f"/api/v1/incidents/{case['incident']}")
+        found = next(item for item in story["cases"] if item["id"] == case["id"])
+        if found["closed_at"]:
+            return found, [item for item in story["attempts"] if item["case"] == case["id"]]
+        time.sleep(_LOOK_EVERY_S)
 
 
 async def _recover(engine: "Engine", monitor: MonitorId, dry_run: bool, rung: int | None) -> tuple[Any, Any]:

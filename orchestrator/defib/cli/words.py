@@ -1,10 +1,12 @@
 """How the terminal shows things: calm, aligned, and told without colour too."""
 
+import sys
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -42,21 +44,26 @@ def span(seconds: float) -> str:
     return f"{whole // 86400} d {whole % 86400 // 3600} h"
 
 
+def local(instant: str, timezone: str) -> str:
+    """An instant on the clock of ``timezone``: ``2026-11-21 08:55:26``."""
+    return f"{datetime.fromisoformat(instant).astimezone(ZoneInfo(timezone)):%Y-%m-%d %H:%M:%S}"
+
+
 def _state(state: str) -> Text:
     return Text(f"{_MARK.get(state, '·')} {state}", style=_STYLE.get(state, ""))
 
 
 def print_overview(view: Json) -> None:
     """The table of ``defib status``."""
-    console = Console(highlight=False, soft_wrap=False)
-    for problem in view["problems"]:
-        console.print(Text(f"! {problem['message']}", style="bold yellow"))
+    lines: list[RenderableType] = [
+        Text(f"! {problem['message']}", style="bold yellow") for problem in view["problems"]
+    ]
     table = Table(box=None, pad_edge=False, header_style="dim")
     for name, options in (
-        ("STATE", {}),
+        ("STATE", {"no_wrap": True}),
         ("MONITOR", {"no_wrap": True}),
-        ("SINCE", {}),
-        ("LATENCY", {"justify": "right"}),
+        ("SINCE", {"no_wrap": True}),
+        ("LATENCY", {"justify": "right", "no_wrap": True}),
         ("WHAT", {"overflow": "fold"}),
     ):
         table.add_column(name, **options)
@@ -66,27 +73,26 @@ def print_overview(view: Json) -> None:
         case = item["recovery"]["case"]
         if case:
             what += f"\nrecovery: {case['state']}: {case['reason']}"
-        table.add_row(_state(item["state"]), item["id"], ago(item["since"]), latency, what)
-    console.print(table)
+        since = "" if item["state"] == "new" else ago(item["since"])
+        table.add_row(_state(item["state"]), Text(item["id"]), since, latency, Text(what or "not seen yet"))
     counts = ", ".join(f"{number} {state}" for state, number in view["counts"].items()) or "no monitors"
-    console.print(Text(f"{counts}; strategy {view['strategy']}", style="dim"))
+    _show(*lines, table, Text(f"{counts}; strategy {view['strategy']}", style="dim"))
 
 
-def print_monitor(view: Json, *, story: bool = False) -> None:
-    """One monitor; with its story for ``explain``."""
-    console = Console(highlight=False)
-    console.print(
-        Text.assemble(
-            _state(view["state"]), "  ", (view["name"], "bold"), f"  {view['type']} {view['target']}"
-        )
-    )
+def print_monitor(view: Json, timezone: str, *, story: bool = False) -> None:
+    """One monitor, its times in ``timezone``; with its story for ``explain``."""
     strategy = view["strategy_detail"]
+    seen = f"{ago(view['last_seen'])}: {view['summary']}" if view["last_seen"] else "not seen yet"
     lines = {
         "why": view["reason"],
-        "since": f"{view['since']} ({ago(view['since'])})",
-        "last look": f"{ago(view['last_seen'])}: {view['summary']}",
+        "since": ""
+        if view["state"] == "new"
+        else f"{local(view['since'], timezone)} ({ago(view['since'])})",
+        "last look": seen,
+        "next beat by": local(view["deadline"], timezone) if view["deadline"] else "",
         "strategy": f"{strategy['name']}: every {strategy['interval']}, timeout {strategy['timeout']}, fault after "
-        f"{strategy['fail_threshold']} failures, well after {strategy['recovery_threshold']} good answers",
+        f"{_failures(strategy['fail_threshold'])}, well after "
+        f"{count(strategy['recovery_threshold'], 'good answer')}",
         "requires": ", ".join(view["requires"]),
         "recovery": _recovery(view),
         "availability": ", ".join(
@@ -94,51 +100,71 @@ def print_monitor(view: Json, *, story: bool = False) -> None:
             for name, value in view["availability"].items()
         ),
     }
-    _pairs(console, lines)
+    what = f"  {view['type']} {view['target']}"
+    _show(Text.assemble(_state(view["state"]), "  ", (view["name"], "bold"), what), _pairs(lines))
     if story:
-        _story(console, "What was decided", (
-            f"{item['decided_at'][:19]}  {item['from']} → {item['to']}: {item['reason']}" for item in view["transitions"][:10]))  # fmt: skip
-        _story(console, "What was done", map(_attempt, view["attempts"][:10]))
-        _story(
-            console,
-            "What was told",
-            (f"{item['at'][:19]}  {item['severity']}: {item['title']}" for item in view["alerts"][:10]),
+        decided = (
+            (item["decided_at"], f"{item['from']} → {item['to']}: {item['reason']}")
+            for item in view["transitions"][:10]
         )
+        _story("What was decided", decided, timezone)
+        _story("What was done", map(_attempt, view["attempts"][:10]), timezone)
+        _story("What was told", map(_told, view["alerts"][:10]), timezone)
 
 
-def print_incident(view: Json) -> None:
-    """The story of one incident."""
-    console = Console(highlight=False)
-    console.print(Text.assemble((view["monitor"], "bold"), f"  {view['summary']}"))
-    ended = f"{view['closed_at']}: {view['resolution']}" if view["closed_at"] else "still open"
-    _pairs(console, {"began": view["fault_at"], "declared": view["opened_at"], "ended": ended})
-    _story(console, "Recovery", (f"{case['state']}: {case['reason']}" for case in view["cases"]))
-    _story(console, "What was done", map(_attempt, view["attempts"]))
-    _story(
-        console,
-        "What was told",
-        (f"{item['at'][:19]}  {item['severity']}: {item['title']}" for item in view["alerts"]),
-    )
+def print_incident(view: Json, timezone: str) -> None:
+    """The story of one incident, its times in ``timezone``."""
+    ended = "still open"
+    if view["closed_at"]:
+        ended = f"{local(view['closed_at'], timezone)}: {view['resolution']}"
+    lines = {
+        "began": local(view["fault_at"], timezone),
+        "declared": local(view["opened_at"], timezone),
+        "ended": ended,
+    }
+    _show(Text.assemble((view["monitor"], "bold"), f"  {view['summary']}"), _pairs(lines))
+    cases = ((item["opened_at"], f"{item['state']}: {item['reason']}") for item in view["cases"])
+    _story("Recovery", cases, timezone)
+    _story("What was done", map(_attempt, view["attempts"]), timezone)
+    _story("What was told", map(_told, view["alerts"]), timezone)
+
+
+def _failures(threshold: int | str) -> str:
+    return "3 to 6 failures, as it has learned" if threshold == "auto" else count(int(threshold), "failure")
+
+
+def _bad(threshold: int | str) -> str:
+    return "learned" if threshold == "auto" else f"{threshold} bad"
+
+
+def print_strategies(known: Iterable[Json], in_force: str, followers: Mapping[str, str]) -> None:
+    """The table of ``defib strategy show``."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name in ("", "STRATEGY", "EVERY", "TIMEOUT", "FAULT", "WELL"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("WHAT", overflow="fold")
+    for item in known:
+        mark = "→" if item["name"] == in_force else ""
+        after = (_bad(item["fail_threshold"]), f"{item['recovery_threshold']} good")
+        table.add_row(mark, Text(item["name"]), item["interval"], item["timeout"], *after, item["summary"])
+    own = [Text(f"{monitor} follows {name}") for monitor, name in followers.items() if name != in_force]
+    _show(table, *own)
 
 
 def print_plugins(offers: Iterable[Json], faults: Iterable[Json]) -> None:
     """The table of ``defib plugins``."""
-    console = Console(highlight=False)
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in ("WHAT", "KIND", "FROM", "SUMMARY"):
-        table.add_column(name, overflow="fold")
+    for name in ("WHAT", "KIND", "FROM"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("SUMMARY", overflow="fold")
     for item in offers:
         table.add_row(
             item["noun"], item["kind"], f"{item['distribution']} {item['version']}", item["summary"]
         )
-    console.print(table)
-    for fault in faults:
-        console.print(
-            Text(
-                f"✖ {fault['plugin']} ({fault['distribution']}) does not load: {fault['message']}",
-                style="bold red",
-            )
-        )
+    broken = (
+        f"✖ {fault['plugin']} ({fault['distribution']}) does not load: {fault['message']}" for fault in faults
+    )
+    _show(table, *(Text(line, style="bold red") for line in broken))
 
 
 def _recovery(view: Json) -> str:
@@ -150,24 +176,43 @@ def _recovery(view: Json) -> str:
     return f"{text}; now {case['state']}: {case['reason']}" if case else text
 
 
-def _attempt(item: Json) -> str:
+def _attempt(item: Json) -> tuple[str, str]:
     took = ""
     if item["verified_at"]:
         seconds = datetime.fromisoformat(item["verified_at"]) - datetime.fromisoformat(item["intent_at"])
         took = f" in {format_duration(timedelta(seconds=round(seconds.total_seconds(), 1)))}"
-    return f"{item['intent_at'][:19]}  {item['action']}: {item['outcome']}{took} {item['detail']}".rstrip()
+    return item["intent_at"], f"{item['action']}: {item['outcome']}{took} {item['detail']}".rstrip()
 
 
-def _pairs(console: Console, lines: Mapping[str, str]) -> None:
+def _told(item: Json) -> tuple[str, str]:
+    return item["at"], f"{item['severity']}: {item['title']}"
+
+
+def _pairs(lines: Mapping[str, str]) -> Table:
     grid = Table.grid(padding=(0, 2))
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
     for name, value in lines.items():
         if value:
-            grid.add_row(Text(name, style="dim"), value)
-    console.print(grid)
+            grid.add_row(Text(name, style="dim"), Text(value))
+    return grid
 
 
-def _story(console: Console, title: str, lines: Iterable[str]) -> None:
-    lines = list(lines)
-    console.print(Text(f"\n{title}", style="bold"))
-    for line in lines or ["nothing"]:
-        console.print(f"  {line}", markup=False)
+def _story(title: str, events: Iterable[tuple[str, str]], timezone: str) -> None:
+    """What happened when, under a title."""
+    lines = [(local(at, timezone), text) for at, text in events]
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    for at, text in lines:
+        grid.add_row(f"  {at}", Text(text))
+    _show(Text(f"\n{title}", style="bold"), grid if lines else Text("  nothing"))
+
+
+def _show(*parts: RenderableType) -> None:
+    """Print; in colour on a terminal only, and without the blanks that tables end their lines with."""
+    console = Console(highlight=False)
+    with console.capture() as captured:
+        for part in parts:
+            console.print(part)
+    sys.stdout.writelines(f"{line.rstrip()}\n" for line in captured.get().splitlines())

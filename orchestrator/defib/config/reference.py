@@ -62,7 +62,7 @@ def _presets(strategies: Iterable[Strategy]) -> str:
         confirm = ", ".join(format_duration(wait) for wait in strategy.confirm) or "–"
         lines.append(
             f"| `{strategy.name}` | {format_duration(strategy.interval)} | {format_duration(strategy.timeout)} "
-            f"| {confirm} | {strategy.fail_threshold} | {strategy.recovery_threshold} | {strategy.summary} |"
+            f"| {confirm} | {strategy.fail_threshold or 'auto'} | {strategy.recovery_threshold} | {strategy.summary} |"
         )
     return "\n".join(lines) + "\n"
 

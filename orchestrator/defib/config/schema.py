@@ -9,6 +9,7 @@ from pydantic import Field
 
 from defib.config.values import (
     Count,
+    Threshold,
     Cron,
     Durations,
     Id,
@@ -98,7 +99,9 @@ class StrategyKeys(Options):
     recover_confirm: Duration | None = Field(
         default=None, description="Wait before the second look after a first success; unset is the interval."
     )
-    fail_threshold: Count | None = Field(default=None, description="Failures in a row that make a fault.")
+    fail_threshold: Threshold | None = Field(
+        default=None, description="Failures in a row that make a fault; auto learns 3 to 6."
+    )
     recovery_threshold: Count | None = Field(default=None, description="Successes in a row that end it.")
     detector: str | None = Field(default=None, description="The rule that judges.")
 
@@ -198,6 +201,9 @@ def field_names(*models: type[Options]) -> Mapping[str, None]:
 
 
 def given(keys: Options) -> dict[str, Any]:
-    """What is set, by field, as parsed values."""
-    values = ((name, getattr(keys, name)) for name in type(keys).model_fields)
-    return {name: value for name, value in values if value is not None}
+    """What is set, by field, as parsed values; what is left to be learned (``auto``) is None."""
+    values = {name: getattr(keys, name) for name in type(keys).model_fields}
+    found = {name: value for name, value in values.items() if value is not None}
+    if found.get("fail_threshold") == "auto":
+        found["fail_threshold"] = None
+    return found

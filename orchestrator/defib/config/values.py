@@ -2,7 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -164,6 +164,9 @@ Positive = Annotated[Duration, AfterValidator(_positive)]
 Interval = Annotated[Duration, AfterValidator(_at_least_a_second)]
 Durations = Annotated[tuple[Duration, ...], BeforeValidator(_one_or_many), Field(max_length=20)]
 Count = Annotated[int, Field(ge=1)]
+
+Threshold = Count | Literal["auto"]
+"""A number, or learned."""
 Mode = Annotated[RecoveryMode, BeforeValidator(_mode)]
 _DURATION_SCHEMA = TypeAdapter(Duration).json_schema()
 KeptFor = Annotated[

@@ -106,6 +106,7 @@ class Engine:
         self.beats.start()
         self.courier.start()
         self.recovery.resume()
+        await self.recovery.rearm()
         chores: list[tuple[str, Callable[[], Coroutine[Any, Any, None]]]] = [
             ("scheduler", self.scheduler.run),
             ("beats", self.beats.run),
@@ -190,6 +191,7 @@ class Engine:
                 self.scheduler.add(monitor, timedelta(days=365), watched.plugin.host, first_in=0.0)
         self.courier.start()
         self.recovery.resume()
+        await self.recovery.rearm()
         running = asyncio.create_task(self.scheduler.run(), name="defib-scheduler")
         try:
             await self._make_due_reports()
@@ -301,6 +303,7 @@ class Engine:
         self._schedule_all()
         self.beats.start()
         self.courier.start()
+        await self.recovery.rearm()
         self.bus.publish(Event(type="reload"))
         log.info("configuration reloaded", monitors=len(roster.monitors))
         await old.close()

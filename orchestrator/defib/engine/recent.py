@@ -23,7 +23,8 @@ class Recent:
     once costs twice and harms nothing: each puts whole values in place.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, max_age_s: float = MAX_AGE_S) -> None:
+        self._max_age_s = max_age_s
         self._counts: dict[MonitorId, dict[int, dict[str, int]]] = {}
         self._counted_until: datetime | None = None
         self._cells: Mapping[MonitorId, list[str]] = {}
@@ -56,7 +57,7 @@ class Recent:
             if row["latency_us"] is not None:
                 lines.setdefault(row["monitor"], []).append(row["latency_us"] / 1000)
         self._lines = {monitor: values[-POINTS:] for monitor, values in lines.items()}
-        self._fresh_until = time.monotonic() + MAX_AGE_S
+        self._fresh_until = time.monotonic() + self._max_age_s
 
     def _count(self, reader: Reader, now: datetime) -> dict[MonitorId, dict[int, dict[str, int]]]:
         """Counts by monitor and hour since 1970: those of hours that may still change are read afresh."""

@@ -93,6 +93,25 @@ class Recovery:
                 self._attempts[case.monitor] = attempt
             self.start(case)
 
+    async def rearm(self) -> None:
+        """Open a case for every fault whose recovery was only rehearsed, where it is armed by now."""
+        for monitor, watched in self.roster.monitors.items():
+            health, policy = self._table[monitor], watched.spec.recovery
+            if health.incident is None or monitor in self._tasks:
+                continue
+            if not policy.ladder or policy.mode is not RecoveryMode.AUTO:
+                continue
+            cases = await asyncio.to_thread(self._reader.cases, incident=health.incident)
+            if cases and not cases[-1].dry_run:
+                continue
+            now = self._clock.now()
+            case = Case(
+                id=CaseId(new_id("case", now)), incident=health.incident, monitor=monitor, state=CaseState.PENDING,
+                opened_at=now, due_at=now, reason="recovery was armed while the fault was open",
+            )  # fmt: skip
+            await self._writer.commit(Changes(cases=(case,)))
+            self.start(case)
+
     def start(self, case: Case) -> None:
         """Work on ``case`` until it is finished."""
         self._cases[case.monitor] = case

@@ -459,7 +459,7 @@ def strategy_detail(strategy: Strategy) -> Json:
         "interval": format_duration(strategy.interval),
         "timeout": format_duration(strategy.timeout),
         "confirm": [format_duration(wait) for wait in strategy.confirm],
-        "fail_threshold": strategy.fail_threshold,
+        "fail_threshold": strategy.fail_threshold or "auto",
         "recovery_threshold": strategy.recovery_threshold,
         "detector": strategy.detector,
     }

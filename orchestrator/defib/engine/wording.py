@@ -109,7 +109,10 @@ def _sentences(view: Json, parents: Mapping[str, str], zone: ZoneInfo) -> Iterat
     strategy = view["strategy_detail"]
     if state is State.SUSPECT:
         n = strategy["fail_threshold"]
-        yield f"It becomes a fault after {n} failure{'' if n == 1 else 's'} in a row"
+        if n == "auto":
+            yield "It becomes a fault when the score of its failures reaches the threshold that Defib has learned for it"
+        else:
+            yield f"It becomes a fault after {n} failure{'' if n == 1 else 's'} in a row"
     if state is State.UNREACHABLE:
         yield "Nobody is told and nothing is restarted: what it requires has to be well first"
     if state is State.FAULT:

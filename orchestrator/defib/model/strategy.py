@@ -15,6 +15,6 @@ class Strategy:
     confirm: tuple[timedelta, ...] = ()
     """Waits before the 2nd, 3rd, … look after a failure; empty waits for the interval each time."""
     recover_confirm: timedelta | None = None  #: wait before the second look after a first success
-    fail_threshold: int = 3  #: failures in a row that make a fault
+    fail_threshold: int | None = None  #: failures in a row that make a fault; None: the detector learns it
     recovery_threshold: int = 2  #: successes in a row that end it
-    detector: str = "consecutive"  #: the fault detector's kind
+    detector: str = "cusum"  #: the fault detector's kind

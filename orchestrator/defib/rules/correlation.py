@@ -213,14 +213,18 @@ class Effect(StrEnum):
     BEHIND_RESOLVER = "dns"  #: UNREACHABLE, because of the resolver
 
 
-def effect(verdict: Verdict, path: PathClass, *, is_named: bool) -> Effect:
+def effect(verdict: Verdict, path: PathClass, *, is_named: bool, is_contradicted: bool = False) -> Effect:
     """What a failure is worth while ``verdict`` holds.
 
     :param is_named: the target is reached through the resolver (:func:`is_named`).
+    :param is_contradicted: another target was reached in the same way (class, name) since the canaries were
+        looked at. That it works outweighs every canary of the network.
     """
+    if verdict is Verdict.SICK:
+        return Effect.INCONCLUSIVE
+    if is_contradicted:
+        return Effect.REAL
     match verdict:
-        case Verdict.SICK:
-            return Effect.INCONCLUSIVE
         case Verdict.NETWORK_DOWN:
             return Effect.REAL if path is PathClass.LOCAL else Effect.INCONCLUSIVE
         case Verdict.UPLINK_DOWN:

@@ -2,7 +2,8 @@
 
 Reading is open while the server listens on this machine's own addresses only; otherwise, and for steering
 always, a caller shows the token of this run (``Authorization: Bearer …``) or a session. A session is a
-signed cookie that a one-time login link sets; steering by it needs its CSRF token as a header, too.
+signed cookie that a one-time login link sets; steering by it needs its CSRF token as a header, too. Who has the
+token may say on whose behalf (``Defib-Actor``): it stands in the audit log.
 """
 
 import hmac
@@ -21,7 +22,9 @@ from defib.web.services import Services
 
 COOKIE = "defib_session"
 CSRF_HEADER = "X-CSRF-Token"
+ACTOR_HEADER = "Defib-Actor"
 SESSION_LIFETIME_S = 30 * 86400
+_LONGEST_ACTOR = 60
 _HOW = (
     "show the token as 'Authorization: Bearer …', or open the login link that Defib printed when it started"
 )
@@ -58,7 +61,7 @@ class Access:
         if scheme.lower() == "bearer":
             if not hmac.compare_digest(shown.strip().encode(), self._services.token.encode()):
                 raise _refused("the token is not the one of this run")
-            return Caller("api", may_read=True, has_token=True)
+            return Caller(_named(connection) or "api", may_read=True, has_token=True)
         session = self._session(connection.cookies.get(COOKIE))
         if session is not None:
             return Caller("dashboard", session=session, may_read=True)
@@ -154,6 +157,12 @@ class Access:
     def _is_public_https(self, connection: HTTPConnection) -> bool:
         public = urlsplit(self._public_url())
         return public.scheme == "https" and public.hostname == _hostname(connection.headers.get("host", ""))
+
+
+def _named(connection: HTTPConnection) -> str:
+    """Who a holder of the token says it is, for the audit log: ``alice (command line)``."""
+    name = connection.headers.get(ACTOR_HEADER, "")
+    return name[:_LONGEST_ACTOR] if name.isprintable() else ""
 
 
 def is_loopback(host: str) -> bool:

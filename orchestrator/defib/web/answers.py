@@ -1,6 +1,6 @@
 """What the API answers, as types: the source of its description. The tests hold real answers against them."""
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
@@ -228,7 +228,7 @@ class StrategyDetail(Answer):
     interval: str
     timeout: str
     confirm: list[str]
-    fail_threshold: int
+    fail_threshold: int | Literal["auto"] = Field(description="auto: the detector learns it.")
     recovery_threshold: int
     detector: str
 

@@ -118,10 +118,10 @@ def _runs(slices: Sequence[int], gap: int = 6) -> list[list[int]]:
 
 
 def _nice(value: float) -> float:
-    """The least of 1, 2, 5, 10, 20, … that is not below ``value``."""
+    """The least of 1, 1.5, 2, 3, 5, 7.5, 10, 15, … that is not below ``value``."""
     size = 1.0
     while True:
-        for factor in (1, 2, 5):
+        for factor in (1, 1.5, 2, 3, 5, 7.5):
             if value <= size * factor:
                 return size * factor
         size *= 10

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from defib.engine.roster import STRATEGY_KEY
 from defib.engine.wording import STATE_WORDS
 from defib.model.ids import MonitorId, ReportId
 from defib.model.report import ReportDocument
@@ -88,8 +89,13 @@ class PageRoutes:
         settings = self._services.engine.roster.settings
         return self._pages.page(
             request, "monitor.html", view=view, why=why, chart=chart(samples, since, until, settings.timezone),
-            strategies=sorted(settings.strategies), words={str(s): word for s, word in STATE_WORDS.items()},
+            strategies=sorted(settings.strategies), switched=self._switched(monitor),
+            words={str(state): word for state, word in STATE_WORDS.items()},
         )  # fmt: skip
+
+    def _switched(self, monitor: MonitorId) -> str | None:
+        """The strategy this monitor was switched to at run time."""
+        return self._services.engine.roster.switched.get(f"{STRATEGY_KEY}:{monitor}")
 
     async def reports(self, request: Request) -> Response:
         titles = await asyncio.to_thread(self._services.views.reports)

@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 import yaml
@@ -36,8 +36,9 @@ class Company:
     """What is watched, who is told, and the Defib that watches."""
 
     def __init__(
-        self, folder: Path, *, hold: str = "300ms", start_timeout: str = "15s", mode: str = "auto"
-    ) -> None:
+        self, folder: Path, *, hold: str = "300ms", start_timeout: str = "15s", mode: str = "auto",
+        timeout: str = "2s",
+    ) -> None:  # fmt: skip
         self.folder = folder
         self.config = folder / "defib.yaml"
         self.port = free_port()
@@ -47,7 +48,7 @@ class Company:
         self._settings: dict[str, Any] = {
             "timezone": "Asia/Hong_Kong",
             "server": {"listen": f"127.0.0.1:{self.port}"},
-            "strategies": {"quick": QUICK},
+            "strategies": {"quick": QUICK | {"timeout": timeout}},
             "defaults": {"strategy": "quick", "recovery_scripts": str(folder)},
             "monitors": [],
             "channels": {},
@@ -91,14 +92,30 @@ class Company:
         self._settings.update(settings)
         self.write()
 
+    def replace(self, settings: Mapping[str, Any]) -> None:
+        """Use these settings and no others."""
+        self._settings = dict(settings)
+        self.write()
+
     def write(self) -> None:
         self.config.write_text(yaml.safe_dump(self._settings, sort_keys=False))
 
     # --- running Defib -----------------------------------------------------------------------------
 
-    def defib(self, *arguments: str, timeout: float = 90.0) -> subprocess.CompletedProcess[str]:
-        """Run a command to its end."""
-        argv = [sys.executable, "-m", "defib.cli.main", "-c", str(self.config), *arguments]
+    def argv(self, *arguments: str) -> list[str]:
+        """A command line of Defib."""
+        return [sys.executable, "-m", "defib.cli.main", "-c", str(self.config), *arguments]
+
+    def defib(
+        self, *arguments: str, timeout: float = 90.0, config: Path | None | Literal["own"] = "own"
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end.
+
+        :param config: the configuration to name; None names none.
+        """
+        path = self.config if config == "own" else config
+        named = [] if path is None else ["-c", str(path)]
+        argv = [sys.executable, "-m", "defib.cli.main", *named, *arguments]
         return subprocess.run(
             argv, capture_output=True, text=True, timeout=timeout, cwd=self.folder, check=False
         )
@@ -133,11 +150,15 @@ class Company:
         except httpx.HTTPError:
             return False
 
-    def get(self, path: str) -> Any:
-        """JSON from the daemon's API."""
-        response = httpx.get(f"http://127.0.0.1:{self.port}{path}", trust_env=False, timeout=10)
-        response.raise_for_status()
+    def get(self, path: str, *, status: int = 200) -> Any:
+        """JSON from the daemon's API; the answer must have this HTTP status."""
+        response = self.fetch(path)
+        assert response.status_code == status, response.text
         return response.json()
+
+    def fetch(self, path: str) -> httpx.Response:
+        """Whatever the daemon answers."""
+        return httpx.get(f"http://127.0.0.1:{self.port}{path}", trust_env=False, timeout=10)
 
     def kill(self) -> None:
         """SIGKILL to the daemon."""
@@ -158,7 +179,7 @@ class Company:
 
     def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         """Rows of the store; none before there is one."""
-        path = self.folder / "defib.db"
+        path = self.store
         if not path.exists():
             return []
         connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=10)
@@ -168,6 +189,11 @@ class Company:
             return []
         finally:
             connection.close()
+
+    @property
+    def store(self) -> Path:
+        """The file of the store."""
+        return Path(self._settings.get("store", f"sqlite:///{self.folder}/defib.db").removeprefix("sqlite:///"))
 
     def state(self, monitor: str) -> str | None:
         found = self.rows("SELECT state FROM health WHERE monitor = ?", monitor)

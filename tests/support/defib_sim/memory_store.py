@@ -1,0 +1,101 @@
+"""The engine's store in memory: what a decision commits is there at once, and nothing else is kept."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from defib.model.alert import Alert, Delivery, DeliveryState
+from defib.model.changes import Changes, WatchSpan
+from defib.model.health import Health, Incident, Transition
+from defib.model.ids import MonitorId
+from defib.model.recovery import Attempt, Case
+
+
+class MemoryStore:
+    """Reader and writer in one. Observations are dropped: there would be millions.
+
+    It has what the engine asks for, and no more: a new question is a loud TypeError or AttributeError.
+    """
+
+    def __init__(self) -> None:
+        self.all_transitions: list[Transition] = []
+        self._health: dict[MonitorId, Health] = {}
+        self._incidents: dict[str, Incident] = {}
+        self._cases: dict[str, Case] = {}
+        self._attempts: dict[str, Attempt] = {}
+        self._attempts_of: dict[MonitorId, dict[str, Attempt]] = {}
+        self._alerts: dict[str, Alert] = {}
+        self._deliveries: dict[str, Delivery] = {}
+        self._keys: set[str] = set()
+
+    # --- writing -----------------------------------------------------------------------------------
+
+    async def commit(self, changes: Changes) -> None:
+        self.all_transitions += changes.transitions
+        self._health.update((item.monitor, item) for item in changes.health)
+        self._incidents.update((item.id, item) for item in changes.incidents)
+        self._cases.update((item.id, item) for item in changes.cases)
+        for attempt in changes.attempts:
+            self._attempts[attempt.id] = attempt
+            self._attempts_of.setdefault(attempt.monitor, {})[attempt.id] = attempt
+        self._alerts.update((item.id, item) for item in changes.alerts)
+        for delivery in changes.new_deliveries:
+            if delivery.key not in self._keys:
+                self._keys.add(delivery.key)
+                self._deliveries[delivery.id] = delivery
+        self._deliveries.update((item.id, item) for item in changes.deliveries)
+
+    def close(self) -> None: ...
+
+    # --- reading -----------------------------------------------------------------------------------
+
+    def health(self) -> dict[MonitorId, Health]:
+        return dict(self._health)
+
+    def settings(self) -> dict[str, str]:
+        return {}
+
+    def last_beats(self) -> dict[MonitorId, datetime]:
+        return {}
+
+    def newest_watch_span(self) -> WatchSpan | None:
+        return None
+
+    def incidents(self, *, only_open: bool = False) -> list[Incident]:
+        return [item for item in self._incidents.values() if not (only_open and item.closed_at)]
+
+    def incident(self, incident: str) -> Incident | None:
+        return self._incidents.get(incident)
+
+    def cases(self, *, only_active: bool = False, incident: str | None = None) -> list[Case]:
+        return [
+            item
+            for item in self._cases.values()
+            if not (only_active and item.state.is_terminal) and incident in (None, item.incident)
+        ]
+
+    def attempt(self, attempt: str) -> Attempt | None:
+        return self._attempts.get(attempt)
+
+    def attempts(
+        self,
+        *,
+        monitor: MonitorId | None = None,
+        since: datetime | None = None,
+        newest: int | None = None,
+    ) -> list[Attempt]:
+        of_interest = self._attempts if monitor is None else self._attempts_of.get(monitor, {})
+        found = [item for item in of_interest.values() if since is None or item.intent_at >= since]
+        return found[::-1][:newest] if newest else found
+
+    def alert(self, alert: str) -> Alert | None:
+        return self._alerts.get(alert)
+
+    def pending_deliveries(self) -> list[Delivery]:
+        return [item for item in self._deliveries.values() if item.state is DeliveryState.PENDING]
+
+    def deliveries(self, *, notices: Sequence[str] | None = None) -> list[Delivery]:
+        return [item for item in self._deliveries.values() if notices is None or item.notice in notices]
+
+    def first_receipt(self, channel: str, incident: str) -> str | None:
+        """The notebook needs no threads."""
+        return None
