@@ -1,0 +1,232 @@
+"""Monitor ``postgres``: a server that lets us in, answers a query, and is within its limits."""
+
+import asyncio
+import re
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated
+from urllib.parse import unquote, urlsplit
+
+from pydantic import AfterValidator, Field
+
+from defib.plugin import (
+    BuildContext,
+    Duration,
+    Evidence,
+    Fact,
+    Family,
+    MonitorType,
+    Options,
+    Percent,
+    ProbeContext,
+    ProbeStatus,
+    Secret,
+    format_duration,
+    hookimpl,
+)
+from defib_plugins.assertions import ConditionOption, shorten
+from defib_plugins.display import clip
+from defib_plugins.failures import network_failure, timed_out
+from defib_plugins.postgres_failures import connection_failure, query_failure
+from defib_plugins.thresholds import Limits, Reading, present
+
+if TYPE_CHECKING:
+    from defib_plugins.postgres_session import Look, Statistics
+
+_WORD = re.compile(r"\s*(\w+)\s*=\s*('(?:[^'\\]|\\.)*'|[^'\s]\S*|(?=\s|$))")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_PLACE = re.compile(r"(?:\[[0-9A-Fa-f:.%]+\]|[^\s:@\[\]]*)(?::\d*)?")
+_EXAMPLE = "write for example postgresql://monitor@db.example.com:5432/app"
+
+
+def address_of(dsn: str) -> tuple[str, str]:
+    """Host and the address to show, without user and password.
+
+    :param dsn: a ``postgresql://`` address or libpq's ``host=… dbname=…`` words.
+    :raises ValueError: it is neither. The message repeats nothing of it.
+    """
+    place, database = _place_in_url(dsn) if _SCHEME.match(dsn) else _place_in_words(dsn)
+    host = "" if place.startswith(("/", "@")) else place.rpartition(":")[0] or place
+    return host.strip("[]"), f"{place or 'local socket'}/{database}".rstrip("/")
+
+
+def _place_in_url(dsn: str) -> tuple[str, str]:
+    try:
+        parts = urlsplit(dsn)
+        query = dict(item.split("=", 1) for item in parts.query.split("&") if parts.query)
+    except ValueError:
+        raise ValueError(f"not an address; {_EXAMPLE}") from None
+    if parts.scheme not in ("postgresql", "postgres"):
+        raise ValueError(f"not a PostgreSQL address; {_EXAMPLE}")
+    place = parts.netloc.rpartition("@")[2]
+    if "@" in parts.path or parts.fragment or not all(map(_PLACE.fullmatch, place.split(","))):
+        raise ValueError("not an address; write / ? # and @ in a password as %2F %3F %23 and %40")
+    return unquote(place) or unquote(query.get("host", "")), unquote(parts.path.lstrip("/"))
+
+
+def _place_in_words(dsn: str) -> tuple[str, str]:
+    words: dict[str, str] = {}
+    position = 0
+    while position < len(dsn.rstrip()):
+        if (word := _WORD.match(dsn, position)) is None:
+            raise ValueError(f"neither an address nor libpq's key=value words; {_EXAMPLE}")
+        words[word[1]] = word[2].strip("'")
+        position = word.end()
+    if not words:
+        raise ValueError(f"empty; {_EXAMPLE}")
+    place = words.get("host", "")
+    return f"{place}:{words['port']}" if "port" in words else place, words.get("dbname", "")
+
+
+def _checked(dsn: Secret) -> Secret:
+    address_of(dsn.get_secret_value())
+    return dsn
+
+
+class PostgresLimits(Options):
+    """Numbers beyond which the server is degraded."""
+
+    connections: Percent | None = Field(default=None, description="Client connections, of max_connections.")
+    replication_lag: Duration | None = Field(default=None, description="How far a standby may lag behind.")
+    transaction_age: Duration | None = Field(default=None, description="Age of the longest open transaction.")
+
+
+class PostgresOptions(Options):
+    """Options of the ``postgres`` monitor."""
+
+    dsn: Annotated[Secret, AfterValidator(_checked)] = Field(
+        description="postgresql://user:password@host:port/database, or libpq's key=value words; never shown."
+    )
+    query: str = Field(
+        default="SELECT 1", min_length=1, description="Query to answer; runs in a read-only transaction."
+    )
+    expect: ConditionOption | None = Field(
+        default=None, description="What the first column of the first row must be, such as 1 or '< 100'."
+    )
+    limits: PostgresLimits = Field(
+        default_factory=PostgresLimits, description="Beyond them the server is degraded."
+    )
+
+
+class PostgresMonitor:
+    """Connects anew for each probe, as the server's clients do."""
+
+    def __init__(self, options: PostgresOptions, context: BuildContext) -> None:
+        self.host, self.target = address_of(options.dsn.get_secret_value())
+        self._options = options
+        self._limits = Limits()
+
+    async def probe(self, context: ProbeContext) -> Evidence:
+        """One connection, one query. A timeout says which phase it hit."""
+        import psycopg
+
+        from defib_plugins.postgres_session import Progress, look
+
+        timeout_s = context.timeout.total_seconds()
+        started = context.clock.monotonic()
+        progress = Progress()
+        try:
+            async with asyncio.timeout(timeout_s):
+                found = await look(
+                    self._options.dsn.get_secret_value(),
+                    self._options.query,
+                    timeout_s=timeout_s * 0.9,
+                    clock=context.clock,
+                    progress=progress,
+                )
+        except TimeoutError:
+            return timed_out(context.timeout, progress.phase)
+        except psycopg.errors.QueryCanceled:
+            return timed_out(context.timeout, progress.phase)
+        except psycopg.Error as error:
+            if error.sqlstate is None:
+                return connection_failure(str(error), self.target)
+            return query_failure(error.sqlstate, error.diag.message_primary or str(error))
+        except OSError as error:
+            return network_failure(error, self.target)
+        took = timedelta(seconds=context.clock.monotonic() - started)
+        return self._judge(found, took, context.clock.monotonic())
+
+    async def close(self) -> None:
+        """Nothing is held between probes."""
+
+    def _judge(self, found: "Look", took: timedelta, now: float) -> Evidence:
+        statistics = found.statistics
+        metrics = {"connect_ms": found.connect_ms, "query_ms": found.query_ms}
+        facts: dict[str, Fact] = {}
+        if statistics is not None:
+            facts = {"server_version": statistics.version, "standby": statistics.is_standby}
+            metrics |= present(
+                active_connections=statistics.connections,
+                max_connections=statistics.max_connections,
+                longest_transaction_s=statistics.transaction_age_s,
+                replication_lag_s=statistics.replication_lag_s,
+            )
+        expected = self._options.expect
+        if expected is not None and not expected.is_met_by(_plain(found.value)):
+            words = f"the query answers {shorten(found.value)}, expected {expected.source}"
+            return Evidence.fail(
+                "wrong-answer",
+                words,
+                status=ProbeStatus.UNHEALTHY,
+                latency=took,
+                metrics=metrics,
+                facts={**facts, "error": words},
+            )
+        if statistics is None and self._options.limits != PostgresLimits():
+            words = f"the server's statistics cannot be read: {clip(found.statistics_error) or 'no answer'}"
+            return Evidence.degraded("no-statistics", words, latency=took, metrics=metrics, facts=facts)
+        summary = f"answered in {took.total_seconds() * 1000:.0f} ms"
+        readings = _readings(statistics, self._options.limits) if statistics else ()
+        return self._limits.judge(readings, now, summary=summary, metrics=metrics, facts=facts, latency=took)
+
+
+def _readings(statistics: "Statistics", limits: PostgresLimits) -> Iterable[Reading]:
+    used = 100 * statistics.connections / statistics.max_connections
+    yield Reading(
+        name="connections",
+        value=used,
+        limit=limits.connections,
+        text=f"{statistics.connections:.0f} of {statistics.max_connections:.0f} connections used",
+        limit_text=f"{limits.connections} %",
+    )
+    for name, seconds, limit, words in (
+        ("replication-lag", statistics.replication_lag_s, limits.replication_lag, "a standby lags by"),
+        (
+            "transaction-age",
+            statistics.transaction_age_s,
+            limits.transaction_age,
+            "a transaction is open for",
+        ),
+    ):
+        if seconds is not None and limit is not None:
+            yield Reading(
+                name=name,
+                value=seconds,
+                limit=limit.total_seconds(),
+                text=f"{words} {format_duration(timedelta(seconds=round(seconds, 1)))}",
+                limit_text=format_duration(limit),
+            )
+
+
+def _plain(value: object) -> object:
+    """A value as conditions compare it: numbers of any type as float, everything foreign as text."""
+    if value is None or isinstance(value, bool | int | float | str | list | dict):
+        return value
+    try:
+        return float(str(value))
+    except ValueError:
+        return str(value)
+
+
+@hookimpl
+def defib_monitors() -> Iterable[MonitorType]:
+    return [
+        MonitorType(
+            kind="postgres",
+            summary="PostgreSQL: connects, answers a query, connections, replication lag, long transactions",
+            family=Family.DATABASE,
+            options=PostgresOptions,
+            create=PostgresMonitor,
+        )
+    ]
