@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from defib import config, registry
+from defib.engine.canaries import Canaries
 from defib.engine.clock import SystemClock
 from defib.engine.engine import Engine
 from defib.engine.roster import STRATEGY_KEY, Roster
@@ -29,8 +30,13 @@ def load_settings(
 
 
 @contextmanager
-def engine(plugins: Registry, settings: Settings, *, role: str) -> Iterator[Engine]:
+def engine(
+    plugins: Registry, settings: Settings, *, role: str, is_daemon: bool = False
+) -> Iterator[Engine]:
     """An engine that owns the store of ``settings``; started by the caller, released at the end.
+
+    :param role: what this process is, for the message that others get.
+    :param is_daemon: it serves, and can ask its own server and network whether they are well.
 
     :raises StoreError: the store cannot be opened, or another process owns it.
     :raises ConfigError: a plugin refused its options.
@@ -41,11 +47,21 @@ def engine(plugins: Registry, settings: Settings, *, role: str) -> Iterator[Engi
             writer = Writer(database)
             try:
                 reader = Reader(database)
-                yield Engine(SystemClock(), build_roster(plugins, settings, reader), reader, writer)
+                clock, roster = SystemClock(), build_roster(plugins, settings, reader)
+                canaries = Canaries(clock, own=_own_address(settings)) if is_daemon else None
+                yield Engine(clock, roster, reader, writer, canaries)
             finally:
                 writer.close()
     finally:
         database.close()
+
+
+def _own_address(settings: Settings) -> tuple[str, int] | None:
+    """Where our own server is reached from this machine; None when the system chooses the port."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1", "localhost": "127.0.0.1"}.get(  # noqa: S104 - compared, not bound
+        settings.server.host, settings.server.host
+    )
+    return (host, settings.server.port) if settings.server.port else None
 
 
 def build_roster(plugins: Registry, settings: Settings, reader: Reader) -> Roster:
@@ -70,6 +86,7 @@ def live_views(running: Engine) -> Views:
             health=running.table.get,
             case=running.recovery.case,
             store_error=lambda: running.housekeeping.store_error,
+            observer=running.guard.problem,
             report_problem=lambda: running.reporting.problem,
             started_at=running.started_at,
         )
@@ -100,6 +117,7 @@ def stored_views(plugins: Registry, settings: Settings) -> Iterator[tuple[Views,
             health=health.get,
             case=cases.get,
             store_error=lambda: "",
+            observer=lambda: "",
             report_problem=lambda: "",
             started_at=None,
         )

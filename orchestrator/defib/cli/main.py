@@ -63,7 +63,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except TyperException as error:
         print(_told_usage(error), file=sys.stderr)
         return _status(command, 2)
-    except BrokenPipeError:  # the reader has seen enough; status as of typer, which meets most of these itself
+    except (
+        BrokenPipeError
+    ):  # the reader has seen enough; status as of typer, which meets most of these itself
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except DefibError as error:

@@ -31,7 +31,7 @@ def serve(context: typer.Context) -> None:
     state = state_of(context)
     logs.configure(level="debug" if state.debug else "info")
     registry, settings = state.loaded
-    with assembly.engine(registry, settings, role="the daemon 'defib serve'") as engine:
+    with assembly.engine(registry, settings, role="the daemon 'defib serve'", is_daemon=True) as engine:
         for fault in registry.faults:
             print(f"defib: plugin {fault.origin} does not load: {fault.message}", file=sys.stderr)
         for warning in settings.warnings:
@@ -42,6 +42,7 @@ def serve(context: typer.Context) -> None:
 async def _serve(state: State, engine: "Engine") -> None:
     from defib import assembly
     from defib.cli.daemon import announced
+    from defib.cli.words import count
     from defib.web.app import Services, create_app
     from defib.web.server import Server
 
@@ -69,7 +70,8 @@ async def _serve(state: State, engine: "Engine") -> None:
             loop.add_signal_handler(signal.SIGHUP, on_hangup)
             print(f"Defib serves {server.url}", flush=True)
             print(f"Log in once with {services.login_url(server.url)}", flush=True)
-            notify("READY=1", f"STATUS=watching {len(engine.roster.monitors)} monitors")
+            watched = count(len(engine.roster.monitors), "monitor")
+            notify("READY=1", f"STATUS=watching {watched}")
             watchdog = asyncio.create_task(_feed_watchdog())
             failing = asyncio.create_task(_stop_with(server, engine))
             try:

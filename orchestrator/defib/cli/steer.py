@@ -209,7 +209,7 @@ def test_alert(
         with assembly.engine(state.registry, state.settings, role="'defib test-alert'") as engine:
             accepted, detail = asyncio.run(_test(engine, channel))
     if not accepted:
-        raise DefibError(f"channel {channel} did not take the message: {detail}; Defib keeps trying")
+        raise DefibError(f"channel {channel} did not take the message: {detail}")
     print(f"channel {channel} took the message" + (f" ({detail})" if detail else ""))
 
 

@@ -85,9 +85,7 @@ def print_monitor(view: Json, timezone: str, *, story: bool = False) -> None:
     seen = f"{ago(view['last_seen'])}: {view['summary']}" if view["last_seen"] else "not seen yet"
     lines = {
         "why": view["reason"],
-        "since": ""
-        if view["state"] == "new"
-        else f"{local(view['since'], timezone)} ({ago(view['since'])})",
+        "since": "" if view["state"] == "new" else f"{local(view['since'], timezone)} ({ago(view['since'])})",
         "last look": seen,
         "next beat by": local(view["deadline"], timezone) if view["deadline"] else "",
         "strategy": f"{strategy['name']}: every {strategy['interval']}, timeout {strategy['timeout']}, fault after "

@@ -14,8 +14,10 @@ from typing import Any
 import structlog
 
 from defib.engine.beats import Beats
+from defib.engine.canaries import Canaries
 from defib.engine.delivery import Courier
 from defib.engine.events import Event, EventBus
+from defib.engine.guard import Guard
 from defib.engine.housekeeping import Housekeeping
 from defib.engine.judge import Judge
 from defib.engine.looking import Looking
@@ -35,6 +37,8 @@ from defib.model.ids import MonitorId
 from defib.model.recovery import AuditEntry
 from defib.model.report import ReportDocument
 from defib.ports import Clock, PushedMonitor
+from defib.rules.gaps import Gap, GapKind, Response, decide_response, spread
+from defib.rules.phase import phase
 from defib.store import Reader, Writer
 
 log = structlog.get_logger("defib.engine")
@@ -50,7 +54,10 @@ DUE_SLACK = timedelta(seconds=1)  #: a pass that cron starts a moment early stil
 class Engine:
     """One Defib over one store."""
 
-    def __init__(self, clock: Clock, roster: Roster, reader: Reader, writer: Writer) -> None:
+    def __init__(
+        self, clock: Clock, roster: Roster, reader: Reader, writer: Writer, canaries: Canaries | None = None
+    ) -> None:
+        """:param canaries: None where the network is not to be looked at: in a single pass, in a simulation."""
         self.clock = clock
         self.roster = roster
         self.writer = writer
@@ -59,11 +66,12 @@ class Engine:
         self.table = StateTable(self.reader.health())
         self.table.ensure(roster.monitors, clock.now())
         self.prober = Prober(clock)
-        self.judge = Judge(clock, roster, self.table, writer, self.reader, self.bus)
-        self.looking = Looking(clock, roster, self.table, self.prober, self.judge)
+        self.guard = Guard(clock, roster, self.bus, canaries)
+        self.judge = Judge(clock, roster, self.table, writer, self.reader, self.bus, self.guard)
+        self.looking = Looking(clock, roster, self.table, self.prober, self.judge, self.guard)
         self.beats = Beats(clock, roster, self.table, writer, self.reader, self.judge)
         self.recovery = Recovery(
-            clock, roster, self.table, writer, self.reader, self.judge, self.bus, self.look
+            clock, roster, self.table, writer, self.reader, self.judge, self.bus, self.look, self.guard
         )
         self.courier = Courier(clock, roster, writer, self.reader, self.bus)
         self.reporting = Reporting(clock, roster, writer, self.reader)
@@ -72,6 +80,9 @@ class Engine:
         self.judge.on_deliveries = self.courier.added
         self.judge.on_suspect = self._look_at_parents
         self.recovery.on_deliveries = self.courier.added
+        self.guard.worst_lateness = self.scheduler.take_worst_lateness
+        self.guard.on_release = self._look_at_suspects
+        self.guard.on_gap = self._take_gap
         self.started_at = clock.now()
         self._stop = asyncio.Event()
 
@@ -98,10 +109,30 @@ class Engine:
             if health is not None and not health.state.is_bad:
                 self.scheduler.look_soon(parent)
 
+    def _look_at_suspects(self) -> None:
+        for monitor in self.roster.monitors:
+            if self.table[monitor].state is State.SUSPECT:
+                self.scheduler.look_soon(monitor)
+
+    def _take_gap(self, gap: Gap) -> None:
+        """Time that nobody watched: unknown, never down. What was counted before it counts no more."""
+        if gap.kind is GapKind.CLOCK_STEP:
+            self.scheduler.epoch = self.clock.now().timestamp() - self.clock.monotonic()
+            return
+        self.housekeeping.end_span(self.clock.now() - timedelta(seconds=gap.seconds))
+        for monitor, watched in self.roster.monitors.items():
+            interval = self.roster.strategy(monitor).interval
+            if isinstance(watched.plugin, PushedMonitor):
+                continue
+            if decide_response(gap.seconds, interval) is Response.RESET:
+                self.table.forget_evidence(monitor)
+                self.scheduler.look_soon(monitor, phase(monitor, spread(interval)))
+
     # --- as a daemon -------------------------------------------------------------------------------
 
     async def serve(self) -> None:
         """Watch until :meth:`stop`; then come to a clean end."""
+        self.guard.start()
         self._schedule_all()
         self.beats.start()
         self.courier.start()
@@ -113,6 +144,8 @@ class Engine:
             ("flush", self._flush_often),
             ("reports", self._report_often),
             ("retention", self._forget_often),
+            ("vitals", self.guard.watch_vitals),
+            ("clocks", self.guard.watch_clocks),
         ]
         tasks = [asyncio.create_task(chore(), name=f"defib-{name}") for name, chore in chores]
         stopping = asyncio.create_task(self._stop.wait())
@@ -167,6 +200,7 @@ class Engine:
 
     async def wind_down(self) -> None:
         """End what runs, write what is left, release the plugins."""
+        self.guard.close()
         await self.recovery.drain()
         await self.courier.close()
         await self.prober.close()
@@ -271,8 +305,10 @@ class Engine:
             [delivery] = await asyncio.to_thread(self.reader.deliveries, notices=[notice])
             if delivery.state is DeliveryState.DELIVERED:
                 return True, delivery.receipt
-            if delivery.tries:
+            if delivery.state is DeliveryState.DEAD:
                 return False, delivery.error
+            if delivery.tries:
+                return False, f"{delivery.error}; it stays in the outbox and is tried again"
             await self.clock.sleep(0.05)
         return False, f"no answer within {timeout.total_seconds():g} s"
 
@@ -294,7 +330,16 @@ class Engine:
     async def reload(self, roster: Roster) -> None:
         """Put another configuration in force; monitors whose id stays keep state, history and counters."""
         old = self.roster
-        for part in (self, self.judge, self.looking, self.beats, self.recovery, self.courier, self.reporting):
+        for part in (
+            self,
+            self.judge,
+            self.looking,
+            self.guard,
+            self.beats,
+            self.recovery,
+            self.courier,
+            self.reporting,
+        ):
             part.roster = roster
         self.table.ensure(roster.monitors, self.clock.now())
         for monitor in old.monitors:

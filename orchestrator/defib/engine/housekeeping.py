@@ -1,6 +1,6 @@
 """The small regular chores: write what was noted, say that we are watching, make due reports, forget old history."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -25,12 +25,14 @@ class Housekeeping:
         self._table = table
         self._writer = writer
         self._span: WatchSpan | None = reader.newest_watch_span()
+        self._is_broken = False
         self.store_error = ""  #: why the newest group could not be written; "" when it could
 
     async def flush(self) -> None:
         """Write everything noted since the last flush, with a sign that we were watching."""
         now = self._clock.now()
-        if self._span is None or now - self._span.seen_at > SPAN_GAP or now < self._span.seen_at:
+        ended, self._is_broken = self._is_broken, False
+        if self._span is None or ended or now - self._span.seen_at > SPAN_GAP or now < self._span.seen_at:
             self._span = WatchSpan(started_at=now, seen_at=now)
         self._span = WatchSpan(started_at=self._span.started_at, seen_at=now)
         changes = self._table.drain()
@@ -45,6 +47,12 @@ class Housekeeping:
             if self.store_error:
                 log.info("the store can be written again")
             self.store_error = ""
+
+    def end_span(self, at: datetime) -> None:
+        """Nobody watched after ``at``: the next flush begins another span."""
+        if self._span is not None and self._span.seen_at > at:
+            self._span = WatchSpan(started_at=self._span.started_at, seen_at=max(at, self._span.started_at))
+        self._is_broken = True
 
     async def forget(self, retention: Retention) -> None:
         """Delete the history that is older than it is to be kept. Open incidents and the outbox stay."""

@@ -7,6 +7,7 @@ from datetime import timedelta
 import structlog
 
 from defib.engine.events import Event, EventBus
+from defib.engine.guard import Guard, Opinion
 from defib.engine.ids import new_id
 from defib.engine.notifier import Notifier
 from defib.engine.roster import Roster, Watched
@@ -31,7 +32,14 @@ class Judge:
     """Folds observations into states, one at a time per monitor, and writes what follows from them."""
 
     def __init__(
-        self, clock: Clock, roster: Roster, table: StateTable, writer: Writer, reader: Reader, bus: EventBus
+        self,
+        clock: Clock,
+        roster: Roster,
+        table: StateTable,
+        writer: Writer,
+        reader: Reader,
+        bus: EventBus,
+        guard: Guard,
     ) -> None:
         self._clock = clock
         self.roster = roster
@@ -39,6 +47,7 @@ class Judge:
         self._writer = writer
         self._reader = reader
         self._bus = bus
+        self._guard = guard
         self._incidents: dict[IncidentId, Incident] = {
             item.id: item for item in reader.incidents(only_open=True)
         }
@@ -60,8 +69,13 @@ class Judge:
         watched = self.roster.monitors.get(observation.monitor)
         if watched is None:  # removed by a reload while its probe was in flight
             return None
+        started = self._clock.monotonic()
+        opinion = Opinion(evidence=observation.evidence)
+        if observation.evidence.outcome is not Outcome.INCONCLUSIVE:
+            opinion = await self._guard.consider(watched, observation)
+            if opinion.evidence is not observation.evidence:
+                observation = replace(observation, evidence=opinion.evidence)
         async with watched.lock:
-            started = self._clock.monotonic()
             self._table.remember(observation)
             health = self._table[observation.monitor]
             if observation.evidence.outcome is Outcome.INCONCLUSIVE:
@@ -69,7 +83,7 @@ class Judge:
             else:
                 judgement = self._judgement(health, observation, self.roster.strategy(observation.monitor))
                 decision = status.fold(
-                    health, observation, judgement, self._parents(watched), self._clock.now()
+                    health, observation, judgement, self._parents(watched, opinion), self._clock.now()
                 )
             if decision.must_commit:
                 await self._commit(watched, health, decision, observation)
@@ -95,13 +109,14 @@ class Judge:
             )
             return Judgement(state=health.state, reason=f"detector crashed: {error!r}", memory=health.memory)
 
-    def _parents(self, watched: Watched) -> status.Parents:
+    def _parents(self, watched: Watched, opinion: Opinion) -> status.Parents:
         states = {
             parent: self._table[parent].state for parent in watched.spec.requires if self._table.get(parent)
         }
         return status.Parents(
-            bad=tuple(parent for parent, state in states.items() if state.is_bad),
+            bad=(*(parent for parent, state in states.items() if state.is_bad), *opinion.behind),
             suspect=tuple(parent for parent, state in states.items() if state is State.SUSPECT),
+            hold=opinion.hold,
         )
 
     async def _commit(

@@ -9,6 +9,7 @@ import asyncio
 from collections import deque
 from datetime import timedelta
 
+from defib.engine.guard import Guard
 from defib.engine.judge import Judge
 from defib.engine.prober import Prober
 from defib.engine.roster import Roster
@@ -29,12 +30,15 @@ Flight = asyncio.Task[Observation]
 class Looking:
     """Probes and judges."""
 
-    def __init__(self, clock: Clock, roster: Roster, table: StateTable, prober: Prober, judge: Judge) -> None:
+    def __init__(
+        self, clock: Clock, roster: Roster, table: StateTable, prober: Prober, judge: Judge, guard: Guard
+    ) -> None:
         self._clock = clock
         self.roster = roster
         self._table = table
         self._prober = prober
         self._judge = judge
+        self._guard = guard
         self._latencies: dict[MonitorId, deque[float]] = {}
 
     async def look(self, monitor: MonitorId) -> Observation | None:
@@ -45,7 +49,7 @@ class Looking:
         plugin = self._plugin(monitor)
         if plugin is None:
             return None
-        observation = await self._prober.look(monitor, plugin, self.roster.strategy(monitor).timeout)
+        observation = await self._probe(monitor, plugin, self.roster.strategy(monitor))
         await self._take(observation)
         return observation
 
@@ -59,7 +63,7 @@ class Looking:
         if plugin is None:
             return None
         strategy = self.roster.strategy(monitor)
-        first: Flight = asyncio.ensure_future(self._prober.look(monitor, plugin, strategy.timeout))
+        first: Flight = asyncio.ensure_future(self._probe(monitor, plugin, strategy))
         flights = {first}
         try:
             if self._may_overlap(monitor, strategy):
@@ -81,7 +85,7 @@ class Looking:
             now = self._clock.monotonic()
             if launches and launches[0] <= now and len(flights) < MAX_IN_FLIGHT:
                 launches.popleft()
-                flights.add(asyncio.ensure_future(self._prober.look(monitor, plugin, strategy.timeout)))
+                flights.add(asyncio.ensure_future(self._probe(monitor, plugin, strategy)))
                 continue
             wait = launches[0] - now if launches and len(flights) < MAX_IN_FLIGHT else None
             done, _ = await asyncio.wait(flights, timeout=wait, return_when=asyncio.FIRST_COMPLETED)
@@ -94,6 +98,10 @@ class Looking:
             if self._table[monitor].state is State.FAULT:
                 return again
         return again
+
+    async def _probe(self, monitor: MonitorId, plugin: Monitor, strategy: Strategy) -> Observation:
+        timeout = strategy.timeout * self._guard.timeout_factor
+        return self._guard.weigh(await self._prober.look(monitor, plugin, timeout), timeout)
 
     def _launches(self, strategy: Strategy) -> deque[float]:
         """When the confirming probes of a slow one start: now, and after the first confirmation's wait."""

@@ -23,6 +23,7 @@ import structlog
 from defib.engine.boot import boot_id, process_started
 from defib.engine.events import Event, EventBus
 from defib.engine.executor import ProcessExecutor
+from defib.engine.guard import Guard
 from defib.engine.ids import new_id
 from defib.engine.judge import Judge
 from defib.engine.roster import Roster, Watched
@@ -60,6 +61,7 @@ class Recovery:
         judge: Judge,
         bus: EventBus,
         look: LookAt,
+        guard: Guard,
     ) -> None:
         self._clock = clock
         self.roster = roster
@@ -69,6 +71,7 @@ class Recovery:
         self._judge = judge
         self._bus = bus
         self._look = look
+        self._guard = guard
         self._boot = boot_id()
         self._tasks: dict[MonitorId, asyncio.Task[None]] = {}
         self._cases: dict[MonitorId, Case] = {}
@@ -257,6 +260,7 @@ class Recovery:
             fault_at=incident.fault_hi,
             grade=Grade(incident.grade),
             was_up=health.was_up,
+            observer=self._guard.no_action(case.monitor),
             waiting_for=tuple(
                 parent
                 for parent in watched.spec.requires

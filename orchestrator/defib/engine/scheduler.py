@@ -45,7 +45,7 @@ class Scheduler:
         """:param epoch: wall clock minus monotonic clock, in seconds; ties phases to the wall clock."""
         self._clock = clock
         self._look = look
-        self._epoch = epoch
+        self.epoch = epoch
         self._entries: dict[MonitorId, _Entry] = {}
         self._heap: list[tuple[float, int, MonitorId]] = []
         self._sequence = 0
@@ -55,6 +55,7 @@ class Scheduler:
         self._flights: set[asyncio.Task[None]] = set()
         self.lateness: deque[float] = deque(maxlen=4096)
         self.overruns = 0
+        self._worst_lateness = 0.0
 
     # --- what to look at ---------------------------------------------------------------------------
 
@@ -98,6 +99,11 @@ class Scheduler:
         """Monotonic time of the next look; None when nothing is scheduled."""
         return min((entry.due for entry in self._entries.values() if not entry.in_flight), default=None)
 
+    def take_worst_lateness(self) -> float:
+        """The most seconds that a look started late since this was last asked."""
+        worst, self._worst_lateness = self._worst_lateness, 0.0
+        return worst
+
     @property
     def in_flight(self) -> int:
         return len(self._flights)
@@ -136,8 +142,8 @@ class Scheduler:
             self._wake.set()
 
     def _next_turn(self, entry: _Entry) -> float:
-        wall = self._clock.monotonic() + self._epoch
-        return next_turn(wall, entry.offset, entry.interval) - self._epoch
+        wall = self._clock.monotonic() + self.epoch
+        return next_turn(wall, entry.offset, entry.interval) - self.epoch
 
     def _start(self, monitor: MonitorId, entry: _Entry) -> None:
         entry.in_flight = True
@@ -153,7 +159,9 @@ class Scheduler:
         self._flights.add(flight)
 
     async def _fly(self, monitor: MonitorId, entry: _Entry) -> None:
-        self.lateness.append(self._clock.monotonic() - entry.due)
+        late = self._clock.monotonic() - entry.due
+        self.lateness.append(late)
+        self._worst_lateness = max(self._worst_lateness, late)
         release = (
             asyncio.get_running_loop().call_later(HOLD, self._release, entry.host) if entry.host else None
         )

@@ -55,6 +55,13 @@ class StateTable:
         self._dirty.add(health.monitor)
         self._observations.append(observation)
 
+    def forget_evidence(self, monitor: MonitorId) -> None:
+        """What was counted for and against a monitor before a gap counts no more; a declared fault stays one."""
+        health = self._health[monitor]
+        if health.state is not State.FAULT:
+            self._health[monitor] = replace(health, memory={}, first_fail_at=None)
+            self._dirty.add(monitor)
+
     def drain(self) -> Changes:
         """Everything noted since the last call."""
         changes = Changes(

@@ -36,6 +36,7 @@ class Sources:
     health: Callable[[MonitorId], Health | None]
     case: Callable[[MonitorId], Case | None]
     store_error: Callable[[], str]
+    observer: Callable[[], str]  #: what is wrong with the observer itself; "" when it is well
     report_problem: Callable[[], str]
     started_at: datetime | None
 
@@ -110,6 +111,8 @@ class Views:
             for fault in s.roster.registry.faults
         ]
         found += [{"what": "configuration", "message": warning} for warning in s.roster.settings.warnings]
+        if trouble := s.observer():
+            found.append({"what": "observer", "message": trouble})
         if error := s.store_error():
             found.append({"what": "store", "message": error})
         if problem := s.report_problem():

@@ -43,6 +43,7 @@ class Situation:
     fault_at: datetime  #: when the fault began
     grade: Grade  #: of the evidence that decided the fault
     was_up: bool  #: the target had been seen well before
+    observer: str = ""  #: why Defib does not trust itself now; "" when it does
     waiting_for: tuple[str, ...] = ()  #: required monitors that are not up
     acting_now: int = 0  #: actions of other cases that run now
     failed_in_window: int = 0  #: attempts without success within the policy's window
@@ -157,6 +158,8 @@ def _gates(case: Case, policy: RecoveryPolicy, now_: Situation, now: datetime) -
                 case, CaseState.ABORTED, "it has never been seen well, so there is nothing to go back to", now
             )
         )
+    if now_.observer:
+        return gated(now_.observer)
     if now_.waiting_for:
         return gated(f"waiting for {', '.join(now_.waiting_for)}, which it requires")
     if not manual and now_.failed_in_window >= policy.max_attempts:

@@ -23,6 +23,9 @@ class Parents:
 
     bad: tuple[MonitorId, ...] = ()  #: at fault or unreachable
     suspect: tuple[MonitorId, ...] = ()
+    hold: str = (
+        ""  #: why no fault may be declared now, whatever the evidence: the observer itself is not well
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +67,9 @@ def fold(
         if parents.bad:
             state = State.UNREACHABLE
             reason = f"failing while {_names(parents.bad)} is not well: {evidence.summary}"
+        elif parents.hold:
+            state, again = State.SUSPECT, PARENT_RECHECK
+            reason = f"failing, but no fault is declared: {parents.hold}"
         elif parents.suspect:
             state, again = State.SUSPECT, PARENT_RECHECK
             reason = f"failing; waiting for the verdict on {_names(parents.suspect)}, which it requires"

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -68,9 +69,8 @@ class PageRoutes:
 
     async def overview(self, request: Request) -> Response:
         view = (await self._snapshot.get()).view
-        return self._pages.page(
-            request, "overview.html", view=view, blank=_BLANK, blank_incident=_BLANK_INCIDENT
-        )
+        render = partial(self._pages.page, request, "overview.html", view=view)
+        return await asyncio.to_thread(render, blank=_BLANK, blank_incident=_BLANK_INCIDENT)
 
     async def monitor(self, request: Request) -> Response:
         monitor = MonitorId(request.path_params["id"])

@@ -45,8 +45,13 @@ class Snapshot:
         """
         async with self._lock:
             if self._newest is None or time.monotonic() - self._newest.made_at > MAX_AGE_S:
-                self._newest = Overview(await asyncio.to_thread(self._views.overview), time.monotonic())
+                self._newest = await asyncio.to_thread(self._make)
             return self._newest
+
+    def _make(self) -> Overview:
+        overview = Overview(self._views.overview(), time.monotonic())
+        _ = overview.body  # encoded here, where it holds up nobody
+        return overview
 
     def expire(self) -> None:
         """Something was changed by hand: who did it wants to see it."""
