@@ -1,10 +1,10 @@
 """``defib demo``: something breaks, Defib heals it, and nothing is left."""
 
-import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
@@ -17,62 +17,79 @@ from defib.demo.script import Breakage, Trouble, story
 from defib_testkit.waiting import wait_until
 
 
+class Demo:
+    """One run of ``defib demo``, which finds its temporary folders in ``place``."""
+
+    def __init__(self, folder: Path, *arguments: str) -> None:
+        self.place = folder / "place"
+        self.place.mkdir()
+        self._printed = folder / "printed"
+        argv = [sys.executable, "-m", "defib.cli.main", "demo", "--port", "0", *arguments]
+        with self._printed.open("wb") as printed:
+            self._process = subprocess.Popen(
+                argv, stdout=printed, env={"TMPDIR": str(self.place), "PATH": ""}
+            )
+
+    @property
+    def lines(self) -> list[str]:
+        """What it printed, without the times."""
+        return [line.partition("  ")[2] for line in self._printed.read_text().splitlines()]
+
+    def get(self, path: str) -> Any:
+        """JSON from its dashboard, once it is there."""
+        wait_until(lambda: len(self.lines) > 1, 20, "the demo to greet")
+        assert self.lines[0].startswith("Defib serves http://127.0.0.1:")
+        address = self.lines[0].removeprefix("Defib serves ")
+        return httpx.get(f"{address}{path}", trust_env=False, timeout=5).json()
+
+    def signal(self, number: signal.Signals) -> None:
+        self._process.send_signal(number)
+
+    def wait(self) -> int:
+        """Its exit status."""
+        return self._process.wait(timeout=40)
+
+    def close(self) -> None:
+        self._process.terminate()
+        self.wait()
+
+
 @pytest.fixture
-def start_demo(tmp_path: Path) -> Iterator[Any]:
-    """Start a demo with its folder in ``tmp_path``; returns it with the address of its dashboard."""
-    started: list[subprocess.Popen[str]] = []
-
-    def start(*arguments: str) -> tuple[subprocess.Popen[str], str]:
-        demo = subprocess.Popen(
-            [sys.executable, "-m", "defib.cli.main", "demo", "--port", "0", *arguments],
-            stdout=subprocess.PIPE, text=True, env={"TMPDIR": str(tmp_path), "PATH": ""},
-        )  # fmt: skip
-        started.append(demo)
-        assert demo.stdout is not None
-        greeting = re.search(r"Defib serves (http://127\.0\.0\.1:\d+)$", demo.stdout.readline().strip())
-        assert greeting is not None
-        return demo, greeting[1]
-
-    yield start
-    for demo in started:
-        demo.terminate()
-        demo.communicate(timeout=30)
+def start_demo(tmp_path: Path) -> Iterator[Callable[..., Demo]]:
+    """Start a demo with these arguments."""
+    with ExitStack() as stack:
+        yield lambda *arguments: stack.enter_context(closing(Demo(tmp_path, *arguments)))
 
 
-def test_it_shows_a_fault_that_defib_heals_and_leaves_nothing(start_demo: Any, tmp_path: Path) -> None:
-    demo, address = start_demo("--seed", "7", "--for", "25s")
+def test_it_shows_a_fault_that_defib_heals_and_leaves_nothing(start_demo: Callable[..., Demo]) -> None:
+    demo = start_demo("--seed", "7", "--for", "25s")
 
     def healed() -> list[str]:
-        incidents = httpx.get(f"{address}/api/v1/incidents", trust_env=False, timeout=5).json()["items"]
+        incidents = demo.get("/api/v1/incidents")["items"]
         return [item["monitor"] for item in incidents if item["healed_by"] == "defib"]
 
     wait_until(lambda: healed() == ["chat"], 22, "Defib to heal chat")
-    printed, _ = demo.communicate(timeout=40)
 
-    lines = [line.partition("  ")[2] for line in printed.splitlines()]
-    assert lines[0].startswith("Log in once with http://127.0.0.1:")
-    assert "in 10 s chat will crash" in lines
-    assert any(line.startswith("ALERT high   Chat Agent is down – ") for line in lines)
-    assert any(
-        line.startswith("ALERT info   Chat Agent has recovered – recovered by Defib") for line in lines
-    )
-    assert demo.returncode == 0
-    assert list(tmp_path.iterdir()) == []
+    assert demo.wait() == 0
+    assert demo.lines[1].startswith("Log in once with http://127.0.0.1:")
+    assert "in 10 s chat will crash" in demo.lines
+    assert any(line.startswith("ALERT high   Chat Agent is down – ") for line in demo.lines)
+    assert any("Chat Agent has recovered – recovered by Defib in " in line for line in demo.lines)
+    assert list(demo.place.iterdir()) == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_it_and_nothing_is_left(
-    start_demo: Any, tmp_path: Path, number: signal.Signals
+    start_demo: Callable[..., Demo], number: signal.Signals
 ) -> None:
-    demo, address = start_demo()
-    monitors = httpx.get(f"{address}/api/v1/overview", trust_env=False, timeout=5).json()["monitors"]
+    demo = start_demo()
+    monitors = demo.get("/api/v1/overview")["monitors"]
     assert {item["id"] for item in monitors} == {*AGENTS, "this-host"}
 
-    demo.send_signal(number)
-    demo.communicate(timeout=30)
+    demo.signal(number)
 
-    assert demo.returncode == 0
-    assert list(tmp_path.iterdir()) == []
+    assert demo.wait() == 0
+    assert list(demo.place.iterdir()) == []
 
 
 def test_the_same_seed_tells_the_same_story() -> None:

@@ -102,7 +102,7 @@ def _intermittent(percent: int) -> Scenario:
 
 def _loss(name: str, loss: Loss) -> Scenario:
     return Scenario(
-        number=7, name=name, roles=_alone(loss=loss), lasts_s=1 * DAY, together=100, apart_s=0.0,
+        number=7, name=name, roles=_alone(loss=loss), lasts_s=4 * HOUR, together=100, apart_s=0.0,
         expect=Expect(false_restarts=0), perfect="at most 1 FAULT in a monitor-year: automatic threshold",
     )  # fmt: skip
 

@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Literal
 
@@ -87,6 +88,11 @@ class Company:
             }  # fmt: skip
         self.write()
 
+    def channel(self, name: str, **options: Any) -> None:
+        """Add a channel, or change options of one."""
+        self._settings["channels"].setdefault(name, {}).update(options)
+        self.write()
+
     def set(self, **settings: Any) -> None:
         """Replace top-level keys of the configuration."""
         self._settings.update(settings)
@@ -107,7 +113,7 @@ class Company:
         return [sys.executable, "-m", "defib.cli.main", "-c", str(self.config), *arguments]
 
     def defib(
-        self, *arguments: str, timeout: float = 90.0, config: Path | None | Literal["own"] = "own"
+        self, *arguments: str, timeout: float = 90.0, config: Path | Literal["own"] | None = "own"
     ) -> subprocess.CompletedProcess[str]:
         """Run a command to its end.
 
@@ -190,10 +196,17 @@ class Company:
         finally:
             connection.close()
 
+    def write_rows(self, statement: str) -> None:
+        """Change the store behind Defib's back, while it does not run."""
+        with closing(sqlite3.connect(self.store)) as connection, connection:
+            connection.execute(statement)
+
     @property
     def store(self) -> Path:
         """The file of the store."""
-        return Path(self._settings.get("store", f"sqlite:///{self.folder}/defib.db").removeprefix("sqlite:///"))
+        return Path(
+            self._settings.get("store", f"sqlite:///{self.folder}/defib.db").removeprefix("sqlite:///")
+        )
 
     def state(self, monitor: str) -> str | None:
         found = self.rows("SELECT state FROM health WHERE monitor = ?", monitor)
