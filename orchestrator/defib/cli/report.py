@@ -104,7 +104,9 @@ def _send(state: State, day: Date, timezone: str) -> "ReportDocument | None":
 
 async def _send_directly(engine: "Engine", day: Date, timezone: str) -> "ReportDocument":
     engine.courier.start()
-    document, _ = await engine.send_report("daily", day, timezone)
-    await asyncio.wait({asyncio.ensure_future(engine.courier.wait_tried())}, timeout=12.0)
-    await engine.wind_down()
+    try:
+        document, _ = await engine.send_report("daily", day, timezone)
+        await asyncio.wait({asyncio.ensure_future(engine.courier.wait_tried())}, timeout=12.0)
+    finally:
+        await engine.wind_down()
     return document

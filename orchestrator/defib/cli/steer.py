@@ -70,10 +70,11 @@ async def _look(engine: "Engine", monitor: MonitorId) -> Any:
     if engine.roster.monitors[monitor].is_pushed:
         raise UsageError(f"{monitor} reports by itself; there is nothing to look at")
     engine.courier.start()
-    await engine.look(monitor)
-    view = assembly.live_views(engine).monitor(monitor)
-    await engine.wind_down()
-    return view
+    try:
+        await engine.look(monitor)
+        return assembly.live_views(engine).monitor(monitor)
+    finally:
+        await engine.wind_down()
 
 
 @strategy_app.command("show")
@@ -182,12 +183,14 @@ async def _recover(engine: "Engine", monitor: MonitorId, dry_run: bool, rung: in
     from defib import assembly
 
     engine.courier.start()
-    case = await engine.recovery.by_hand(
-        monitor, _actor(), dry_run=dry_run, rung=None if rung is None else rung - 1
-    )
-    await engine.recovery.wait_idle()
-    await asyncio.wait({asyncio.ensure_future(engine.courier.wait_tried())}, timeout=12.0)
-    await engine.wind_down()
+    try:
+        case = await engine.recovery.by_hand(
+            monitor, _actor(), dry_run=dry_run, rung=None if rung is None else rung - 1
+        )
+        await engine.recovery.wait_idle()
+        await asyncio.wait({asyncio.ensure_future(engine.courier.wait_tried())}, timeout=12.0)
+    finally:
+        await engine.wind_down()
     views = assembly.live_views(engine)
     found = next(item for item in engine.reader.cases(incident=case.incident) if item.id == case.id)
     return views.case(found), [views.attempt(item) for item in engine.reader.attempts(case=case.id)]
@@ -200,7 +203,7 @@ def test_alert(
     from defib import assembly, logs
 
     state = state_of(context)
-    logs.configure(level="debug" if state.debug else "error")
+    logs.configure(level="debug" if state.debug else "critical")
     running = daemon.find(state.settings)
     if running is not None:
         answer = running.post(f"/api/v1/channels/{channel}/test")
@@ -215,6 +218,7 @@ def test_alert(
 
 async def _test(engine: "Engine", channel: str) -> tuple[bool, str]:
     engine.courier.start()
-    answer = await engine.test_alert(channel, timedelta(seconds=15))
-    await engine.wind_down()
-    return answer
+    try:
+        return await engine.test_alert(channel, timedelta(seconds=15))
+    finally:
+        await engine.wind_down()

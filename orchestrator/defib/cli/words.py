@@ -119,6 +119,7 @@ def print_incident(view: Json, timezone: str) -> None:
         "began": local(view["fault_at"], timezone),
         "declared": local(view["opened_at"], timezone),
         "ended": ended,
+        "behind it": ", ".join(view["affected"]),
     }
     _show(Text.assemble((view["monitor"], "bold"), f"  {view['summary']}"), _pairs(lines))
     cases = ((item["opened_at"], f"{item['state']}: {item['reason']}") for item in view["cases"])

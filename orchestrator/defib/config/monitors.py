@@ -75,6 +75,7 @@ def _monitor(spot: Spot, around: Surroundings, findings: Findings) -> MonitorSpe
         overrides=given(overrides),
         tags=frozenset(keys.tags),
         requires=tuple(MonitorId(required) for required in keys.requires),
+        requires_any=tuple(MonitorId(required) for required in keys.requires_any),
         recovery=policy,
         enabled=keys.enabled,
     )

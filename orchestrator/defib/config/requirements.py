@@ -74,6 +74,7 @@ def _by_id(monitors: Spot, findings: Findings) -> dict[str, Spot]:
 
 
 def _required(monitor: Spot) -> Iterator[Spot]:
-    requires = monitor.get("requires")
-    if requires is not None:
-        yield from requires.children() if isinstance(requires.node, ListNode) else (requires,)
+    for key in ("requires", "requires_any"):
+        requires = monitor.get(key)
+        if requires is not None:
+            yield from requires.children() if isinstance(requires.node, ListNode) else (requires,)

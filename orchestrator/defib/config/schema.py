@@ -149,6 +149,10 @@ class MonitorKeys(Options):
         default=(),
         description="Monitors that must be well first: while one is down, this one counts as unreachable.",
     )
+    requires_any: Words = Field(
+        default=(),
+        description="Redundant monitors of which one must be well: this one is unreachable when all are down.",
+    )
     enabled: bool = Field(default=True, description="false keeps it in the file without watching it.")
 
 

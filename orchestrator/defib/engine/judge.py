@@ -15,12 +15,13 @@ from defib.engine.table import StateTable
 from defib.model.changes import Changes
 from defib.model.evidence import Observation, Outcome
 from defib.model.health import Health, Incident, State
-from defib.model.ids import CaseId, IncidentId
+from defib.model.ids import CaseId, IncidentId, MonitorId
 from defib.model.monitor import RecoveryMode
 from defib.model.recovery import Case, CaseState
 from defib.model.strategy import Strategy
 from defib.ports import Clock, Judgement
 from defib.rules import status
+from defib.rules.dependencies import parents_of, root_cause
 from defib.store import Reader, Writer
 
 log = structlog.get_logger("defib.judge")
@@ -56,6 +57,7 @@ class Judge:
             None
         )  #: told of each commit with deliveries
         self.on_suspect: Callable[[Watched], None] = lambda watched: None
+        self.on_return: Callable[[Watched], None] = lambda watched: None  #: well again after a fault
         self.healer: Callable[[str], tuple[str, int] | None] = lambda monitor: None
         """What to credit with a recovery: (text, attempts), or None when it healed by itself."""
         self.decision_latency_s: list[float] = []
@@ -110,14 +112,23 @@ class Judge:
             return Judgement(state=health.state, reason=f"detector crashed: {error!r}", memory=health.memory)
 
     def _parents(self, watched: Watched, opinion: Opinion) -> status.Parents:
-        states = {
-            parent: self._table[parent].state for parent in watched.spec.requires if self._table.get(parent)
-        }
-        return status.Parents(
-            bad=(*(parent for parent, state in states.items() if state.is_bad), *opinion.behind),
-            suspect=tuple(parent for parent, state in states.items() if state is State.SUSPECT),
-            hold=opinion.hold,
-        )
+        parents = parents_of(watched.spec, self._table.get, self._clock.now())
+        return replace(parents, bad=(*parents.bad, *opinion.behind), hold=opinion.hold or parents.hold)
+
+    def _root_incident(self, monitor: MonitorId) -> IncidentId | None:
+        """The open incident behind an unreachable monitor."""
+        monitors, table = self.roster.monitors, self._table
+
+        def requires(name: MonitorId) -> tuple[MonitorId, ...]:
+            spec = monitors[name].spec if name in monitors else None
+            return (*spec.requires, *spec.requires_any) if spec else ()
+
+        def state(name: MonitorId) -> State | None:
+            known = table.get(name)
+            return known.state if known else None
+
+        root = root_cause(monitor, requires, state)
+        return table[root].incident if root is not None else None
 
     async def _commit(
         self, watched: Watched, before: Health, decision: status.Decision, observation: Observation
@@ -148,6 +159,8 @@ class Judge:
             changes += self.notifier.recovered(
                 watched, health, incident, now, attempts=healed[1] if healed else 0
             )
+        elif transition is not None and transition.to_state is State.UNREACHABLE:
+            transition = replace(transition, incident=self._root_incident(health.monitor))
         elif transition is not None and transition.to_state is State.DEGRADED:
             changes += self.notifier.degraded(watched, health, now)
         changes += Changes(
@@ -158,6 +171,8 @@ class Judge:
         )
         await self._writer.commit(changes)
         self._table.put(health)
+        if transition is not None and transition.from_state.is_bad and not health.state.is_bad:
+            self.on_return(watched)
         if transition is not None:
             self._log(watched, transition.from_state, health)
         if incident is not None:

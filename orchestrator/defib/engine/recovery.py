@@ -37,6 +37,7 @@ from defib.model.monitor import RecoveryMode
 from defib.model.recovery import Attempt, AttemptOutcome, AuditEntry, Case, CaseState
 from defib.ports import Action, ActionContext, ActionResult, Clock
 from defib.rules import recovery as rules
+from defib.rules.dependencies import waiting_for
 from defib.rules.recovery import Act, Finish, Look, Settle, Situation, Wait
 from defib.store import Reader, Writer
 
@@ -261,11 +262,7 @@ class Recovery:
             grade=Grade(incident.grade),
             was_up=health.was_up,
             observer=self._guard.no_action(case.monitor),
-            waiting_for=tuple(
-                parent
-                for parent in watched.spec.requires
-                if (known := self._table.get(parent)) is not None and known.state is not State.UP
-            ),
+            waiting_for=waiting_for(watched.spec, self._table.get, now),
             acting_now=len(self._acting - {case.monitor}),
             failed_in_window=sum(
                 item.outcome in unsuccessful and item.intent_at >= now - policy.window for item in attempts

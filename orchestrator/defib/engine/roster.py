@@ -134,7 +134,7 @@ class Roster:
 
     def children(self, monitor: MonitorId) -> list[MonitorId]:
         """Monitors that require this one directly."""
-        return [child for child, watched in self.monitors.items() if monitor in watched.spec.requires]
+        return [child for child, watched in self.monitors.items() if monitor in (*watched.spec.requires, *watched.spec.requires_any)]
 
     async def close(self) -> None:
         """Release what plugins hold; a plugin that fails at this is logged."""

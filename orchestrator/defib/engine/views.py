@@ -148,7 +148,7 @@ class Views:
             view["recovery"] = self._recovery(watched, s.case(monitor) or (cases[-1] if cases else None))
         transitions = s.reader.transitions(monitor=monitor, newest=30)
         return view | {
-            "requires": list(watched.spec.requires),
+            "requires": [*watched.spec.requires, *watched.spec.requires_any],
             "ladder": [action.description for action in watched.actions],
             "strategy_detail": strategy_json(s.roster, monitor),
             "last": rows.observation_json(health.last) if health else None,
@@ -376,6 +376,7 @@ class Views:
             "cases": [self.case(case) for case in reader.cases(incident=incident)],
             "attempts": [self.attempt(item) for item in reader.attempts(incident=incident)],
             "alerts": [self.alert(item) for item in reader.alerts(incident=incident)],
+            "affected": reader.affected(incident),
         }
 
     # --- what there is -----------------------------------------------------------------------------

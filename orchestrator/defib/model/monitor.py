@@ -69,6 +69,7 @@ class MonitorSpec:
     overrides: Mapping[str, object] = field(default_factory=dict)
     """Fields of the strategy this monitor sets for itself: ``interval``, ``timeout``, ``fail_threshold``, …"""
     tags: frozenset[str] = frozenset()
-    requires: tuple[MonitorId, ...] = ()
+    requires: tuple[MonitorId, ...] = ()  #: all of these must be well for it to be reachable
+    requires_any: tuple[MonitorId, ...] = ()  #: and any of these
     recovery: RecoveryPolicy = RecoveryPolicy()
     enabled: bool = True

@@ -68,7 +68,8 @@ def fold(
             state = State.UNREACHABLE
             reason = f"failing while {_names(parents.bad)} is not well: {evidence.summary}"
         elif parents.hold:
-            state, again = State.SUSPECT, PARENT_RECHECK
+            still_excused = health.state is State.UNREACHABLE
+            state, again = State.UNREACHABLE if still_excused else State.SUSPECT, PARENT_RECHECK
             reason = f"failing, but no fault is declared: {parents.hold}"
         elif parents.suspect:
             state, again = State.SUSPECT, PARENT_RECHECK

@@ -7,6 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from defib.model.alert import Alert, Delivery, DeliveryState
+from defib.model.beat import Beat
 from defib.model.changes import WatchSpan
 from defib.model.health import Health, Incident, Transition
 from defib.model.ids import AlertId, CaseId, IncidentId, MonitorId, ReportId
@@ -141,6 +142,14 @@ class Reader:
         order = table.c.opened_at.desc() if newest else table.c.opened_at
         query = query.order_by(order).limit(newest).offset(skip)
         return [rows.incident_from_row(row) for row in self._rows(query)]
+
+    def affected(self, incident: IncidentId) -> list[MonitorId]:
+        """Monitors that became unreachable because of an incident, in that order."""
+        table = schema.transition
+        query = sa.select(table.c.monitor, sa.func.min(table.c.id).label("first")).where(
+            table.c.incident == incident, table.c.to_state == "unreachable"
+        )
+        return [MonitorId(row["monitor"]) for row in self._rows(query.group_by(table.c.monitor).order_by("first"))]
 
     def incident(self, incident: IncidentId) -> Incident | None:
         found = self._rows(sa.select(schema.incident).where(schema.incident.c.id == incident))
@@ -281,15 +290,12 @@ class Reader:
         ]
         return self._rows(sa.select(*counts))[0]
 
-    def last_beats(self) -> dict[MonitorId, datetime]:
-        """When each monitor's newest sign of success came."""
+    def newest_beats(self) -> dict[MonitorId, Beat]:
+        """Each monitor's newest beat that is more than a note."""
         table = schema.beat
-        query = (
-            sa.select(table.c.monitor, sa.func.max(table.c.received_at).label("at"))
-            .where(table.c.signal != "log")
-            .group_by(table.c.monitor)
-        )
-        return {MonitorId(row["monitor"]): row["at"] for row in self._rows(query)}
+        newest = sa.select(sa.func.max(table.c.id)).where(table.c.signal != "log").group_by(table.c.monitor)
+        found = self._rows(sa.select(table).where(table.c.id.in_(newest)))
+        return {MonitorId(row["monitor"]): rows.beat_from_row(row) for row in found}
 
     def report(self, report: ReportId) -> ReportDocument | None:
         found = self._rows(sa.select(schema.report).where(schema.report.c.id == report))

@@ -190,6 +190,7 @@ class IncidentStory(Incident):
 
     cases: list[Case]
     attempts: list[Attempt]
+    affected: list[str]
     alerts: list[Alert]
 
 
@@ -300,7 +301,7 @@ class StateCount(Answer):
 class Trouble(Answer):
     """Something wrong with Defib itself."""
 
-    what: str = Field(description="plugin, configuration, store, report or channel.")
+    what: str = Field(description="plugin, configuration, store, report, observer or channel.")
     message: str
 
 

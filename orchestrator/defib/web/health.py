@@ -17,7 +17,12 @@ from defib.web.services import Services
 STALLED_S = 30.0
 """A look that is so long overdue means that the schedule stands still: nothing is watched."""
 
-_CHECKS = {"plugin": "plugins:faults", "channel": "channels:delivery", "report": "reports:faults"}
+_CHECKS = {
+    "observer": "observer:sickness",
+    "plugin": "plugins:faults",
+    "channel": "channels:delivery",
+    "report": "reports:faults",
+}
 """What is wrong with Defib, without that it stops watching: the name of its check."""
 
 MEDIA_TYPE = "application/health+json"

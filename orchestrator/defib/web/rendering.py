@@ -7,6 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
@@ -36,7 +37,7 @@ class Pages:
             "day": drawing.day, "latency": words.latency, "percentage": words.percentage, "span": words.span,
             "since": words.seconds_between, "ago": words.ago, "ahead": words.ahead, "deliveries": words.deliveries,
         }  # fmt: skip
-        self._environment.filters["local"] = local
+        self._environment.filters |= {"local": local, "coded": coded}
 
     def page(
         self, request: Request, template: str, status: int = 200, *, headers: Mapping[str, str] | None = None,
@@ -66,3 +67,10 @@ def local(instant: str | None, timezone: str, form: str = "%Y-%m-%d %H:%M:%S") -
     if instant is None:
         return "–"
     return datetime.fromisoformat(instant).astimezone(ZoneInfo(timezone)).strftime(form)
+
+
+def coded(text: str) -> Markup:
+    """Text whose parts between backticks are code."""
+    parts = text.split("`")
+    marked = [Markup("<code>{}</code>").format(part) if i % 2 else part for i, part in enumerate(parts)]
+    return Markup("").join(marked)

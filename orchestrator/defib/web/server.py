@@ -90,7 +90,9 @@ def listen(host: str, port: int) -> list[socket.socket]:
         found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError) as error:  # the latter for what cannot be a name
         why = error.strerror if isinstance(error, OSError) else "it is no host name"
-        raise ListenError(f"{place}: the host name cannot be resolved ({why}); change 'server.listen'") from error
+        raise ListenError(
+            f"{place}: the host name cannot be resolved ({why}); change 'server.listen'"
+        ) from error
     sockets: list[socket.socket] = []
     refusal: OSError | None = None
     for family, kind, protocol, _, address in dict.fromkeys(found):

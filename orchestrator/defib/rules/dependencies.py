@@ -1,0 +1,80 @@
+"""What a monitor's failure means when something it requires is not well.
+
+A monitor requires all of some monitors, and any of a group of redundant ones. The root cause of a failure
+is the monitor at fault behind it that has no monitor at fault behind itself.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+
+from defib.model.health import Health, State
+from defib.model.ids import MonitorId
+from defib.model.monitor import MonitorSpec
+from defib.rules.status import Parents
+
+SETTLE = timedelta(seconds=30)
+"""After what it requires has come back, a monitor gets this long to follow before it is a fault of its own."""
+ACT_SETTLE = timedelta(seconds=15)
+"""Recovery waits until what a monitor requires has been well for this long."""
+
+_WELL = frozenset({State.UP, State.WATCH, State.DEGRADED})
+
+
+def parents_of(spec: MonitorSpec, health: Callable[[MonitorId], Health | None], now: datetime) -> Parents:
+    """What is known of the monitors that ``spec`` requires; those that are not configured count for nothing."""
+    required = _known(spec.requires, health)
+    group = _known(spec.requires_any, health)
+    bad = [name for name, parent in required.items() if parent.state.is_bad]
+    suspect = [name for name, parent in required.items() if parent.state is State.SUSPECT]
+    if group and not any(parent.state in _WELL for parent in group.values()):
+        if all(parent.state.is_bad for parent in group.values()):
+            bad += group
+        suspect += [name for name, parent in group.items() if parent.state is State.SUSPECT]
+    return Parents(bad=tuple(bad), suspect=tuple(suspect), hold=_settling(spec, required | group, health, now))
+
+
+def _settling(
+    spec: MonitorSpec, parents: Mapping[MonitorId, Health], health: Callable[[MonitorId], Health | None], now: datetime
+) -> str:  # fmt: skip
+    own = health(spec.id)
+    if own is None or own.state is not State.UNREACHABLE:
+        return ""
+    back = [name for name, parent in parents.items() if parent.state in _WELL and now - parent.since < SETTLE]
+    return f"{', '.join(sorted(back))} has just come back; giving it time to follow" if back else ""
+
+
+def waiting_for(
+    spec: MonitorSpec, health: Callable[[MonitorId], Health | None], now: datetime
+) -> tuple[MonitorId, ...]:
+    """The required monitors that recovery has to wait for: not up, or up for too short a time."""
+
+    def is_ready(parent: Health) -> bool:
+        return parent.state is State.UP and now - parent.since >= ACT_SETTLE
+
+    waiting = [name for name, parent in _known(spec.requires, health).items() if not is_ready(parent)]
+    group = _known(spec.requires_any, health)
+    if group and not any(is_ready(parent) for parent in group.values()):
+        waiting += group
+    return tuple(waiting)
+
+
+def root_cause(
+    monitor: MonitorId, requires: Callable[[MonitorId], tuple[MonitorId, ...]], state: Callable[[MonitorId], State | None]
+) -> MonitorId | None:  # fmt: skip
+    """The monitor at fault, behind ``monitor``, that has none at fault behind itself; None when there is none.
+
+    :param requires: everything a monitor requires directly, redundant ones included. Without cycles.
+    """
+    for parent in requires(monitor):
+        if (deeper := root_cause(parent, requires, state)) is not None:
+            return deeper
+        if state(parent) is State.FAULT:
+            return parent
+    return None
+
+
+def _known(
+    names: tuple[MonitorId, ...], health: Callable[[MonitorId], Health | None]
+) -> dict[MonitorId, Health]:
+    found = ((name, health(name)) for name in names)
+    return {name: parent for name, parent in found if parent is not None}
