@@ -8,21 +8,19 @@ Every case is a task that follows these numbered steps, each safe to be cut off 
 4. When it has ended, commit its result and VERIFYING. Probes decide from here.
 5. After a crash: INTENT and ACTING are never run again. A command that still runs is adopted and waited
    for within its time limit; then, as with everything else, verification tells what became of it.
+
+Steps 2 to 5 are :class:`defib.engine.acting.Acting`.
 """
 
 import asyncio
-import os
-import signal
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 import structlog
 
-from defib.engine.boot import boot_id, process_started
+from defib.engine.acting import Acting, has_failed
 from defib.engine.events import Event, EventBus
-from defib.engine.executor import ProcessExecutor
 from defib.engine.guard import Guard
 from defib.engine.ids import new_id
 from defib.engine.judge import Judge
@@ -30,12 +28,12 @@ from defib.engine.roster import Roster, Watched
 from defib.engine.table import StateTable
 from defib.errors import ActionRefusedError, StoreError
 from defib.model.changes import Changes
-from defib.model.evidence import Fact, Grade, Observation, Outcome, ProbeStatus
+from defib.model.evidence import Grade, Observation, Outcome, ProbeStatus
 from defib.model.health import State
-from defib.model.ids import AttemptId, CaseId, MonitorId
+from defib.model.ids import CaseId, MonitorId
 from defib.model.monitor import RecoveryMode
-from defib.model.recovery import Attempt, AttemptOutcome, AuditEntry, Case, CaseState
-from defib.ports import Action, ActionContext, ActionResult, Clock
+from defib.model.recovery import AttemptOutcome, AuditEntry, Case, CaseState
+from defib.ports import Clock
 from defib.rules import recovery as rules
 from defib.rules.dependencies import waiting_for
 from defib.rules.recovery import Act, Finish, Look, Settle, Situation, Wait
@@ -73,11 +71,9 @@ class Recovery:
         self._bus = bus
         self._look = look
         self._guard = guard
-        self._boot = boot_id()
+        self._acting = Acting(clock, table, writer, bus)
         self._tasks: dict[MonitorId, asyncio.Task[None]] = {}
         self._cases: dict[MonitorId, Case] = {}
-        self._attempts: dict[MonitorId, Attempt] = {}
-        self._acting: set[MonitorId] = set()
         self._draining = False
         self.horizon: float | None = None  #: monotonic; steps due later are left to the next pass
         self.on_deliveries: Callable[[Changes], None] = lambda changes: None
@@ -94,7 +90,7 @@ class Recovery:
             if case.state is CaseState.LAST_LOOK:  # the look it had is too old to act on
                 case = replace(case, state=CaseState.GATED)
             if case.attempt is not None and (attempt := self._reader.attempt(case.attempt)) is not None:
-                self._attempts[case.monitor] = attempt
+                self._acting.resume(attempt)
             self.start(case)
 
     async def rearm(self) -> None:
@@ -172,7 +168,7 @@ class Recovery:
         """Start nothing new; let actions that run come to their end, which their time limits bound."""
         self._draining = True
         for monitor, task in tuple(self._tasks.items()):
-            if monitor not in self._acting:
+            if not self._acting.is_acting(monitor):
                 task.cancel()
         if self._tasks:
             await asyncio.wait(set(self._tasks.values()))
@@ -183,8 +179,10 @@ class Recovery:
         monitor = case.monitor
         try:
             if case.state in (CaseState.INTENT, CaseState.ACTING):
-                case = await self._adopt(case)
-            while monitor in self.roster.monitors and not (self._draining and monitor not in self._acting):
+                case = self._cases[monitor] = await self._acting.adopt(case, self.roster.monitors[monitor])
+            while monitor in self.roster.monitors and not (
+                self._draining and not self._acting.is_acting(monitor)
+            ):
                 try:
                     next_case = await self._advance(case)
                 except StoreError as error:
@@ -199,11 +197,10 @@ class Recovery:
                 "recovery case crashed", monitor=monitor, case=case.id, error=repr(error), exc_info=error
             )
         finally:
-            self._acting.discard(monitor)
             if self._tasks.get(monitor) is asyncio.current_task():
                 del self._tasks[monitor]
                 self._cases.pop(monitor, None)
-                self._attempts.pop(monitor, None)
+                self._acting.forget(monitor)
             self._bus.publish(Event(type="recovery", monitor=monitor))
 
     async def _advance(self, case: Case) -> Case | None:
@@ -250,7 +247,7 @@ class Recovery:
             AttemptOutcome.UNKNOWN,
         )
         incident = self._judge.incident(case.incident)
-        attempt = self._attempts.get(case.monitor)
+        attempt = self._acting.attempt(case.monitor)
         evidence = health.last.evidence if health.last else None
         answers_wrongly = (
             evidence is not None and not evidence.is_ok and evidence.status is ProbeStatus.UNHEALTHY
@@ -263,7 +260,7 @@ class Recovery:
             was_up=health.was_up,
             observer=self._guard.no_action(case.monitor),
             waiting_for=waiting_for(watched.spec, self._table.get, now),
-            acting_now=len(self._acting - {case.monitor}),
+            acting_now=self._acting.others(case.monitor),
             failed_in_window=sum(
                 item.outcome in unsuccessful and item.intent_at >= now - policy.window for item in attempts
             ),
@@ -273,7 +270,7 @@ class Recovery:
             ),
             uses=uses,
             action_ended_at=(attempt.ended_at or attempt.intent_at) if attempt else None,
-            action_failed=attempt is not None and attempt.exit_status != 0,
+            action_failed=attempt is not None and has_failed(attempt),
             wrong_since=health.first_fail_at if answers_wrongly else None,
             oks_needed=self.roster.strategy(case.monitor).recovery_threshold,
         )
@@ -298,144 +295,17 @@ class Recovery:
                 return replace(case, state=CaseState.GATED, due_at=now + rules.GATE_RECHECK, reason=reason)
 
     async def _act(self, case: Case, watched: Watched) -> Case | None:
-        """Steps 2 to 4: intent, action, result."""
-        action, rung = watched.actions[case.rung], watched.spec.recovery.ladder[case.rung]
-        now = self._clock.now()
-        attempt = Attempt(
-            id=AttemptId(new_id("try", now)), case=case.id, incident=case.incident, monitor=case.monitor,
-            number=case.attempts, rung=case.rung, kind=rung.kind, description=action.description, actor=case.actor,
-            intent_at=now, boot_id=self._boot,
-        )  # fmt: skip
-        case = replace(case, attempt=attempt.id)
-        if case.dry_run:
-            would = f"dry-run: would have run: {action.description}"
-            done = replace(case, state=CaseState.ABORTED, reason=would, closed_at=now)
-            attempt = replace(attempt, outcome=AttemptOutcome.DRY_RUN, ended_at=now, detail=would)
-            await self._record(done, attempt, "recovery.dry-run")
-            log.warning("recovery is in dry-run mode", monitor=case.monitor, would_run=action.description)
-            return None
+        """Act, or say why not; None when the case is over."""
+
+        def note(acting: Case) -> None:
+            self._cases[acting.monitor] = acting
+
         try:
-            action.check()
+            after = await self._acting.run(case, watched, note)
         except ActionRefusedError as error:
-            await self._refuse(case, attempt, watched, str(error))
+            await self._finish(rules.refused(case, str(error), self._clock.now()).case, watched)
             return None
-        self._acting.add(case.monitor)
-        try:
-            await self._record(case, attempt, "recovery.intent")
-            self._attempts[case.monitor] = attempt
-            log.warning(
-                "recovery acts", monitor=case.monitor, action=action.description, attempt=case.attempts
-            )
-            before = await self._identity(action)
-            attempt, case = await self._started(attempt, case)
-            try:
-                result = await self._execute(action, attempt, case, rung.timeout)
-            except ActionRefusedError as error:
-                await self._refuse(case, attempt, watched, str(error))
-                return None
-            after = await self._identity(action) if action.changes_identity else None
-            same = action.changes_identity and before is not None and before == after
-            ended = self._clock.now()
-            attempt = replace(
-                self._attempts[case.monitor], ended_at=ended, exit_status=result.exit_status,
-                output=result.output, detail="the target is still the same process" if same else "",
-            )  # fmt: skip
-            if result.timed_out:
-                attempt = replace(attempt, detail=f"killed after {rung.timeout.total_seconds():g} s")
-            case = replace(case, state=CaseState.VERIFYING, due_at=ended, reason="verifying", oks=0)
-            await self._record(case, attempt, "recovery.ended")
-            self._attempts[case.monitor] = attempt
-            return case
-        finally:
-            self._acting.discard(case.monitor)
-
-    async def _started(self, attempt: Attempt, case: Case) -> tuple[Attempt, Case]:
-        attempt = replace(attempt, started_at=self._clock.now())
-        case = self._cases[case.monitor] = replace(case, state=CaseState.ACTING)
-        await self._record(case, attempt, None)
-        self._attempts[case.monitor] = attempt
-        return attempt, case
-
-    async def _execute(
-        self, action: Action, attempt: Attempt, case: Case, timeout: timedelta
-    ) -> ActionResult:
-        async def on_start(pid: int) -> None:
-            started = replace(self._attempts[case.monitor], pid=pid, pid_started=process_started(pid))
-            self._attempts[case.monitor] = started
-            await self._record(case, started, None)
-
-        health = self._table[case.monitor]
-        env = {
-            "DEFIB_MONITOR": case.monitor,
-            "DEFIB_TYPE": self.roster.monitors[case.monitor].spec.kind,
-            "DEFIB_STATE": str(health.state),
-            "DEFIB_REASON": " ".join(health.reason.split())[:500].replace("\0", ""),
-            "DEFIB_INCIDENT": case.incident,
-            "DEFIB_ATTEMPT": str(case.attempts),
-        }
-        context = ActionContext(
-            timeout=timeout, env=env, execute=ProcessExecutor(on_start), clock=self._clock
-        )
-        try:
-            limit = timeout.total_seconds() + 15.0  # the action bounds itself; this bounds a broken plugin
-            return await asyncio.wait_for(action.run(context), limit)
-        except ActionRefusedError:
-            raise
-        except TimeoutError:
-            return ActionResult(exit_status=None, output="the action's plugin did not return", timed_out=True)
-        except Exception as error:  # an action is a plugin
-            log.error("recovery action crashed", monitor=case.monitor, error=repr(error), exc_info=error)
-            return ActionResult(exit_status=1, output=f"the action's plugin crashed: {type(error).__name__}")
-
-    async def _identity(self, action: Action) -> str | None:
-        try:
-            return await asyncio.wait_for(action.identity(), 5.0)
-        except Exception as error:  # knowing the identity is a help, not a need
-            log.debug("identity of the target is unknown", error=repr(error))
-            return None
-
-    async def _adopt(self, case: Case) -> Case:
-        """Step 5: a command of an earlier run of Defib may still be running; never start it again."""
-        attempt = self._attempts.get(case.monitor)
-        now = self._clock.now()
-        if attempt is None:
-            return replace(case, state=CaseState.VERIFYING, due_at=now)
-        rungs = self.roster.monitors[case.monitor].spec.recovery.ladder
-        timeout = rungs[case.rung].timeout if case.rung < len(rungs) else timedelta(seconds=30)
-        self._acting.add(case.monitor)
-        try:
-            if attempt.pid is not None and attempt.boot_id == self._boot:
-                log.warning(
-                    "adopting a recovery action that still runs", monitor=case.monitor, pid=attempt.pid
-                )
-                while self._is_same(attempt):
-                    if self._clock.now() - attempt.intent_at >= timeout:
-                        with suppress(ProcessLookupError, PermissionError):
-                            os.killpg(attempt.pid, signal.SIGKILL)
-                        break
-                    await self._clock.sleep(0.2)
-        finally:
-            self._acting.discard(case.monitor)
-        now = self._clock.now()
-        attempt = replace(
-            attempt, ended_at=now, detail="Defib was interrupted while it acted; verification decides"
-        )
-        after = replace(
-            case, state=CaseState.VERIFYING, due_at=now, oks=0, reason="verifying after an interruption"
-        )
-        await self._record(after, attempt, "recovery.adopted")
-        self._attempts[case.monitor] = attempt
-        self._cases[case.monitor] = after
-        return after
-
-    @staticmethod
-    def _is_same(attempt: Attempt) -> bool:
-        started = process_started(attempt.pid) if attempt.pid is not None else None
-        return (
-            started is not None
-            and attempt.pid_started is not None
-            and abs(started - attempt.pid_started) < 0.05
-        )
+        return None if after.state.is_terminal else after
 
     # --- writing -----------------------------------------------------------------------------------
 
@@ -446,39 +316,10 @@ class Recovery:
             self._cases[after.monitor] = after
             self._bus.publish(Event(type="recovery", monitor=after.monitor))
 
-    async def _record(self, case: Case, attempt: Attempt, event: str | None) -> None:
-        audit: tuple[AuditEntry, ...] = ()
-        if event is not None:
-            facts: dict[str, Fact] = {
-                "attempt": attempt.id, "number": attempt.number, "action": attempt.description,
-                "outcome": str(attempt.outcome), "exit_status": attempt.exit_status, "incident": attempt.incident,
-            }  # fmt: skip
-            now = self._clock.now()
-            audit = (
-                AuditEntry(at=now, actor=attempt.actor, event=event, subject=attempt.monitor, facts=facts),
-            )
-        await self._writer.commit(Changes(cases=(case,), attempts=(attempt,), audit=audit))
-        self._bus.publish(Event(type="recovery", monitor=case.monitor))
-
     async def _settle(self, case: Case, outcome: AttemptOutcome) -> None:
-        attempt = self._attempts.get(case.monitor)
-        if attempt is None:
+        if not await self._acting.settle(case, outcome):
             await self._writer.commit(Changes(cases=(case,)))
-            return
-        if outcome is AttemptOutcome.FAILED and attempt.exit_status is None and attempt.started_at:
-            outcome = AttemptOutcome.TIMEOUT if attempt.detail.startswith("killed") else AttemptOutcome.FAILED
-        now = self._clock.now()
-        verified_at = now if outcome is AttemptOutcome.VERIFIED else None
-        attempt = replace(attempt, outcome=outcome, verified_at=verified_at)
-        await self._record(case, attempt, f"recovery.{outcome}")
-        self._attempts[case.monitor] = attempt
         log.info("recovery attempt settled", monitor=case.monitor, outcome=outcome, reason=case.reason)
-
-    async def _refuse(self, case: Case, attempt: Attempt, watched: Watched, reason: str) -> None:
-        now = self._clock.now()
-        attempt = replace(attempt, outcome=AttemptOutcome.REFUSED, ended_at=now, detail=reason)
-        await self._record(case, attempt, "recovery.refused")
-        await self._finish(rules.refused(case, reason, now).case, watched)
 
     async def _finish(self, case: Case, watched: Watched) -> None:
         changes = Changes(cases=(case,))
@@ -496,10 +337,6 @@ class Recovery:
     def _credit(self, monitor: str) -> tuple[str, int] | None:
         """Whether a recovery of ``monitor`` now is Defib's doing, in words."""
         case = self._cases.get(MonitorId(monitor))
-        attempt = self._attempts.get(MonitorId(monitor))
-        if case is None or attempt is None or case.state not in (CaseState.VERIFYING, CaseState.ACTING):
+        if case is None or case.state not in (CaseState.VERIFYING, CaseState.ACTING):
             return None
-        if attempt.detail == "the target is still the same process":
-            return None
-        took = (self._clock.now() - (attempt.started_at or attempt.intent_at)).total_seconds()
-        return f"recovered by Defib in {took:.1f} s: {attempt.description}", attempt.number
+        return self._acting.credit(case.monitor)

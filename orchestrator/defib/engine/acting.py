@@ -1,0 +1,259 @@
+"""One attempt of a recovery case, from its intent to its record: the only place where actions are run.
+
+The row of the intent is on disk before anything runs, and nothing that may have run is ever run again: see
+the numbered steps of :mod:`defib.engine.recovery`.
+"""
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from datetime import timedelta
+
+import structlog
+
+from defib.engine.boot import boot_id, process_started
+from defib.engine.events import Event, EventBus
+from defib.engine.executor import ProcessExecutor
+from defib.engine.ids import new_id
+from defib.engine.roster import Watched
+from defib.engine.table import StateTable
+from defib.errors import ActionRefusedError
+from defib.model.changes import Changes
+from defib.model.evidence import Fact
+from defib.model.ids import AttemptId, MonitorId
+from defib.model.recovery import Attempt, AttemptOutcome, AuditEntry, Case, CaseState
+from defib.ports import Action, ActionContext, ActionResult, Clock
+from defib.store import Writer
+
+log = structlog.get_logger("defib.acting")
+
+SAME_PROCESS = "the target is still the same process"
+_PLUGIN_GRACE_S = 15.0  #: an action bounds itself; this bounds a broken plugin
+_IDENTITY_S = 5.0
+_DEFAULT_TIMEOUT = timedelta(seconds=30)  #: of an adopted action whose rung is no longer configured
+
+
+def has_failed(attempt: Attempt) -> bool:
+    """Whether the action itself went wrong: killed, or an exit status that is not 0. Unknown is not failed."""
+    return attempt.outcome is AttemptOutcome.TIMEOUT or attempt.exit_status not in (0, None)
+
+
+class Acting:
+    """Runs attempts, at most one for each monitor."""
+
+    def __init__(self, clock: Clock, table: StateTable, writer: Writer, bus: EventBus) -> None:
+        self._clock = clock
+        self._table = table
+        self._writer = writer
+        self._bus = bus
+        self._boot = boot_id()
+        self._attempts: dict[MonitorId, Attempt] = {}
+        self._running: set[MonitorId] = set()
+
+    # --- questions ---------------------------------------------------------------------------------
+
+    def attempt(self, monitor: MonitorId) -> Attempt | None:
+        """The present or latest attempt of the case that is being worked on."""
+        return self._attempts.get(monitor)
+
+    def is_acting(self, monitor: MonitorId) -> bool:
+        return monitor in self._running
+
+    def others(self, monitor: MonitorId) -> int:
+        """Actions that run for other monitors."""
+        return len(self._running - {monitor})
+
+    def credit(self, monitor: MonitorId) -> tuple[str, int] | None:
+        """What a recovery of ``monitor`` now owes to its attempt, in words, with its number; None for nothing."""
+        attempt = self._attempts.get(monitor)
+        if attempt is None or attempt.detail == SAME_PROCESS:
+            return None
+        took = (self._clock.now() - (attempt.started_at or attempt.intent_at)).total_seconds()
+        return f"recovered by Defib in {took:.1f} s: {attempt.description}", attempt.number
+
+    def resume(self, attempt: Attempt) -> None:
+        """Take note of an attempt of an earlier run of Defib."""
+        self._attempts[attempt.monitor] = attempt
+
+    def forget(self, monitor: MonitorId) -> None:
+        """The case is over."""
+        self._attempts.pop(monitor, None)
+
+    # --- acting ------------------------------------------------------------------------------------
+
+    async def run(self, case: Case, watched: Watched, note: Callable[[Case], None]) -> Case:
+        """Run the rung of ``case``: intent, action, result.
+
+        :param note: told of the case while it is ACTING.
+        :return: the case, VERIFYING; or ABORTED after a rehearsal.
+        :raises ActionRefusedError: nothing was executed; the refusal is recorded.
+        :raises StoreError: the intent could not be written; nothing was executed.
+        """
+        action, rung = watched.actions[case.rung], watched.spec.recovery.ladder[case.rung]
+        now = self._clock.now()
+        attempt = Attempt(
+            id=AttemptId(new_id("try", now)), case=case.id, incident=case.incident, monitor=case.monitor,
+            number=case.attempts, rung=case.rung, kind=rung.kind, description=action.description, actor=case.actor,
+            intent_at=now, boot_id=self._boot,
+        )  # fmt: skip
+        case = replace(case, attempt=attempt.id)
+        if case.dry_run:
+            return await self._rehearse(case, attempt)
+        self._running.add(case.monitor)
+        try:
+            action.check()
+            await self._record(case, attempt, "recovery.intent")
+            log.warning(
+                "recovery acts", monitor=case.monitor, action=attempt.description, attempt=attempt.number
+            )
+            before = await self._identity(action)
+            case = replace(case, state=CaseState.ACTING)
+            note(case)
+            await self._record(case, replace(attempt, started_at=self._clock.now()), None)
+            result = await self._execute(action, case, watched, rung.timeout)
+            return await self._ended(case, action, result, before, rung.timeout)
+        except ActionRefusedError as error:
+            refused = replace(
+                attempt, outcome=AttemptOutcome.REFUSED, ended_at=self._clock.now(), detail=str(error)
+            )
+            await self._record(case, refused, "recovery.refused")
+            raise
+        finally:
+            self._running.discard(case.monitor)
+
+    async def _rehearse(self, case: Case, attempt: Attempt) -> Case:
+        would = f"dry-run: would have run: {attempt.description}"
+        now = self._clock.now()
+        done = replace(case, state=CaseState.ABORTED, reason=would, closed_at=now)
+        attempt = replace(attempt, outcome=AttemptOutcome.DRY_RUN, ended_at=now, detail=would)
+        await self._record(done, attempt, "recovery.dry-run")
+        log.warning("recovery is in dry-run mode", monitor=case.monitor, would_run=attempt.description)
+        return done
+
+    async def _execute(
+        self, action: Action, case: Case, watched: Watched, timeout: timedelta
+    ) -> ActionResult:
+        async def on_start(pid: int) -> None:
+            running = replace(self._attempts[case.monitor], pid=pid, pid_started=process_started(pid))
+            await self._record(case, running, None)
+
+        health = self._table[case.monitor]
+        env = {
+            "DEFIB_MONITOR": case.monitor,
+            "DEFIB_TYPE": watched.spec.kind,
+            "DEFIB_STATE": str(health.state),
+            "DEFIB_REASON": " ".join(health.reason.split())[:500].replace("\0", ""),
+            "DEFIB_INCIDENT": case.incident,
+            "DEFIB_ATTEMPT": str(case.attempts),
+        }
+        context = ActionContext(
+            timeout=timeout, env=env, execute=ProcessExecutor(on_start), clock=self._clock
+        )
+        try:
+            return await asyncio.wait_for(action.run(context), timeout.total_seconds() + _PLUGIN_GRACE_S)
+        except ActionRefusedError:
+            raise
+        except TimeoutError:
+            return ActionResult(exit_status=None, output="the action's plugin did not return", timed_out=True)
+        except Exception as error:  # an action is a plugin
+            log.error("recovery action crashed", monitor=case.monitor, error=repr(error), exc_info=error)
+            return ActionResult(exit_status=1, output=f"the action's plugin crashed: {type(error).__name__}")
+
+    async def _ended(
+        self, case: Case, action: Action, result: ActionResult, before: str | None, timeout: timedelta
+    ) -> Case:
+        after = await self._identity(action) if action.changes_identity else None
+        same = action.changes_identity and before is not None and before == after
+        ended = self._clock.now()
+        attempt = replace(
+            self._attempts[case.monitor], ended_at=ended, exit_status=result.exit_status, output=result.output,
+            detail=SAME_PROCESS if same else "",
+        )  # fmt: skip
+        if result.timed_out:
+            killed = f"killed after {timeout.total_seconds():g} s"
+            attempt = replace(attempt, outcome=AttemptOutcome.TIMEOUT, detail=killed)
+        case = replace(case, state=CaseState.VERIFYING, due_at=ended, reason="verifying", oks=0)
+        await self._record(case, attempt, "recovery.ended")
+        return case
+
+    async def adopt(self, case: Case, watched: Watched) -> Case:
+        """Wait for what an earlier run of Defib may have left running; never start it again.
+
+        :return: the case, VERIFYING.
+        """
+        attempt = self._attempts.get(case.monitor)
+        if attempt is None:
+            return replace(case, state=CaseState.VERIFYING, due_at=self._clock.now())
+        ladder = watched.spec.recovery.ladder
+        timeout = ladder[case.rung].timeout if case.rung < len(ladder) else _DEFAULT_TIMEOUT
+        self._running.add(case.monitor)
+        try:
+            await self._wait_for(attempt, timeout)
+        finally:
+            self._running.discard(case.monitor)
+        now = self._clock.now()
+        attempt = replace(
+            attempt, ended_at=now, outcome=AttemptOutcome.UNKNOWN,
+            detail="Defib was interrupted while it acted; verification decides",
+        )  # fmt: skip
+        reason = "verifying after an interruption"
+        case = replace(case, state=CaseState.VERIFYING, due_at=now, oks=0, reason=reason)
+        await self._record(case, attempt, "recovery.adopted")
+        return case
+
+    async def _wait_for(self, attempt: Attempt, timeout: timedelta) -> None:
+        if attempt.pid is None or attempt.boot_id != self._boot:
+            return
+        while _is_same(attempt):
+            if self._clock.now() - attempt.intent_at >= timeout:
+                with suppress(ProcessLookupError, PermissionError):
+                    os.killpg(attempt.pid, signal.SIGKILL)
+                return
+            await self._clock.sleep(0.2)
+
+    async def settle(self, case: Case, outcome: AttemptOutcome) -> bool:
+        """Record what became of the present attempt, with its case; False when there is none."""
+        attempt = self._attempts.get(case.monitor)
+        if attempt is None:
+            return False
+        if outcome is AttemptOutcome.FAILED and attempt.outcome is AttemptOutcome.TIMEOUT:
+            outcome = AttemptOutcome.TIMEOUT
+        verified_at = self._clock.now() if outcome is AttemptOutcome.VERIFIED else None
+        await self._record(
+            case, replace(attempt, outcome=outcome, verified_at=verified_at), f"recovery.{outcome}"
+        )
+        return True
+
+    async def _record(self, case: Case, attempt: Attempt, event: str | None) -> None:
+        """Commit case and attempt together; with an ``event`` also in the audit log."""
+        audit: tuple[AuditEntry, ...] = ()
+        if event is not None:
+            facts: dict[str, Fact] = {
+                "attempt": attempt.id, "number": attempt.number, "action": attempt.description,
+                "outcome": str(attempt.outcome), "exit_status": attempt.exit_status, "incident": attempt.incident,
+            }  # fmt: skip
+            entry = AuditEntry(
+                at=self._clock.now(), actor=attempt.actor, event=event, subject=attempt.monitor, facts=facts
+            )
+            audit = (entry,)
+        await self._writer.commit(Changes(cases=(case,), attempts=(attempt,), audit=audit))
+        self._attempts[case.monitor] = attempt
+        self._bus.publish(Event(type="recovery", monitor=case.monitor))
+
+    async def _identity(self, action: Action) -> str | None:
+        try:
+            return await asyncio.wait_for(action.identity(), _IDENTITY_S)
+        except Exception as error:  # knowing the identity is a help, not a need
+            log.debug("identity of the target is unknown", error=repr(error), exc_info=error)
+            return None
+
+
+def _is_same(attempt: Attempt) -> bool:
+    """Whether the process of ``attempt`` still runs, and its id does not belong to another by now."""
+    started = process_started(attempt.pid) if attempt.pid is not None else None
+    return (
+        started is not None and attempt.pid_started is not None and abs(started - attempt.pid_started) < 0.05
+    )
