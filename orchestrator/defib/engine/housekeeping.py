@@ -25,34 +25,34 @@ class Housekeeping:
         self._table = table
         self._writer = writer
         self._span: WatchSpan | None = reader.newest_watch_span()
-        self._is_broken = False
+        self._cut: tuple[WatchSpan, ...] = ()  # spans that ended earlier than was written
         self.store_error = ""  #: why the newest group could not be written; "" when it could
 
     async def flush(self) -> None:
         """Write everything noted since the last flush, with a sign that we were watching."""
         now = self._clock.now()
-        ended, self._is_broken = self._is_broken, False
-        if self._span is None or ended or now - self._span.seen_at > SPAN_GAP or now < self._span.seen_at:
+        if self._span is None or now - self._span.seen_at > SPAN_GAP or now < self._span.seen_at:
             self._span = WatchSpan(started_at=now, seen_at=now)
         self._span = WatchSpan(started_at=self._span.started_at, seen_at=now)
-        changes = self._table.drain()
+        spans, changes = (*self._cut, self._span), self._table.drain()
         try:
-            await self._writer.commit(changes + Changes(watch=(self._span,)))
+            await self._writer.commit(changes + Changes(watch=spans))
         except StoreError as error:
             self._table.give_back(changes)
             if not self.store_error:
                 log.error("the store cannot be written; observations are kept in memory", error=str(error))
             self.store_error = str(error)
         else:
+            self._cut = ()
             if self.store_error:
                 log.info("the store can be written again")
             self.store_error = ""
 
     def end_span(self, at: datetime) -> None:
         """Nobody watched after ``at``: the next flush begins another span."""
-        if self._span is not None and self._span.seen_at > at:
-            self._span = WatchSpan(started_at=self._span.started_at, seen_at=max(at, self._span.started_at))
-        self._is_broken = True
+        if self._span is not None and self._span.seen_at > at:  # stamped already by a flush behind the gap
+            self._cut += (WatchSpan(started_at=self._span.started_at, seen_at=max(at, self._span.started_at)),)
+        self._span = None
 
     async def forget(self, retention: Retention) -> None:
         """Delete the history that is older than it is to be kept. Open incidents and the outbox stay."""
