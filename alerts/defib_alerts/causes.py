@@ -457,11 +457,37 @@ CAUSES: tuple[CauseAdvice, ...] = (
         ),
     ),
     CauseAdvice(
-        causes=("missed-beat",),
+        causes=("missed-beat", "late-beat"),
         title="did not report in time",
         trouble="has been overdue",
         meaning="It should have reported by now: it was not started, still runs, or cannot reach Defib.",
         lines=WHEN_DOWN["job"],
+        is_complete=True,
+    ),
+    CauseAdvice(
+        causes=("ran-too-long",),
+        title="runs too long",
+        trouble="has been running too long",
+        meaning="It said that it began, and has not said that it ended: it hangs, or has more to do than before.",
+        lines=(
+            LOG,
+            "See what it waits for: `ps -eo pid,etime,stat,wchan:20,cmd`, locks, the network.",
+            "If it simply takes longer now, raise `max_runtime`.",
+        ),
+        is_complete=True,
+    ),
+    CauseAdvice(
+        causes=("ran-twice", "ran-early"),
+        title="ran when it was not expected",
+        meaning="It reported outside its schedule: it was started by hand, is scheduled twice, or its clock is wrong.",
+        lines=("Look for a second entry: `crontab -l`, `systemctl list-timers`, another host.", LOG),
+        is_complete=True,
+    ),
+    CauseAdvice(
+        causes=("stopped",),
+        title="was stopped on purpose",
+        meaning="It said that it is being stopped. Defib leaves it stopped.",
+        lines=("Start it again when that is wanted; the next beat ends this.",),
         is_complete=True,
     ),
     CauseAdvice(

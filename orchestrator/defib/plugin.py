@@ -14,7 +14,7 @@ from defib.hookspecs import (
 from defib.model.alert import Alert, AlertFacts, AlertKind, AlertText, Severity
 from defib.model.beat import Beat, Signal
 from defib.model.evidence import Evidence, Fact, Grade, Observation, Outcome, ProbeStatus, Source
-from defib.model.health import Health, Incident, State, Transition
+from defib.model.health import BeatMemory, Health, Incident, State, Transition
 from defib.model.ids import AlertId, IncidentId, MonitorId, ReportId
 from defib.model.monitor import Family, MonitorSpec
 from defib.model.options import Duration, Options, Percent, Secret, format_duration, parse_duration
@@ -30,6 +30,7 @@ from defib.ports import (
     BuildContext,
     Channel,
     Clock,
+    Deadline,
     Detector,
     Execution,
     Executor,
@@ -37,19 +38,22 @@ from defib.ports import (
     Monitor,
     ProbeContext,
     PushedMonitor,
+    PushedVerdict,
     Receipt,
     ReportWriter,
     SendContext,
+    Tripwired,
 )  # fmt: skip
+from defib.rules import heartbeat as rhythm
 
 __all__ = [
     "Action", "ActionContext", "ActionRefusedError", "ActionResult", "ActionType", "Alert", "AlertFacts", "AlertId",
-    "AlertKind", "AlertText", "AlertTexts", "Attempt", "AttemptOutcome", "Beat", "BeatSink", "BuildContext",
-    "Channel", "ChannelType", "Clock", "ConfigError", "DefibError", "DeliveryError", "Detector", "DetectorType",
-    "Duration", "Evidence", "Execution", "Executor", "Fact", "Family", "Grade", "Health", "Incident", "IncidentId",
-    "Judgement", "Monitor", "MonitorId", "MonitorPeriod", "MonitorSpec", "MonitorType", "Observation", "Options",
-    "Outcome", "Percent", "Period", "ProbeContext", "ProbeStatus", "PushedMonitor", "Receipt", "ReceiverType",
-    "ReportDocument", "ReportId", "ReportType", "ReportWriter", "Secret", "SendContext", "Severity", "Signal",
-    "Source", "State", "StoreError", "Strategy", "TextsType", "Transition", "format_duration", "hookimpl",
-    "parse_duration",
+    "AlertKind", "AlertText", "AlertTexts", "Attempt", "AttemptOutcome", "Beat", "BeatMemory", "BeatSink",
+    "BuildContext", "Channel", "ChannelType", "Clock", "ConfigError", "Deadline", "DefibError", "DeliveryError",
+    "Detector", "DetectorType", "Duration", "Evidence", "Execution", "Executor", "Fact", "Family", "Grade",
+    "Health", "Incident", "IncidentId", "Judgement", "Monitor", "MonitorId", "MonitorPeriod", "MonitorSpec",
+    "MonitorType", "Observation", "Options", "Outcome", "Percent", "Period", "ProbeContext", "ProbeStatus",
+    "PushedMonitor", "PushedVerdict", "Receipt", "ReceiverType", "ReportDocument", "ReportId", "ReportType",
+    "ReportWriter", "Secret", "SendContext", "Severity", "Signal", "Source", "State", "StoreError", "Strategy",
+    "TextsType", "Transition", "Tripwired", "format_duration", "hookimpl", "parse_duration", "rhythm",
 ]  # fmt: skip

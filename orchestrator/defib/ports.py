@@ -4,7 +4,7 @@ The engine is written against these Protocols. Behaviour comes in through them o
 time, under a timeout: a plugin that raises is logged and shown, and never stops the rest.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Protocol, runtime_checkable
 from defib.model.alert import Alert, AlertFacts, AlertText
 from defib.model.beat import Beat, Signal
 from defib.model.evidence import Evidence, Fact, Observation
-from defib.model.health import Health, Memory, State
+from defib.model.health import BeatMemory, Health, Memory, State
 from defib.model.ids import MonitorId
 from defib.model.monitor import MonitorSpec
 from defib.model.report import Period, ReportDocument
@@ -72,20 +72,58 @@ class Monitor(Protocol):
 
 
 @runtime_checkable
+class Tripwired(Protocol):
+    """What a :class:`Monitor` may have besides: it tells the moment when its target deserves a look."""
+
+    def trips(self) -> AsyncGenerator[str, None]:
+        """Yield a short reason each time something happened, for the life of the monitor.
+
+        A trip decides nothing: it only brings the next look forward. What happens while the last reason has not
+        been taken yet is told as one. Return when there is nothing to watch with: the monitor is looked at in
+        its turns all the same, and this is called again later. Must be cancellable. Only a daemon calls it; one
+        call runs at a time, except that a reload sets up the new monitor before it ends the old one.
+        """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deadline:
+    """When a pushed monitor has to be told that nothing came."""
+
+    at: datetime
+    kind: str  #: of the monitor's own making: ``late``, ``missed``, ``run``
+    fault_at: datetime  #: when silence becomes a fault; shown to people
+    every: timedelta  #: nominal time between beats
+    margin: timedelta  #: after we were away ourselves: how much longer than ``min(every, 5 s)`` a beat may take
+    is_by_clock: bool = False  #: it follows the wall clock also where that is set: a cron schedule
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PushedVerdict:
+    """What a pushed monitor makes of a beat, or of its absence."""
+
+    memory: BeatMemory  #: in place of the one before
+    evidence: Evidence | None = None  #: None: nothing to judge (a start, a note)
+
+
+@runtime_checkable
 class PushedMonitor(Protocol):
-    """A monitor that is told instead of looking."""
+    """A monitor that is told instead of looking: a fold over beats and missed deadlines. Pure.
+
+    Its memory is stored with each beat and given back after a restart; a memory of other options than the
+    present ones must not trip it. All instants are aware UTC.
+    """
 
     target: str
     keys: tuple[str, ...]  #: what beats may address it by, besides its id: a ping UUID
 
-    def deadline(self, last_beat_at: datetime) -> datetime:
-        """When the next beat must have come, given the last one. Pure. Aware UTC in and out."""
+    def fold(self, memory: BeatMemory, beat: Beat) -> PushedVerdict:
+        """Take one beat."""
 
-    def judge(self, beat: Beat) -> Evidence | None:
-        """What a beat shows; None when it changes nothing (a note). Pure."""
+    def deadline(self, memory: BeatMemory) -> Deadline | None:
+        """What is to come next, and by when; None while nothing is expected."""
 
-    def missed(self, last_beat_at: datetime | None, deadline: datetime) -> Evidence:
-        """The evidence of a beat that did not come by ``deadline``. Pure."""
+    def missed(self, memory: BeatMemory, deadline: Deadline) -> PushedVerdict:
+        """Take the silence until ``deadline``, which may have been put off since it was given."""
 
 
 # --- detection -------------------------------------------------------------------------------------
@@ -243,9 +281,12 @@ class BeatSink(Protocol):
 
     async def accept(
         self, monitor: MonitorId, signal: Signal, *, protocol: str, exit_status: int | None = None, body: str = "",
-        facts: Mapping[str, Fact] | None = None,
+        facts: Mapping[str, Fact] | None = None, seq: int | None = None, epoch: str | None = None,
+        eta: timedelta | None = None, age: timedelta = timedelta(0),
     ) -> None:  # fmt: skip
-        """Take one beat. Returns once it cannot be lost by a crash any more.
+        """Take one beat, whose parts :class:`~defib.model.beat.Beat` explains.
+
+        Returns once it cannot be lost by a crash any more.
 
         :raises StoreError: it was not taken; answer 503 so that the client retries.
         """
@@ -253,6 +294,6 @@ class BeatSink(Protocol):
 
 __all__ = [
     "Action", "ActionContext", "ActionResult", "AlertTexts", "BeatSink", "BuildContext", "Channel", "Clock",
-    "Detector", "Execution", "Executor", "Judgement", "Monitor", "MonitorSpec", "ProbeContext", "PushedMonitor",
-    "Receipt", "ReportWriter", "SendContext",
+    "Deadline", "Detector", "Execution", "Executor", "Judgement", "Monitor", "MonitorSpec", "ProbeContext", "PushedMonitor",
+    "PushedVerdict", "Receipt", "ReportWriter", "SendContext", "Tripwired",
 ]  # fmt: skip

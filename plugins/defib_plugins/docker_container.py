@@ -4,7 +4,7 @@ Its options ``container`` and ``docker_host`` are what recovery actions of other
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
@@ -24,6 +24,7 @@ from defib.plugin import (
     hookimpl,
 )
 from defib_plugins.display import clip, last_line, mask_url
+from defib_plugins.docker_events import ContainerEvents
 from defib_plugins.failures import network_failure, timed_out
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ class DockerMonitor:
         self.target = f"{options.container} at {self.host}" if self.host else options.container
         self._options = options
         self._daemon: Daemon | None = None
+        self._events = ContainerEvents(options.docker_host, options.container)
 
     async def probe(self, context: ProbeContext) -> Evidence:
         """One inspection, in a thread. A daemon that is down is a failure, one that refuses us says nothing."""
@@ -78,6 +80,10 @@ class DockerMonitor:
         if isinstance(found, Evidence):
             return found
         return judge(found, self._options.container, timedelta(seconds=context.clock.monotonic() - started))
+
+    def trips(self) -> AsyncGenerator[str, None]:
+        """When the daemon tells that the container ended or that its health changed, or hangs up."""
+        return self._events.trips()
 
     async def close(self) -> None:
         daemon, self._daemon = self._daemon, None

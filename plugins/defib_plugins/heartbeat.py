@@ -1,8 +1,8 @@
-"""Monitor ``heartbeat``: a job or worker that reports by itself, by interval or by cron schedule."""
+"""Monitor ``heartbeat``: a job or worker that reports by itself: by interval, by schedule, or as it is used to."""
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Self
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Self
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -10,22 +10,28 @@ from pydantic import AfterValidator, Field, model_validator
 
 from defib.plugin import (
     Beat,
+    BeatMemory,
     BuildContext,
+    Deadline,
     Duration,
     Evidence,
     Fact,
     Family,
+    Grade,
     MonitorType,
     Options,
     ProbeStatus,
+    PushedVerdict,
     Signal,
     format_duration,
     hookimpl,
+    rhythm,
 )
+from defib_plugins.beat_memory import Remembered, read, write
 from defib_plugins.display import clip, last_line
-
-if TYPE_CHECKING:
-    from defib_plugins.schedules import Schedule
+from defib_plugins.runs import begin, end, limit_s, mark_long, oldest
+from defib_plugins.schedules import Calendar, Cron
+from defib_plugins.timing import ByRhythm, BySchedule, Timing, instant, tell
 
 
 def _checked_zone(name: str) -> str:
@@ -39,19 +45,38 @@ def _checked_zone(name: str) -> str:
 class HeartbeatOptions(Options):
     """Options of the ``heartbeat`` monitor."""
 
-    every: Duration | None = Field(default=None, description="How often beats come.")
-    misses: int = Field(default=1, ge=1, le=1000, description="With every: beats missed in a row that count.")
+    every: Duration | None = Field(
+        default=None,
+        description="How often beats come. Without it, and without cron and calendar, it is learned from eight "
+        "beats on.",
+    )
+    misses: int | None = Field(
+        default=None,
+        ge=1,
+        le=1000,
+        description="With every: beats missed in a row that are a fault; the first of them is a suspicion. By "
+        "default 2, and 3 of pings each 15s or more often.",
+    )
     cron: str | None = Field(
         default=None,
         description='When runs are due, in five fields: "30 2 * * *" for half past two each night.',
     )
+    calendar: str | None = Field(
+        default=None,
+        description='When runs are due, as in OnCalendar= of a systemd timer: "Mon..Fri 02:30".',
+    )
     timezone: Annotated[str, AfterValidator(_checked_zone)] = Field(
-        default="UTC", description="With cron: the zone of the job's own clock."
+        default="UTC", description="With cron and calendar: the zone of the job's own clock."
     )
     grace: Duration | None = Field(
         default=None,
-        description="How late a beat may be. By default a tenth of the interval and at least 1s; "
-        "with cron a tenth of the time between two runs, between 1m and 1h.",
+        description="How late a beat may be. By default a tenth of the interval, at least 1s and more where beats "
+        "jitter; with cron and calendar a tenth of the time between two runs, between 1m and 1h.",
+    )
+    max_runtime: Duration | None = Field(
+        default=None,
+        description="How long a run may take that reported its start. By default three times what 19 of 20 runs "
+        "took, from ten runs on; before that grace; at least 1m.",
     )
     uuid: UUID | None = Field(
         default=None, description="For pings to /ping/UUID; the monitor's id works as well."
@@ -59,76 +84,195 @@ class HeartbeatOptions(Options):
 
     @model_validator(mode="after")
     def _one_schedule(self) -> Self:
-        if (self.every is None) == (self.cron is None):
-            raise ValueError('write either every: 30s or cron: "30 2 * * *"')
+        if sum(way is not None for way in (self.every, self.cron, self.calendar)) > 1:
+            raise ValueError('write one of every: 30s, cron: "30 2 * * *" and calendar: "Mon..Fri 02:30"')
+        by_schedule = self.cron is not None or self.calendar is not None
         if self.every is not None and self.every.total_seconds() <= 0:
             raise ValueError("every: must be longer than nothing; write for example 30s")
-        if self.cron is not None and self.misses != 1:
-            raise ValueError("misses: goes with every; a run of a cron schedule that is missed is missed")
-        if self.every is not None and "timezone" in self.model_fields_set:
-            raise ValueError("timezone: goes with cron; an interval knows no zone")
+        if self.max_runtime is not None and self.max_runtime.total_seconds() <= 0:
+            raise ValueError("max_runtime: must be longer than nothing; write for example 2h")
+        if by_schedule and self.misses is not None:
+            raise ValueError("misses: goes with every; a run of a schedule that is missed is missed")
+        if not by_schedule and "timezone" in self.model_fields_set:
+            raise ValueError("timezone: goes with cron and calendar; an interval knows no zone")
         return self
 
 
 class Heartbeat:
-    """Judges beats and their absence. Pure."""
+    """Judges beats and their absence. Pure.
+
+    1. A beat, or the start of a run, keeps the rhythm or the schedule. The end of a run that had reported its
+       start does not: the run counts where it began.
+    2. While a run lasts, nothing else is expected than its end.
+    3. Silence is late first and then missed; each is said once. A schedule knows no late.
+    4. Who says that it stops is expected no more until it is heard again.
+    """
 
     def __init__(self, options: HeartbeatOptions, context: BuildContext) -> None:
         self.keys: tuple[str, ...] = (str(options.uuid),) if options.uuid is not None else ()
-        self._schedule = _schedule(options)
-        self.target = self._schedule.text
+        self._timing = _timing(options)
+        self._max_runtime = options.max_runtime
+        self.target = self._timing.text
 
-    def deadline(self, last_beat_at: datetime) -> datetime:
-        """When the next beat must have come."""
-        return self._schedule.after(last_beat_at).deadline
+    # --- beats -------------------------------------------------------------------------------------
 
-    def judge(self, beat: Beat) -> Evidence | None:
-        """A job that finished well is well; a start and a note prove nothing yet."""
-        if beat.signal in (Signal.START, Signal.LOG):
-            return None
+    def fold(self, memory: BeatMemory, beat: Beat) -> PushedVerdict:
+        """See :class:`defib.plugin.PushedMonitor`."""
+        known = read(memory)
+        heard = {"heard": beat.received_at.timestamp(), "told": ""}
+        match beat.signal:
+            case Signal.LOG:
+                return PushedVerdict(memory=memory)
+            case Signal.STOPPING:
+                stopped = known.model_copy(update={**heard, "is_stopped": True, "runs": {}})
+                return PushedVerdict(memory=write(stopped), evidence=_stopped(beat))
+            case Signal.START:
+                return PushedVerdict(memory=write(self._start(known, beat).model_copy(update=heard)))
+            case Signal.ALIVE | Signal.FAIL:
+                after, evidence = self._end(known, beat)
+                return PushedVerdict(memory=write(after.model_copy(update=heard)), evidence=evidence)
+
+    def _start(self, known: Remembered, beat: Beat) -> Remembered:
+        at = beat.sent_at.timestamp()
+        arrival = self._timing.arrive(known, at, beat)
+        after = begin(arrival.remembered, _run_id(beat), at, arrival.odd, arrival.words)
+        return after.model_copy(update={"is_stopped": False, "replayed": _replayed(beat)})
+
+    def _end(self, known: Remembered, beat: Beat) -> tuple[Remembered, Evidence]:
+        at = beat.sent_at.timestamp()
+        is_well = beat.signal is Signal.ALIVE and not beat.exit_status
         facts: dict[str, Fact] = {**beat.facts}
-        if beat.exit_status is not None:
-            facts["exit_status"] = beat.exit_status
-        if said := last_line(beat.body):
-            facts["said"] = said
-        if beat.signal is Signal.ALIVE and not beat.exit_status:
-            return Evidence.ok("beat received", facts=facts)
-        ending = f"exit status {beat.exit_status}" if beat.exit_status else "it says so"
-        words = clip(f"the job failed ({ending})" + (f": {said}" if said else ""), 300)
-        return Evidence.fail(
-            "job-failed", words, status=ProbeStatus.UNHEALTHY, facts={**facts, "error": words}
+        after, run = end(known, _run_id(beat), at, is_well=is_well)
+        if run is not None:
+            odd, words = run.odd, run.words
+            facts["run_time"] = format_duration(instant(max(at, run.started)) - instant(run.started))
+        else:
+            arrival = self._timing.arrive(known, at, beat)
+            after, odd, words = arrival.remembered, arrival.odd, arrival.words
+            if arrival.late_by.total_seconds() >= 1:
+                facts["late_by"] = format_duration(arrival.late_by)
+        after = after.model_copy(
+            update={"is_stopped": False, "has_failed": not is_well, "replayed": _replayed(beat)}
+        )
+        return after, _evidence(beat, is_well, odd, words, facts)
+
+    # --- silence -----------------------------------------------------------------------------------
+
+    def deadline(self, memory: BeatMemory) -> Deadline | None:
+        """See :class:`defib.plugin.PushedMonitor`."""
+        known = read(memory)
+        if known.heard is None or known.is_stopped:
+            return None
+        run = oldest(known)
+        if run is None:
+            return self._timing.next(known)
+        limit = self._limit_s(known)
+        if limit is None:
+            return None
+        at = instant(run[1].started + limit)
+        return Deadline(
+            at=at, kind="run", fault_at=at, every=at - instant(run[1].started), margin=timedelta(minutes=1)
         )
 
-    def missed(self, last_beat_at: datetime | None, deadline: datetime) -> Evidence:
-        """No beat by ``deadline``: what was expected, and by when."""
-        due = self._schedule.text
-        facts: dict[str, Fact] = {"expected_by": deadline.astimezone(UTC).isoformat(timespec="seconds")}
-        if last_beat_at is None:
-            words = f"no beat by {self._tell(deadline)}, and none ever; due {due}"
+    def missed(self, memory: BeatMemory, deadline: Deadline) -> PushedVerdict:
+        """See :class:`defib.plugin.PushedMonitor`."""
+        known = read(memory)
+        if deadline.kind == "run":
+            run = oldest(known)
+            if run is None:
+                return PushedVerdict(memory=memory)
+            return PushedVerdict(
+                memory=write(mark_long(known, run[0])), evidence=self._too_long(known, deadline)
+            )
+        told = known.model_copy(update={"told": "late" if deadline.kind == "late" else "missed"})
+        return PushedVerdict(memory=write(told), evidence=self._silent(known, deadline))
+
+    def _too_long(self, known: Remembered, deadline: Deadline) -> Evidence:
+        run = oldest(known)
+        assert run is not None
+        run_id, began = run
+        limit = format_duration(deadline.at - instant(began.started))
+        facts: dict[str, Fact] = {"started_at": _iso(instant(began.started)), "limit": limit}
+        if run_id:
+            facts["rid"] = run_id
+        words = f"the run that began at {self._tell(instant(began.started))} has not ended within {limit}"
+        return Evidence.fail("ran-too-long", words, facts=facts)
+
+    def _silent(self, known: Remembered, deadline: Deadline) -> Evidence:
+        facts: dict[str, Fact] = {"expected_by": _iso(deadline.at)}
+        due = self._timing.text
+        heard = None if known.heard is None else instant(known.heard)
+        last = f"the last came at {self._tell(heard)}" if heard else "none ever came"
+        if heard is not None:
+            facts["last_beat_at"] = _iso(heard)
+        expected = self._timing.expected_at(known)
+        if expected is None:
+            words = f"no beat by {self._tell(deadline.at)}; they come {due}, {last}"
             return Evidence.fail("missed-beat", words, facts=facts)
-        facts["last_beat_at"] = last_beat_at.astimezone(UTC).isoformat(timespec="seconds")
-        expected = self._schedule.after(last_beat_at)
-        facts["expected_at"] = expected.expected_at.isoformat(timespec="seconds")
-        late = format_duration(max(deadline, expected.deadline) - expected.expected_at)
-        words = (
-            f"the beat expected at {self._tell(expected.expected_at)} is more than {late} late; due {due}, "
-            f"the last came at {self._tell(last_beat_at)}"
-        )
-        return Evidence.fail("missed-beat", words, facts=facts)
+        facts["expected_at"] = _iso(expected)
+        late = format_duration(deadline.at - expected)
+        words = f"the beat expected at {self._tell(expected)} is more than {late} late; {due}, {last}"
+        if deadline.kind != "late":
+            return Evidence.fail("missed-beat", words, facts=facts)
+        share = rhythm.suspicion(expected.timestamp(), deadline.fault_at.timestamp(), deadline.at.timestamp())
+        facts |= {"fault_at": _iso(deadline.fault_at), "suspicion": round(share, 3)}
+        return Evidence.fail("late-beat", words, grade=Grade.WEAK, facts=facts)
 
-    def _tell(self, instant: datetime) -> str:
-        return instant.astimezone(self._schedule.zone).strftime("%Y-%m-%d %H:%M:%S %Z")
+    def _limit_s(self, known: Remembered) -> float | None:
+        if self._max_runtime is not None:
+            return self._max_runtime.total_seconds()
+        return limit_s(known, self._timing.run_limit_s(known))
+
+    def _tell(self, at: datetime) -> str:
+        return tell(at, self._timing.zone)
 
 
-def _schedule(options: HeartbeatOptions) -> "Schedule":
-    """:raises ValueError: the cron expression is wrong or never comes true."""
+def _evidence(beat: Beat, is_well: bool, odd: str, words: str, facts: dict[str, Fact]) -> Evidence:
+    if beat.exit_status is not None:
+        facts["exit_status"] = beat.exit_status
+    if said := last_line(beat.body):
+        facts["said"] = said
+    if is_well and odd:
+        return Evidence.degraded(odd, clip(words, 300), facts=facts)
+    if is_well:
+        return Evidence.ok("beat received", facts=facts)
+    ending = f"exit status {beat.exit_status}" if beat.exit_status else "it says so"
+    failure = clip(f"the job failed ({ending})" + (f": {said}" if said else ""), 300)
+    return Evidence.fail(
+        "job-failed", failure, status=ProbeStatus.UNHEALTHY, facts={**facts, "error": failure}
+    )
+
+
+def _stopped(beat: Beat) -> Evidence:
+    said = last_line(beat.body)
+    words = clip("it stops on purpose" + (f": {said}" if said else ""), 300)
+    return Evidence.fail("stopped", words, grade=Grade.INTENT, facts=beat.facts)
+
+
+def _run_id(beat: Beat) -> str:
+    return str(beat.facts.get("rid") or "")
+
+
+def _replayed(beat: Beat) -> float | None:
+    return beat.received_at.timestamp() if beat.age else None
+
+
+def _iso(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="seconds")
+
+
+def _timing(options: HeartbeatOptions) -> Timing:
+    """:raises ValueError: the expression is wrong or never comes true."""
+    if options.cron is not None:
+        return BySchedule(_cron(options.cron, options))
+    if options.calendar is not None:
+        return BySchedule(_calendar(options.calendar, options))
+    return ByRhythm(options.every, options.misses, options.grace)
+
+
+def _cron(expression: str, options: HeartbeatOptions) -> Cron:
     from cronsim import CronSimError
 
-    from defib_plugins.schedules import Cron, Interval
-
-    if options.every is not None:
-        return Interval(options.every, misses=options.misses, grace=options.grace)
-    expression = options.cron or ""
     example = 'write for example "30 2 * * *" for half past two each night'
     if len(expression.split()) != 5:
         raise ValueError(f"cron: {expression!r} does not have five fields; {example}")
@@ -140,12 +284,24 @@ def _schedule(options: HeartbeatOptions) -> "Schedule":
         raise ValueError(f"cron: {expression!r} never comes true; {example}") from error
 
 
+def _calendar(expression: str, options: HeartbeatOptions) -> Calendar:
+    from oncalendar import OnCalendarError
+
+    example = 'write for example "Mon..Fri 02:30" for half past two each working day'
+    try:
+        return Calendar(expression, zone=ZoneInfo(options.timezone), grace=options.grace)
+    except OnCalendarError as error:
+        raise ValueError(f"calendar: {expression!r} has a {str(error).lower()}; {example}") from error
+    except StopIteration as error:
+        raise ValueError(f"calendar: {expression!r} never comes true; {example}") from error
+
+
 @hookimpl
 def defib_monitors() -> Iterable[MonitorType]:
     return [
         MonitorType(
             kind="heartbeat",
-            summary="Job or worker that reports by itself: by interval or cron schedule with grace",
+            summary="Job or worker that reports by itself: by interval or schedule, or in a rhythm that is learned",
             family=Family.JOB,
             options=HeartbeatOptions,
             create=Heartbeat,

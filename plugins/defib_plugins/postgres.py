@@ -2,7 +2,8 @@
 
 import asyncio
 import re
-from collections.abc import Iterable
+from collections.abc import AsyncGenerator, Iterable
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import unquote, urlsplit
@@ -15,8 +16,10 @@ from defib.plugin import (
     Evidence,
     Fact,
     Family,
+    Grade,
     MonitorType,
     Options,
+    Outcome,
     Percent,
     ProbeContext,
     ProbeStatus,
@@ -106,6 +109,10 @@ class PostgresOptions(Options):
     limits: PostgresLimits = Field(
         default_factory=PostgresLimits, description="Beyond them the server is degraded."
     )
+    tripwire: bool = Field(
+        default=True,
+        description="Whether the daemon holds one idle connection, whose end shows at once that the server is gone.",
+    )
 
 
 class PostgresMonitor:
@@ -181,6 +188,71 @@ class PostgresMonitor:
         return self._limits.judge(readings, now, summary=summary, metrics=metrics, facts=facts, latency=took)
 
 
+_GONE = ("refused", "reset", "socket-missing", "shutting-down")
+"""By these causes the server has ended, or is about to."""
+
+
+class WiredPostgresMonitor(PostgresMonitor):
+    """Holds one idle connection besides.
+
+    A server that cuts it without a farewell and then lets nobody in has crashed: no more evidence is needed.
+    One that shuts down is let go of, for a smart shutdown waits for its clients.
+    """
+
+    def __init__(self, options: PostgresOptions, context: BuildContext) -> None:
+        super().__init__(options, context)
+        self._is_well = asyncio.Event()
+        self._is_leaving = asyncio.Event()
+        self._was_cut = False
+
+    async def probe(self, context: ProbeContext) -> Evidence:
+        """See the base class."""
+        evidence = await super().probe(context)
+        if evidence.is_ok:
+            self._was_cut = False
+            self._is_leaving.clear()
+            self._is_well.set()
+        elif evidence.outcome is Outcome.FAIL:
+            self._is_well.clear()
+            if evidence.cause == "shutting-down":
+                self._is_leaving.set()
+            if self._was_cut and evidence.cause in _GONE:
+                words = f"{evidence.summary}, and it cut the connection that was held"
+                return replace(evidence, grade=Grade.AUTHORITATIVE, summary=words)
+        return evidence
+
+    async def trips(self) -> AsyncGenerator[str, None]:
+        """When the server ends the held connection; then returns. Connects only after a good look."""
+        await self._is_well.wait()
+        import psycopg
+
+        from defib_plugins.postgres_hold import Held
+
+        try:
+            held = await Held.open(self._options.dsn.get_secret_value())
+        except (psycopg.Error, OSError):
+            return
+        ending = asyncio.ensure_future(held.ended())
+        leaving = asyncio.ensure_future(self._is_leaving.wait())
+        try:
+            await asyncio.wait((ending, leaving), return_when=asyncio.FIRST_COMPLETED)
+            if not ending.done():
+                return
+            how = ending.result()
+            self._is_well.clear()
+            self._was_cut = not how.was_commanded
+        finally:
+            for task in (ending, leaving):
+                task.cancel()
+            await asyncio.gather(ending, leaving, return_exceptions=True)
+            await held.close()
+        yield f"the server ended the held connection{f' ({how.said})' if how.said else ''}"
+
+
+def _create(options: PostgresOptions, context: BuildContext) -> PostgresMonitor:
+    return (WiredPostgresMonitor if options.tripwire else PostgresMonitor)(options, context)
+
+
 def _readings(statistics: "Statistics", limits: PostgresLimits) -> Iterable[Reading]:
     used = 100 * statistics.connections / statistics.max_connections
     yield Reading(
@@ -227,6 +299,6 @@ def defib_monitors() -> Iterable[MonitorType]:
             summary="PostgreSQL: connects, answers a query, connections, replication lag, long transactions",
             family=Family.DATABASE,
             options=PostgresOptions,
-            create=PostgresMonitor,
+            create=_create,
         )
     ]

@@ -1,7 +1,7 @@
 """Monitor ``process``: processes of this machine, by pidfile, program or command line."""
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncGenerator, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -23,6 +23,7 @@ from defib.plugin import (
 )
 from defib_plugins.assertions import PatternOption
 from defib_plugins.failures import timed_out
+from defib_plugins.process_exits import ProcessExits
 from defib_plugins.thresholds import Limits, Reading, Size, format_size
 
 if TYPE_CHECKING:
@@ -94,6 +95,7 @@ class ProcessMonitor:
         self.target = " ".join(word for word in words if word)
         self._limits = Limits(options.limits.hold)
         self._before: tuple[float, dict[tuple[int, float], float]] | None = None
+        self._exits = ProcessExits()
 
     async def probe(self, context: ProbeContext) -> Evidence:
         """One look, in a thread: a long table takes milliseconds."""
@@ -106,7 +108,12 @@ class ProcessMonitor:
             )
         if isinstance(found, Evidence):
             return found
+        self._exits.want((process.pid, process.started_at) for process in found)
         return self._judge(found, context.clock.monotonic())
+
+    def trips(self) -> AsyncGenerator[str, None]:
+        """When so many of the processes that the latest look found have ended that there are too few."""
+        return self._exits.losses(self._options.count.min)
 
     async def close(self) -> None:
         """Nothing is held between probes but numbers."""

@@ -1,23 +1,23 @@
-"""When a beat must have come: by interval, or by cron expression in a time zone. Pure; UTC in and out."""
+"""When runs are due, by the clock on the wall: cron expressions and systemd calendars. Pure; UTC in and out."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta, tzinfo
 from typing import Protocol
 
-from cronsim import CronSim
-
-from defib.plugin import format_duration
-
 _DST_ALLOWANCE = timedelta(hours=1)
 _NIGHT_ENDS_HOUR = 4
+_LEAST_GRACE, _MOST_GRACE = timedelta(seconds=60), timedelta(hours=1)
+_LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expectation:
-    """What was due after a beat."""
+    """One run that is due."""
 
-    expected_at: datetime  #: when the next beat is due
+    expected_at: datetime
     grace: timedelta  #: how much later it may come
+    period: timedelta  #: until the run after it
 
     @property
     def deadline(self) -> datetime:
@@ -25,63 +25,85 @@ class Expectation:
 
 
 class Schedule(Protocol):
-    """When beats are due."""
+    """When runs are due."""
 
-    text: str  #: for people: ``every 30s``
+    text: str  #: for people: ``at '30 2 * * *' in Europe/Berlin``
     zone: tzinfo  #: for times shown to people
 
-    def after(self, last_beat_at: datetime) -> Expectation:
-        """What is due after a beat."""
+    def after(self, instant: datetime) -> Expectation | None:
+        """The first run after ``instant``; None when there is none any more."""
 
 
-class Interval:
-    """Every so often; ``misses`` intervals may pass before a beat counts as missed.
-
-    :param grace: None for a tenth of the interval, at least a second.
-    """
-
-    zone: tzinfo = UTC
-
-    def __init__(self, every: timedelta, *, misses: int, grace: timedelta | None) -> None:
-        self._patience = every * misses
-        self._grace = max(timedelta(seconds=1), every / 10) if grace is None else grace
-        self.text = f"every {format_duration(every)}" + (f", {misses} in a row" if misses > 1 else "")
-
-    def after(self, last_beat_at: datetime) -> Expectation:
-        return Expectation(expected_at=last_beat_at + self._patience, grace=self._grace)
-
-
-class Cron:
-    """By a cron expression, as Debian's cron reads it, in the zone of the job's own clock.
+class _WallClock:
+    """What all schedules by the clock have in common.
 
     Jobs between midnight and four in a night of a clock change get an hour more: the scheduler that runs
-    them may treat the change otherwise than we do (systemd timers, Kubernetes in UTC).
-
-    :param grace: None for a tenth of the time between two runs, 60 s to 1 h.
-    :raises cronsim.CronSimError: the expression is wrong.
-    :raises StopIteration: it never comes true (30 February).
+    them may treat the change otherwise than we do (cron, systemd timers, Kubernetes in UTC).
     """
 
-    def __init__(self, expression: str, *, zone: tzinfo, grace: timedelta | None) -> None:
-        self._expression = expression
+    def __init__(self, text: str, *, zone: tzinfo, grace: timedelta | None) -> None:
+        """:param grace: None for a tenth of the time between two runs, 60 s to 1 h."""
         self.zone = zone
+        self.text = text
         self._grace = grace
-        self.text = f"at {expression!r} in {zone}"
-        next(CronSim(expression, datetime(2000, 1, 1, tzinfo=zone)))
 
-    def after(self, last_beat_at: datetime) -> Expectation:
-        runs = CronSim(self._expression, last_beat_at.astimezone(self.zone))
-        expected = next(runs)
+    def runs(self, start: datetime) -> Iterator[datetime]:
+        """Runs after ``start``, which is in the zone."""
+        raise NotImplementedError
+
+    def after(self, instant: datetime) -> Expectation | None:
+        """See :class:`Schedule`."""
+        runs = self.runs(instant.astimezone(self.zone))
+        expected = next(runs, None)
+        if expected is None:
+            return None
+        following = next(runs, None)
+        # In UTC: local arithmetic would ignore a clock change in between.
+        period = following.astimezone(UTC) - expected.astimezone(UTC) if following else timedelta.max
         grace = self._grace
         if grace is None:
-            # In UTC: local arithmetic would ignore a clock change in between.
-            period = next(runs).astimezone(UTC) - expected.astimezone(UTC)
-            grace = min(max(period / 10, timedelta(seconds=60)), timedelta(hours=1))
+            grace = min(max(period / 10, _LEAST_GRACE), _MOST_GRACE)
         if expected.hour < _NIGHT_ENDS_HOUR and self._is_clock_change_night(expected):
             grace += _DST_ALLOWANCE
-        return Expectation(expected_at=expected.astimezone(UTC), grace=grace)
+        return Expectation(expected_at=expected.astimezone(UTC), grace=grace, period=period)
 
     def _is_clock_change_night(self, instant: datetime) -> bool:
         """Whether the clocks change between the noons around the night of ``instant``."""
         noon = datetime.combine(instant.date(), time(12), tzinfo=self.zone)
         return noon.utcoffset() != (noon - timedelta(days=1)).utcoffset()
+
+
+class Cron(_WallClock):
+    """By a cron expression, as Debian's cron reads it, in the zone of the job's own clock.
+
+    :raises cronsim.CronSimError: the expression is wrong.
+    :raises StopIteration: it never comes true (30 February).
+    """
+
+    def __init__(self, expression: str, *, zone: tzinfo, grace: timedelta | None) -> None:
+        super().__init__(f"at {expression!r} in {zone}", zone=zone, grace=grace)
+        self._expression = expression
+        next(self.runs(_LONG_AGO.astimezone(zone)))
+
+    def runs(self, start: datetime) -> Iterator[datetime]:
+        from cronsim import CronSim
+
+        return CronSim(self._expression, start)
+
+
+class Calendar(_WallClock):
+    """By an OnCalendar expression, as systemd timers read it; one that names a zone of its own is read in that.
+
+    :raises oncalendar.OnCalendarError: the expression is wrong.
+    :raises StopIteration: it never comes true.
+    """
+
+    def __init__(self, expression: str, *, zone: tzinfo, grace: timedelta | None) -> None:
+        super().__init__(f"on {expression!r} in {zone}", zone=zone, grace=grace)
+        self._expression = expression
+        next(self.runs(_LONG_AGO.astimezone(zone)))
+
+    def runs(self, start: datetime) -> Iterator[datetime]:
+        from oncalendar import TzIterator
+
+        return TzIterator(self._expression, start)

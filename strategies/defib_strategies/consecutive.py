@@ -15,6 +15,7 @@ from defib.plugin import (
     Strategy,
     hookimpl,
 )
+from defib_strategies.confirmation import confirming_waits
 
 _DECLARED = (State.FAULT, State.UNREACHABLE)
 """A fault was judged already; UNREACHABLE is one that the engine puts down to something required."""
@@ -52,7 +53,7 @@ class Consecutive:
     """Counts what comes in a row.
 
     1. A failure: FAULT from ``fail_threshold`` in a row on, SUSPECT before, with the next look after
-       ``confirm``. A declared fault stays one, however its failures are spaced.
+       ``confirm`` (:mod:`.confirmation`). A declared fault stays one, however its failures are spaced.
     2. A good look: UP at once; but out of FAULT, UNREACHABLE and STOPPED only after ``recovery_threshold``
        in a row, with the next look after ``recover_confirm``.
     3. A degraded look is a good one, and ``fail_threshold`` of them in a row are DEGRADED, which
@@ -82,8 +83,9 @@ def _bad(before: _Counts, state: State, evidence: Evidence, strategy: Strategy) 
         return counts.judge(State.FAULT, reason)
     if state in _DECLARED:
         return counts.judge(state, f"failed again before it had recovered: {evidence.summary}")
-    confirm = strategy.confirm[counts.fails - 1] if counts.fails <= len(strategy.confirm) else None
-    return counts.judge(State.SUSPECT, reason, confirm)
+    waits = confirming_waits(strategy, evidence)
+    again = waits[counts.fails - 1] if counts.fails <= len(waits) else None
+    return counts.judge(State.SUSPECT, reason, again)
 
 
 def _good(before: _Counts, state: State, evidence: Evidence, strategy: Strategy) -> Judgement:

@@ -17,6 +17,7 @@ from defib.plugin import (
     hookimpl,
 )
 from defib_strategies.climb import Climb
+from defib_strategies.confirmation import confirming_waits
 from defib_strategies.noise import LEAST, Noise
 
 _DECLARED = (State.FAULT, State.UNREACHABLE)
@@ -199,11 +200,12 @@ class _Look:
 
     def _confirm_after(self, failures: int) -> timedelta | None:
         """The wait before the look after so many failures in a row."""
-        waits = self.strategy.confirm
+        evidence = self.observation.evidence
+        waits = confirming_waits(self.strategy, evidence)
         if not waits:
             return None
         wait = waits[failures - 1] if failures <= len(waits) else 2 * waits[-1]
-        if self.before.climb.is_leaky:
+        if self.before.climb.is_leaky and evidence.grade is not Grade.AUTHORITATIVE:  # which is never an echo
             wait *= self.before.noise.stretch_at(self.health.first_fail_at or self.observation.started_at)
         return min(wait, self.strategy.interval)
 

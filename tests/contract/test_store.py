@@ -73,6 +73,7 @@ HEALTH = Health(
     last=WELL,
     last_ok_at=T,
     was_up=True,
+    beats={"heard": 1.5, "pulse": {"phases": [0.25, 0.5]}, "runs": {"": {"started": 2.0}}},
 )
 FAULT = Transition(
     monitor=MAIN, from_state=State.SUSPECT, to_state=State.FAULT, t_lo=T, t_hi=at(5), decided_at=at(8),
@@ -203,7 +204,20 @@ def test_beats_tell_when_each_monitor_last_spoke(writer: Writer, reader: Reader)
     beats = [Beat(monitor=MAIN, signal=signal, received_at=at(n), protocol="ping")
              for n, signal in enumerate((Signal.ALIVE, Signal.ALIVE, Signal.LOG))]  # fmt: skip
     commit(writer, Changes(beats=tuple(beats)))
-    assert reader.last_beats() == {MAIN: at(1)}
+    assert reader.newest_beats() == {MAIN: beats[1]}
+
+
+def test_a_beat_keeps_what_its_sender_says_of_it_among_the_facts(writer: Writer, reader: Reader) -> None:
+    beat = Beat(
+        monitor=MAIN, signal=Signal.FAIL, received_at=T, protocol="agent", exit_status=3, body="disk full",
+        facts={"rid": "1"}, seq=7, epoch="e1", eta=timedelta(seconds=10), age=timedelta(seconds=2.5),
+    )  # fmt: skip
+    commit(writer, Changes(beats=(beat,)))
+    facts = {"rid": "1", "seq": 7, "epoch": "e1", "eta_ms": 10000, "age_ms": 2500}
+    assert reader.newest_beats() == {
+        MAIN: Beat(monitor=MAIN, signal=Signal.FAIL, received_at=T, protocol="agent", exit_status=3, body="disk full",
+                   facts=facts)
+    }  # fmt: skip
 
 
 def test_a_setting_is_removed_by_none(writer: Writer, reader: Reader) -> None:

@@ -50,7 +50,13 @@ def test_each_of_the_last_24_hours_has_a_cell_and_the_present_one_is_last(
     database: Database, writer: Writer
 ) -> None:
     hour = timedelta(hours=1)
-    store(writer, (NOON, True, 1), (NOON - hour, False, 1), (NOON - 23 * hour, True, 1), (NOON - 24 * hour, False, 1))
+    store(
+        writer,
+        (NOON, True, 1),
+        (NOON - hour, False, 1),
+        (NOON - 23 * hour, True, 1),
+        (NOON - 24 * hour, False, 1),
+    )
     recent = Recent()
 
     recent.renew(Reader(database), NOON + timedelta(minutes=30))

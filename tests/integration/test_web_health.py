@@ -1,6 +1,5 @@
 """What supervisors and scrapers are told."""
 
-import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -59,8 +58,8 @@ async def test_all_well_is_a_pass(site: Site) -> None:
     document = health.json()
     assert (document["status"], document["version"]) == ("pass", "0.1.0")
     assert {name: [check["status"] for check in found] for name, found in document["checks"].items()} == {
-        "store:writable": ["pass"], "scheduler:lateness": ["pass"], "plugins:faults": ["pass"],
-        "channels:delivery": ["pass"], "reports:faults": ["pass"],
+        "store:writable": ["pass"], "scheduler:lateness": ["pass"], "observer:sickness": ["pass"],
+        "plugins:faults": ["pass"], "channels:delivery": ["pass"], "reports:faults": ["pass"],
     }  # fmt: skip
     assert (await site.client.get("/readyz")).text == "ready\n"
 
@@ -119,7 +118,9 @@ async def test_a_store_that_cannot_be_written_is_a_failure(world: World) -> None
 
 
 async def test_a_schedule_that_stands_still_is_a_failure(site: Site) -> None:
-    site.engine.scheduler.add(MonitorId("main"), timedelta(seconds=1), "", first_in=-31.0)  # and nobody runs it
+    site.engine.scheduler.add(
+        MonitorId("main"), timedelta(seconds=1), "", first_in=-31.0
+    )  # and nobody runs it
 
     health = await site.client.get("/health")
 
@@ -159,7 +160,8 @@ async def test_metrics_count_what_the_engine_does(site: Site) -> None:
     found = await scrape(site)
 
     assert {
-        outcome: found["defib_probes_total", (("outcome", outcome),)] for outcome in ("ok", "fail", "inconclusive")
+        outcome: found["defib_probes_total", (("outcome", outcome),)]
+        for outcome in ("ok", "fail", "inconclusive")
     } == {"ok": 2, "fail": 3, "inconclusive": 1}
     assert found["defib_beats_total", ()] == 1
     assert found["defib_info", (("version", "0.1.0"),)] == 1
@@ -173,9 +175,11 @@ async def test_metrics_tell_what_recovery_is_at(world: World) -> None:
         await site.look("main")
         world.play("main", **BROKEN)
         await site.look("main", 3)
-        async with asyncio.timeout(10):
-            while (await scrape(site))["defib_recovery_cases", (("state", "verifying"),)] != 1:
-                await asyncio.sleep(0.02)
+
+        async def is_verifying() -> bool:
+            return (await scrape(site))["defib_recovery_cases", (("state", "verifying"),)] == 1
+
+        await async_wait_until(is_verifying, 10)
 
 
 async def test_metrics_come_as_openmetrics_to_those_who_ask(site: Site) -> None:

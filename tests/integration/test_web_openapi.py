@@ -80,7 +80,9 @@ async def test_what_changes_something_asks_for_the_token_or_a_login(api: dict[st
             assert is_open == (method == "get"), path
 
 
-async def test_every_route_of_the_api_is_described_and_nothing_else_is(site: Site, api: dict[str, Any]) -> None:
+async def test_every_route_of_the_api_is_described_and_nothing_else_is(
+    site: Site, api: dict[str, Any]
+) -> None:
     routes = {
         (route.path, method.lower())
         for route in create_app(site.services).routes

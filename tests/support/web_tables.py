@@ -10,7 +10,12 @@ AGO: list[tuple[float, str]] = [
     (4000, "1 h 6 min ago"),
 ]  # fmt: skip
 
-AHEAD: list[tuple[float, str]] = [(0, "in 0 s"), (20.7, "in 20 s"), (3600, "in 1 h 0 min"), (-75, "1 min late")]
+AHEAD: list[tuple[float, str]] = [
+    (0, "in 0 s"),
+    (20.7, "in 20 s"),
+    (3600, "in 1 h 0 min"),
+    (-75, "1 min late"),
+]
 
 LATENCIES: list[tuple[float | None, str]] = [
     (None, "–"), (0, "0.0 ms"), (0.25, "0.3 ms"), (0.949, "0.9 ms"), (0.95, "1 ms"), (2.5, "3 ms"), (12.4, "12 ms"),

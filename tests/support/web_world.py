@@ -24,8 +24,24 @@ from defib.model.monitor import Family, MonitorSpec, RecoveryMode, RecoveryPolic
 from defib.model.settings import ChannelSpec, ReportSpec, Route, ServerSettings, Settings
 from defib.model.strategy import Strategy
 from defib.plugin import (
-    Action, ActionContext, ActionResult, ActionType, Alert, BuildContext, Channel, ChannelType, DeliveryError, Evidence,
-    Monitor, MonitorType, Options, ProbeContext, Receipt, ReportDocument, SendContext, hookimpl,
+    Action,
+    ActionContext,
+    ActionResult,
+    ActionType,
+    Alert,
+    BuildContext,
+    Channel,
+    ChannelType,
+    DeliveryError,
+    Evidence,
+    Monitor,
+    MonitorType,
+    Options,
+    ProbeContext,
+    Receipt,
+    ReportDocument,
+    SendContext,
+    hookimpl,
 )  # fmt: skip
 from defib.registry import Registry
 from defib.web.app import Services, create_app
@@ -161,7 +177,9 @@ def defib_actions() -> Iterable[ActionType]:
 
 @hookimpl
 def defib_channels() -> Iterable[ChannelType]:
-    return [ChannelType(kind="shelf", summary="keeps titles in a file", options=ShelfOptions, create=_channel)]
+    return [
+        ChannelType(kind="shelf", summary="keeps titles in a file", options=ShelfOptions, create=_channel)
+    ]
 
 
 def load_plugins() -> Registry:
@@ -190,7 +208,9 @@ class World:
     reload: Callable[[], Awaitable[list[str]]] = _nothing_to_reload
     plugins: Registry = field(default_factory=load_plugins)
     warnings: tuple[str, ...] = ()
-    watches: bool = True  #: otherwise the schedule stands still, and the application is called without a socket
+    watches: bool = (
+        True  #: otherwise the schedule stands still, and the application is called without a socket
+    )
 
     def stage(self, monitor: str) -> Path:
         return self.folder / f"{monitor}.json"
@@ -248,7 +268,9 @@ class World:
         )  # fmt: skip
 
     @asynccontextmanager
-    async def running(self, *, seed: Callable[[Engine], Awaitable[None]] | None = None) -> AsyncIterator["Site"]:
+    async def running(
+        self, *, seed: Callable[[Engine], Awaitable[None]] | None = None
+    ) -> AsyncIterator["Site"]:
         """An engine that watches, and a server on a free port.
 
         :param seed: writes history before the engine starts.
@@ -265,7 +287,9 @@ class World:
             app = create_app(services)
             server = Server(app, settings.server)
             if not self.watches:
-                async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=server.url) as client:
+                async with httpx.AsyncClient(
+                    transport=httpx.ASGITransport(app), base_url=server.url
+                ) as client:
                     yield Site(self, engine, services, server, client)
                 await engine.wind_down()
                 return

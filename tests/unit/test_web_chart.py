@@ -44,7 +44,10 @@ def test_failures_are_marked_where_they_were() -> None:
 
 
 def test_the_scale_ends_at_a_round_number_above_everything() -> None:
-    tops = [chart([sample(timedelta(hours=1), value)], SINCE, UNTIL).top_ms for value in (0.2, 1.2, 12, 76, 101, 2430)]
+    tops = [
+        chart([sample(timedelta(hours=1), value)], SINCE, UNTIL).top_ms
+        for value in (0.2, 1.2, 12, 76, 101, 2430)
+    ]
 
     assert tops == [1, 1.5, 15, 100, 150, 3000]
 

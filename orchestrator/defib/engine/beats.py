@@ -3,7 +3,7 @@
 import asyncio
 import heapq
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -14,19 +14,35 @@ from defib.engine.table import StateTable
 from defib.errors import StoreError
 from defib.model.beat import Beat, Signal
 from defib.model.changes import Changes
-from defib.model.evidence import Evidence, Fact, Observation, Source
+from defib.model.evidence import Evidence, Fact, Grade, Observation, Outcome, Source
+from defib.model.health import BeatMemory, State
 from defib.model.ids import MonitorId
-from defib.ports import Clock, PushedMonitor
+from defib.ports import Clock, Deadline, PushedMonitor
+from defib.rules.gaps import GAP_S, beat_deadline
 from defib.store import Reader, Writer
 
 log = structlog.get_logger("defib.beats")
 
-RESTART_MARGIN = timedelta(seconds=10)
-"""Time that beats get to come in after Defib itself was away: silence while nobody listened proves nothing."""
+STORE_RETRY = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Timer:
+    """Something to do for a monitor."""
+
+    due: float  #: monotonic: a wall clock that is set makes nobody late
+    what: Deadline | Observation  #: a silence to judge, or an observation to judge again
 
 
 class Beats:
     """The sink of every receiver, and the keeper of deadlines.
+
+    1. A beat and what its monitor remembers from then on are committed together; then the sender has its answer.
+       Then the beat is judged. What a crash leaves unjudged is judged at the next start.
+    2. Deadlines follow from what is remembered, so that a restart finds them again. Each is a timer of its own.
+    3. A timer that fires late proves only that we were away: its deadline is put off. So are all of them at
+       a start and after a gap, for silence while nobody listened proves nothing.
+    4. That a silence was judged is remembered with the verdict.
 
     :ivar taken: beats that were accepted so far.
     """
@@ -40,10 +56,13 @@ class Beats:
         self._writer = writer
         self._judge = judge
         self.taken = 0
-        self._last: dict[MonitorId, datetime] = reader.last_beats()
-        self._deadlines: dict[MonitorId, datetime] = {}
-        self._heap: list[tuple[datetime, MonitorId]] = []
+        self._newest = reader.newest_beats()
+        self._known: set[MonitorId] = set()  # whose beats have been listened for
+        self._timers: dict[MonitorId, _Timer] = {}
+        self._heap: list[tuple[float, int, MonitorId, _Timer]] = []
+        self._sequence = 0
         self._wake = asyncio.Event()
+        self._locks: dict[MonitorId, asyncio.Lock] = {}  # beats and silences of one monitor, one at a time
 
     # --- the sink ----------------------------------------------------------------------------------
 
@@ -60,89 +79,188 @@ class Beats:
         exit_status: int | None = None,
         body: str = "",
         facts: Mapping[str, Fact] | None = None,
+        seq: int | None = None,
+        epoch: str | None = None,
+        eta: timedelta | None = None,
+        age: timedelta = timedelta(0),
     ) -> None:
         """See :class:`defib.ports.BeatSink`."""
-        now = self._clock.now()
-        beat = Beat(
-            monitor=monitor, signal=signal, received_at=now, protocol=protocol, exit_status=exit_status,
-            body=body, facts=facts or {},
-        )  # fmt: skip
-        await self._writer.commit(Changes(beats=(beat,)))
-        self.taken += 1
-        plugin = self._plugin(monitor)
-        if plugin is None:
-            return
-        evidence = plugin.judge(beat)
-        if evidence is None:
-            return
-        if evidence.is_ok:
-            self._last[monitor] = now
-        self._set_deadline(monitor, plugin.deadline(now))
-        try:
-            await self._observe(monitor, evidence, Source.BEAT, now)
-        except StoreError as error:  # the beat itself is safe; the state follows with the next one
-            log.error("beat is stored, its verdict is not", monitor=monitor, error=str(error))
+        received_at = self._clock.now()
+        async with self._lock(monitor):
+            beat = Beat(
+                monitor=monitor, signal=signal, received_at=received_at, protocol=protocol, exit_status=exit_status,
+                body=body, facts=facts or {}, seq=seq, epoch=epoch, eta=eta, age=max(age, timedelta(0)),
+            )  # fmt: skip
+            plugin = self._plugin(monitor)
+            if plugin is None:
+                await self._writer.commit(Changes(beats=(beat,)))
+                self.taken += 1
+                return
+            before = self._table[monitor]
+            verdict = plugin.fold(before.beats, beat)
+            deadline = plugin.deadline(verdict.memory)
+            health = replace(before, beats=verdict.memory, deadline=deadline.fault_at if deadline else None)
+            await self._writer.commit(Changes(beats=(beat,), health=(health,)))
+            self.taken += 1
+            self._table.put(health)
+            self._arm(monitor, deadline)
+            if verdict.evidence is None:
+                return
+            try:
+                await self._judge_it(monitor, verdict.evidence, Source.BEAT, received_at)
+            except StoreError as error:
+                log.error(
+                    "beat is stored, its verdict is not; trying again", monitor=monitor, error=str(error)
+                )
 
     # --- deadlines ---------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Set the deadline of every pushed monitor from its last beat; none for one that was never beaten."""
-        earliest = self._clock.now() + RESTART_MARGIN
-        for monitor, watched in self.roster.monitors.items():
-            last = self._last.get(monitor)
-            if (
-                isinstance(watched.plugin, PushedMonitor)
-                and last is not None
-                and monitor not in self._deadlines
-            ):
-                self._set_deadline(monitor, max(watched.plugin.deadline(last), earliest))
+        """Set the deadlines, after a reload by the present options, and take up what a crash left unjudged."""
+        for monitor in self.roster.monitors:
+            plugin, timer = self._plugin(monitor), self._timers.get(monitor)
+            if plugin is None or (timer is not None and isinstance(timer.what, Observation)):
+                continue
+            self._arm(monitor, plugin.deadline(self._table[monitor].beats), after_absence=True)
+            if monitor not in self._known:
+                self._known.add(monitor)
+                self._take_up(monitor, plugin)
+
+    def take_gap(self) -> None:
+        """Nobody listened for a while that ends now, or the wall clock was set."""
+        for monitor in tuple(self._timers):
+            plugin = self._plugin(monitor)
+            timer = self._timers[monitor]
+            if plugin is not None and isinstance(timer.what, Deadline):
+                self._arm(monitor, plugin.deadline(self._table[monitor].beats), after_absence=True)
+
+    def take_step(self) -> None:
+        """The wall clock was set: what follows it is due at another time; an interval is as long as before."""
+        for monitor, timer in tuple(self._timers.items()):
+            if isinstance(timer.what, Deadline) and timer.what.is_by_clock:
+                self._arm(monitor, timer.what, after_absence=True)
 
     def deadline(self, monitor: MonitorId) -> datetime | None:
-        return self._deadlines.get(monitor)
+        """When silence becomes a fault; None while nothing is expected."""
+        health = self._table.get(monitor)
+        return None if health is None else health.deadline
 
     async def run(self) -> None:
         """Judge each missed beat at its deadline, until cancelled."""
         while True:
             self._wake.clear()
-            now = self._clock.now()
-            while self._heap and self._heap[0][0] <= now:
-                deadline, monitor = heapq.heappop(self._heap)
-                if self._deadlines.get(monitor) == deadline:
-                    await self._missed(monitor, deadline, now)
-            wait = (self._heap[0][0] - self._clock.now()).total_seconds() if self._heap else None
+            while self._heap and self._heap[0][0] <= self._clock.monotonic():
+                _, _, monitor, timer = heapq.heappop(self._heap)
+                if self._timers.get(monitor) is timer:
+                    await self._fire(monitor, timer)
+            wait = max(0.0, self._heap[0][0] - self._clock.monotonic()) if self._heap else None
             try:
-                # at most a minute, so that a step of the wall clock is seen
-                await asyncio.wait_for(self._wake.wait(), None if wait is None else min(60.0, max(0.0, wait)))
+                async with asyncio.timeout(wait):  # wait_for would lose a cancellation that meets a wake-up
+                    await self._wake.wait()
             except TimeoutError:
                 pass
 
-    async def _missed(self, monitor: MonitorId, deadline: datetime, now: datetime) -> None:
-        plugin = self._plugin(monitor)
-        if plugin is None:
+    async def _fire(self, monitor: MonitorId, timer: _Timer) -> None:
+        async with self._lock(monitor):
+            plugin = self._plugin(monitor)
+            if plugin is None or self._timers.get(monitor) is not timer:  # a beat came meanwhile
+                return
+            try:
+                if isinstance(timer.what, Observation):
+                    evidence, source = timer.what.evidence, timer.what.source
+                    self._arm(monitor, plugin.deadline(self._table[monitor].beats), after_absence=True)
+                    await self._judge_it(monitor, evidence, source, self._clock.now())
+                elif self._clock.monotonic() - timer.due > GAP_S:
+                    self._arm(monitor, timer.what, after_absence=True)
+                else:
+                    await self._miss(monitor, plugin, timer.what)
+            except StoreError as error:
+                log.error("missed beat not recorded; trying again", monitor=monitor, error=str(error))
+                self._set(monitor, self._clock.monotonic() + STORE_RETRY.total_seconds(), timer.what)
+
+    async def _miss(self, monitor: MonitorId, plugin: PushedMonitor, deadline: Deadline) -> None:
+        """Judge a silence; the monitor's new memory is written with the verdict."""
+        before = self._table[monitor]
+        verdict = plugin.missed(before.beats, deadline)
+        self._remember(monitor, verdict.memory, plugin)
+        if verdict.evidence is None:
             return
         try:
-            await self._observe(
-                monitor, plugin.missed(self._last.get(monitor), deadline), Source.DEADLINE, now
-            )
-        except StoreError as error:
-            log.error("missed beat not recorded; trying again", monitor=monitor, error=str(error))
-            self._set_deadline(monitor, now + timedelta(seconds=1))
-        else:
-            self._deadlines.pop(monitor, None)
+            await self._judge_it(monitor, verdict.evidence, Source.DEADLINE, deadline.at)
+        except StoreError:
+            self._remember(monitor, before.beats, plugin)
+            raise
 
-    def _set_deadline(self, monitor: MonitorId, deadline: datetime) -> None:
-        self._deadlines[monitor] = deadline
-        heapq.heappush(self._heap, (deadline, monitor))
+    def _remember(self, monitor: MonitorId, memory: BeatMemory, plugin: PushedMonitor) -> None:
+        deadline = plugin.deadline(memory)
+        self._table.amend(
+            replace(self._table[monitor], beats=memory, deadline=deadline.fault_at if deadline else None)
+        )
+        self._arm(monitor, deadline)
+
+    async def _judge_it(self, monitor: MonitorId, evidence: Evidence, source: Source, at: datetime) -> None:
+        observation = Observation(
+            monitor=monitor, source=source, evidence=evidence, started_at=at, ended_at=max(at, self._clock.now())
+        )  # fmt: skip
+        try:
+            again = await self._judge.take(observation)
+        except StoreError:
+            if source is Source.BEAT:
+                self._set(monitor, self._clock.monotonic() + STORE_RETRY.total_seconds(), observation)
+            raise
+        if again is not None:  # the verdict waits: for what it requires, or until we trust ourselves
+            self._set(monitor, self._clock.monotonic() + again.total_seconds(), observation)
+
+    def _take_up(self, monitor: MonitorId, plugin: PushedMonitor) -> None:
+        """Judge again what came right before the end of the process before this one."""
+        health, beat = self._table[monitor], self._newest.pop(monitor, None)
+        last = health.last
+        if beat is not None and (last is None or beat.received_at > last.ended_at):
+            evidence = plugin.fold({}, beat).evidence
+            if evidence is not None:
+                missing = Observation(
+                    monitor=monitor, source=Source.BEAT, evidence=evidence, started_at=beat.received_at,
+                    ended_at=beat.received_at,
+                )  # fmt: skip
+                self._set(monitor, self._clock.monotonic(), missing)
+        elif (
+            health.state is State.SUSPECT
+            and last is not None
+            and last.evidence.outcome is Outcome.FAIL
+            and last.evidence.grade is not Grade.WEAK
+        ):
+            self._set(monitor, self._clock.monotonic(), last)
+
+    # --- timers ------------------------------------------------------------------------------------
+
+    def _arm(self, monitor: MonitorId, deadline: Deadline | None, *, after_absence: bool = False) -> None:
+        """Wait for a deadline, or for none.
+
+        :param after_absence: nobody listened until now, so that it is put off.
+        """
+        if deadline is None:
+            self._timers.pop(monitor, None)
+            return
+        now = self._clock.now()
+        at = deadline.at
+        if after_absence:
+            at = beat_deadline(
+                at, gap=max(now - at, timedelta(0)), now=now, every=deadline.every, margin=deadline.margin
+            )
+        put_off = at - deadline.at
+        deadline = replace(deadline, at=at, fault_at=deadline.fault_at + put_off)
+        self._set(monitor, self._clock.monotonic() + max(0.0, (at - now).total_seconds()), deadline)
+        if put_off:
+            self._table.amend(replace(self._table[monitor], deadline=deadline.fault_at))
+
+    def _set(self, monitor: MonitorId, due: float, what: Deadline | Observation) -> None:
+        timer = self._timers[monitor] = _Timer(due, what)
+        self._sequence += 1
+        heapq.heappush(self._heap, (due, self._sequence, monitor, timer))
         self._wake.set()
 
-    async def _observe(self, monitor: MonitorId, evidence: Evidence, source: Source, at: datetime) -> None:
-        await self._judge.take(
-            Observation(monitor=monitor, source=source, evidence=evidence, started_at=at, ended_at=at)
-        )
-        health = self._table.get(monitor)
-        if health is not None:
-            deadline = self._deadlines.get(monitor) if source is Source.BEAT else None
-            self._table.put(replace(health, deadline=deadline))
+    def _lock(self, monitor: MonitorId) -> asyncio.Lock:
+        return self._locks.setdefault(monitor, asyncio.Lock())
 
     def _plugin(self, monitor: MonitorId) -> PushedMonitor | None:
         watched = self.roster.monitors.get(monitor)

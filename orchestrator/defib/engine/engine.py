@@ -28,6 +28,7 @@ from defib.engine.reporting import Reporting
 from defib.engine.roster import STRATEGY_KEY, Roster, Watched
 from defib.engine.scheduler import Scheduler
 from defib.engine.table import StateTable
+from defib.engine.tripwires import Tripwires
 from defib.errors import StoreError, UsageError
 from defib.model.alert import DeliveryState
 from defib.model.changes import Changes
@@ -77,8 +78,10 @@ class Engine:
         self.reporting = Reporting(clock, roster, writer, self.reader)
         self.housekeeping = Housekeeping(clock, self.table, writer, self.reader)
         self.scheduler = Scheduler(clock, self._turn, epoch=clock.now().timestamp() - clock.monotonic())
+        self.tripwires = Tripwires(clock, roster, self.scheduler.look_soon)
         self.judge.on_deliveries = self.courier.added
         self.judge.on_suspect = self._look_at_parents
+        self.judge.on_return = self._look_at_children
         self.recovery.on_deliveries = self.courier.added
         self.guard.worst_lateness = self.scheduler.take_worst_lateness
         self.guard.on_release = self._look_at_suspects
@@ -104,10 +107,14 @@ class Engine:
             return None
 
     def _look_at_parents(self, watched: Watched) -> None:
-        for parent in watched.spec.requires:
+        for parent in (*watched.spec.requires, *watched.spec.requires_any):
             health = self.table.get(parent)
             if health is not None and not health.state.is_bad:
                 self.scheduler.look_soon(parent)
+
+    def _look_at_children(self, watched: Watched) -> None:
+        for child in self.roster.children(watched.spec.id):
+            self.scheduler.look_soon(child)
 
     def _look_at_suspects(self) -> None:
         for monitor in self.roster.monitors:
@@ -118,7 +125,9 @@ class Engine:
         """Time that nobody watched: unknown, never down. What was counted before it counts no more."""
         if gap.kind is GapKind.CLOCK_STEP:
             self.scheduler.epoch = self.clock.now().timestamp() - self.clock.monotonic()
+            self.beats.take_step()
             return
+        self.beats.take_gap()
         self.housekeeping.end_span(self.clock.now() - timedelta(seconds=gap.seconds))
         for monitor, watched in self.roster.monitors.items():
             interval = self.roster.strategy(monitor).interval
@@ -138,6 +147,7 @@ class Engine:
         self.courier.start()
         self.recovery.resume()
         await self.recovery.rearm()
+        await self.tripwires.start()
         chores: list[tuple[str, Callable[[], Coroutine[Any, Any, None]]]] = [
             ("scheduler", self.scheduler.run),
             ("beats", self.beats.run),
@@ -201,6 +211,7 @@ class Engine:
     async def wind_down(self) -> None:
         """End what runs, write what is left, release the plugins."""
         self.guard.close()
+        await self.tripwires.close()
         await self.recovery.drain()
         await self.courier.close()
         await self.prober.close()
@@ -339,6 +350,7 @@ class Engine:
             self.recovery,
             self.courier,
             self.reporting,
+            self.tripwires,
         ):
             part.roster = roster
         self.table.ensure(roster.monitors, self.clock.now())
@@ -349,6 +361,7 @@ class Engine:
         self.beats.start()
         self.courier.start()
         await self.recovery.rearm()
+        await self.tripwires.start()
         self.bus.publish(Event(type="reload"))
         log.info("configuration reloaded", monitors=len(roster.monitors))
         await old.close()

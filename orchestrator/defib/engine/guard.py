@@ -19,7 +19,7 @@ from defib.engine.canaries import Canaries, read_interfaces
 from defib.engine.events import Event, EventBus
 from defib.engine.roster import Roster, Watched
 from defib.engine.vitals import LagSampler, read_clocks, read_pressure
-from defib.model.evidence import Evidence, Observation, Outcome
+from defib.model.evidence import Evidence, Observation, Source
 from defib.model.ids import MonitorId
 from defib.ports import Clock, PushedMonitor
 from defib.rules import gaps, sickness
@@ -37,7 +37,7 @@ from defib.rules.correlation import (
     is_named,
     path_class,
 )
-from defib.rules.gaps import Gap, GapKind, Resume, Response
+from defib.rules.gaps import Gap, GapKind, Response, Resume
 from defib.rules.sickness import Sickness, Vitals
 
 log = structlog.get_logger("defib.guard")
@@ -169,8 +169,9 @@ class Guard:
     async def consider(self, watched: Watched, observation: Observation) -> Opinion:
         """What a conclusive observation is worth, after a look at the canaries where there is reason for one."""
         evidence = observation.evidence
-        if isinstance(watched.plugin, PushedMonitor):
-            return Opinion(evidence=evidence, hold="" if evidence.is_ok else self._hold(watched.spec.id))
+        if isinstance(watched.plugin, PushedMonitor):  # what a job itself says needs no healthy observer
+            is_absence = observation.source is Source.DEADLINE
+            return Opinion(evidence=evidence, hold=self._hold(watched.spec.id) if is_absence else "")
         host = watched.plugin.host
         path, named = path_class(host, self._interfaces), is_named(host)
         now = self._clock.monotonic()

@@ -13,7 +13,7 @@ from defib.engine.notifier import Notifier
 from defib.engine.roster import Roster, Watched
 from defib.engine.table import StateTable
 from defib.model.changes import Changes
-from defib.model.evidence import Observation, Outcome
+from defib.model.evidence import Grade, Observation, Outcome
 from defib.model.health import Health, Incident, State
 from defib.model.ids import CaseId, IncidentId, MonitorId
 from defib.model.monitor import RecoveryMode
@@ -100,8 +100,10 @@ class Judge:
 
     def _judgement(self, health: Health, observation: Observation, strategy: Strategy) -> Judgement:
         watched = self.roster.monitors[health.monitor]
-        if watched.is_pushed:  # a missed deadline is the confirmation already, and so is a beat
-            strategy = replace(strategy, fail_threshold=1, recovery_threshold=1, detector="consecutive")
+        if watched.is_pushed:
+            if observation.evidence.grade is Grade.INTENT and health.state is not State.FAULT:
+                return Judgement(state=State.STOPPED, reason=observation.evidence.summary, memory={})
+            strategy = _for_beats(strategy, observation)
         detector = self.roster.detectors[strategy.detector]
         try:
             return detector.fold(health, observation, strategy)
@@ -213,3 +215,12 @@ class Judge:
         level(
             "state changed", monitor=watched.spec.id, before=before, state=health.state, reason=health.reason
         )
+
+
+def _for_beats(strategy: Strategy, observation: Observation) -> Strategy:
+    """A beat is believed at once, and a missed deadline is the confirmation already; a late one is a suspicion."""
+    threshold = 2 if observation.evidence.grade is Grade.WEAK else 1
+    return replace(
+        strategy, fail_threshold=threshold if not observation.evidence.is_ok else 1, recovery_threshold=1, confirm=(),
+        detector="consecutive",
+    )  # fmt: skip

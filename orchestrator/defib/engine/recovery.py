@@ -138,6 +138,13 @@ class Recovery:
             raise ActionRefusedError(
                 f"a recovery of {monitor} is at work already: {active.state}, {active.reason}"
             )
+        stored = [item for item in self._reader.cases(only_active=True) if item.monitor == monitor]
+        for item in stored:
+            if item.state in (CaseState.INTENT, CaseState.ACTING, CaseState.VERIFYING):
+                raise ActionRefusedError(
+                    f"an earlier recovery of {monitor} has not come to its end ({item.state}); "
+                    "'defib run' or 'defib serve' finishes it first"
+                )
         if health.state not in (State.FAULT, State.UNREACHABLE) or health.incident is None:
             raise ActionRefusedError(
                 f"{monitor} is {health.state}, not at fault: there is nothing to recover"
@@ -150,7 +157,10 @@ class Recovery:
         audit = AuditEntry(
             at=now, actor=actor, event="recovery.asked", subject=monitor, facts={"dry_run": dry_run}
         )
-        await self._writer.commit(Changes(cases=(case,), audit=(audit,)))
+        left = tuple(
+            replace(item, state=CaseState.ABORTED, reason=f"taken over by {actor}", closed_at=now) for item in stored
+        )
+        await self._writer.commit(Changes(cases=(*left, case), audit=(audit,)))
         self.start(case)
         return case
 

@@ -49,6 +49,11 @@ class StateTable:
         self._health[health.monitor] = health
         self._dirty.discard(health.monitor)
 
+    def amend(self, health: Health) -> None:
+        """Something beside the state changed: written with the next decision or group."""
+        self._health[health.monitor] = health
+        self._dirty.add(health.monitor)
+
     def note(self, health: Health, observation: Observation) -> None:
         """An observation that changed nothing: written with the next group."""
         self._health[health.monitor] = health
@@ -75,7 +80,3 @@ class StateTable:
         """What could not be written is kept for the next group."""
         self._dirty.update(health.monitor for health in changes.health)
         self._observations = [*changes.observations, *self._observations][-_BUFFER:]
-
-    def with_deadline(self, monitor: MonitorId, deadline: datetime | None) -> Health:
-        """The health of a monitor with another deadline; not put."""
-        return replace(self._health[monitor], deadline=deadline)

@@ -110,7 +110,7 @@ def _sentences(view: Json, parents: Mapping[str, str], zone: ZoneInfo) -> Iterat
     if state is State.SUSPECT:
         n = strategy["fail_threshold"]
         if n == "auto":
-            yield "It becomes a fault when the score of its failures reaches the threshold that Defib has learned for it"
+            yield "It becomes a fault when its failures reach the score that Defib has learned for it"
         else:
             yield f"It becomes a fault after {n} failure{'' if n == 1 else 's'} in a row"
     if state is State.UNREACHABLE:

@@ -32,6 +32,9 @@ class State(StrEnum):
 Memory = Mapping[str, Fact]
 """What a detector remembers of one monitor between observations: flat, and storable as JSON."""
 
+BeatMemory = Mapping[str, object]
+"""What a pushed monitor remembers of its beats: a JSON object of its own making."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
@@ -46,8 +49,9 @@ class Health:
     last: Observation | None = None  #: the newest observation
     last_ok_at: datetime | None = None  #: end of the newest good one
     first_fail_at: datetime | None = None  #: start of the first failure of the present row of failures
-    deadline: datetime | None = None  #: when the next beat must have come (monitors that are beaten)
+    deadline: datetime | None = None  #: when silence becomes a fault (monitors that are beaten)
     was_up: bool = False  #: it has been seen well at least once
+    beats: BeatMemory = field(default_factory=dict)  #: the pushed monitor's
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from defib.model.alert import Alert, AlertFacts, AlertKind, Delivery, DeliveryState, Severity
-from defib.model.beat import Beat
+from defib.model.beat import Beat, Signal
 from defib.model.evidence import Evidence, Grade, Observation, Outcome, ProbeStatus, Source
 from defib.model.health import Health, Incident, State, Transition
 from defib.model.ids import MonitorId
@@ -62,7 +62,9 @@ def observation_from_json(monitor: MonitorId, data: Row | None) -> Observation |
 
 
 def health_row(health: Health) -> dict[str, Any]:
-    return plain(health) | {"memory": dict(health.memory), "last": observation_json(health.last)}
+    return plain(health) | {
+        "memory": dict(health.memory), "beats": dict(health.beats), "last": observation_json(health.last),
+    }  # fmt: skip
 
 
 def health_from_row(row: Row) -> Health:
@@ -133,4 +135,20 @@ def delivery_from_row(row: Row) -> Delivery:
 
 
 def beat_row(beat: Beat) -> dict[str, Any]:
-    return plain(beat) | {"facts": dict(beat.facts)}
+    """What few beats have goes with the facts."""
+    millisecond = timedelta(milliseconds=1)
+    extra = {
+        "seq": beat.seq,
+        "epoch": beat.epoch,
+        "eta_ms": beat.eta and round(beat.eta / millisecond),
+        "age_ms": round(beat.age / millisecond) or None,
+    }
+    facts = dict(beat.facts) | {name: value for name, value in extra.items() if value is not None}
+    row = {name: value for name, value in plain(beat).items() if name not in ("seq", "epoch", "eta", "age")}
+    return row | {"facts": facts}
+
+
+def beat_from_row(row: Row) -> Beat:
+    """As it was taken, but for what :func:`beat_row` put with the facts: it stays there."""
+    values = {name: row[name] for name in ("received_at", "protocol", "exit_status", "body", "facts")}
+    return Beat(**values, monitor=MonitorId(row["monitor"]), signal=Signal(row["signal"]))

@@ -55,6 +55,7 @@ health = Table(
     Column("first_fail_at", Instant),
     Column("deadline", Instant),
     Column("was_up", Boolean, nullable=False),
+    Column("beats", JSON, nullable=False),
 )  # fmt: skip
 
 observation = Table(

@@ -190,7 +190,7 @@ class IncidentStory(Incident):
 
     cases: list[Case]
     attempts: list[Attempt]
-    affected: list[str]
+    affected: list[str] = Field(description="Monitors that were unreachable because of it.")
     alerts: list[Alert]
 
 

@@ -19,10 +19,10 @@ PAGE_POLICY = (
 DOCUMENT_POLICY = "; ".join(
     (
         "default-src 'none'", "style-src 'unsafe-inline'", "img-src data:", "base-uri 'none'",
-        "frame-ancestors 'self'", "sandbox",
+        "frame-ancestors 'self'", "sandbox allow-top-navigation-by-user-activation",
     )
 )  # fmt: skip
-"""Of a report: a mail's page with styles of its own, which may run nothing."""
+"""Of a report: a mail's page with styles of its own, which may run nothing, and lead on by its links only."""
 
 _HEADERS = {
     "Content-Security-Policy": PAGE_POLICY,

@@ -107,8 +107,9 @@ class PageRoutes:
         return self._pages.page(request, "report.html", report=document)
 
     async def document(self, request: Request) -> Response:
-        """The report's own page, which may run nothing."""
+        """The report's own page, which may run nothing; its links lead out of the frame."""
         content, media_type = body_of(await self._document(request), ReportFormat.HTML)
+        content = content.replace("<head>", '<head><base target="_top">', 1)
         headers = {"Content-Security-Policy": DOCUMENT_POLICY}
         return Response(content.encode("utf-8", "replace"), headers=headers, media_type=media_type)
 

@@ -45,6 +45,7 @@ class Server:
                 proxy_headers=False,
                 timeout_graceful_shutdown=STOP_WITHIN_S,
                 ws_max_size=64 * 1024,
+                ws_per_message_deflate=False,
             )
         )
         self._task: asyncio.Task[None] | None = None

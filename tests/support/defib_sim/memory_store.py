@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from defib.model.alert import Alert, Delivery, DeliveryState
+from defib.model.beat import Beat, Signal
 from defib.model.changes import Changes, WatchSpan
 from defib.model.health import Health, Incident, Transition
 from defib.model.ids import MonitorId
@@ -18,6 +19,7 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self.all_transitions: list[Transition] = []
+        self._beats: dict[MonitorId, Beat] = {}
         self._health: dict[MonitorId, Health] = {}
         self._incidents: dict[str, Incident] = {}
         self._cases: dict[str, Case] = {}
@@ -31,6 +33,7 @@ class MemoryStore:
 
     async def commit(self, changes: Changes) -> None:
         self.all_transitions += changes.transitions
+        self._beats.update((beat.monitor, beat) for beat in changes.beats if beat.signal is not Signal.LOG)
         self._health.update((item.monitor, item) for item in changes.health)
         self._incidents.update((item.id, item) for item in changes.incidents)
         self._cases.update((item.id, item) for item in changes.cases)
@@ -54,8 +57,8 @@ class MemoryStore:
     def settings(self) -> dict[str, str]:
         return {}
 
-    def last_beats(self) -> dict[MonitorId, datetime]:
-        return {}
+    def newest_beats(self) -> dict[MonitorId, Beat]:
+        return dict(self._beats)
 
     def newest_watch_span(self) -> WatchSpan | None:
         return None

@@ -13,6 +13,7 @@ class Reply(StrEnum):
     REFUSED = "refuses"  #: nobody listens
     SILENT = "hangs"  #: accepts, and never answers
     WRONG = "answers HTTP 500"
+    STOPPED = "is stopped, as its supervisor says"
 
 
 class Truth(StrEnum):
@@ -66,6 +67,7 @@ WRONG = Mode(reply=Reply.WRONG, truth=Truth.FAULT)
 SLOW = Mode(reply=Reply.OK, truth=Truth.WELL, slowness=0.6)
 PAUSED = Mode(reply=Reply.SILENT, truth=Truth.BLIP)
 DEPLOYING = Mode(reply=Reply.REFUSED, truth=Truth.INTENT)
+STOPPED = Mode(reply=Reply.STOPPED, truth=Truth.INTENT)
 BOOTING = Mode(reply=Reply.REFUSED, truth=Truth.FAULT)
 LEFT_ALONE = Mode(reply=Reply.WRONG, truth=Truth.INNOCENT)  # its database does not answer
 CUT_OFF = Mode(reply=Reply.SILENT, truth=Truth.INNOCENT)  # its host is gone

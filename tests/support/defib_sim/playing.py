@@ -37,9 +37,9 @@ _DRAIN_S = 60.0  #: how often what the engine noted is forgotten: there is no st
 _CHANNEL = "notebook"
 
 PLAIN = Strategy(
-    name="plain", summary="three failures in a row, every 30 s: what one would write first", interval=timedelta(seconds=30),
-    timeout=timedelta(seconds=5), confirm=(), recover_confirm=None, fail_threshold=3, recovery_threshold=2,
-    detector="consecutive",
+    name="plain", summary="three failures in a row, every 30 s: what one would write first",
+    interval=timedelta(seconds=30), timeout=timedelta(seconds=5), confirm=(), recover_confirm=None, fail_threshold=3,
+    recovery_threshold=2, detector="consecutive",
 )  # fmt: skip
 """The yardstick."""
 

@@ -9,10 +9,27 @@ from typing import ClassVar
 from pydantic import ConfigDict
 
 from defib import registry
+from defib.hookspecs import PROJECT
 from defib.model.monitor import Family, MonitorSpec
 from defib.plugin import (
-    Action, ActionContext, ActionResult, ActionType, Alert, BuildContext, Channel, ChannelType, DeliveryError, Evidence,
-    Monitor, MonitorType, Options, ProbeContext, Receipt, ReportDocument, SendContext, hookimpl,
+    Action,
+    ActionContext,
+    ActionResult,
+    ActionType,
+    Alert,
+    BuildContext,
+    Channel,
+    ChannelType,
+    DeliveryError,
+    Evidence,
+    Monitor,
+    MonitorType,
+    Options,
+    ProbeContext,
+    Receipt,
+    ReportDocument,
+    SendContext,
+    hookimpl,
 )  # fmt: skip
 from defib.registry import Registry
 from defib_sim.targets import Target
@@ -156,5 +173,5 @@ def load_plugins() -> Registry:
     """This plugin and the real parts that the engine needs."""
     parts = {"simulation": __name__, **REAL_PARTS}
     return registry.load(
-        [importlib.metadata.EntryPoint(name, module, registry.PROJECT) for name, module in parts.items()]
+        [importlib.metadata.EntryPoint(name, module, PROJECT) for name, module in parts.items()]
     )

@@ -47,9 +47,7 @@ class Result:
         return share(fault.found is not None for fault in self.faults)
 
     def found_within(self, seconds: float) -> Share:
-        return share(
-            fault.detection_s is not None and fault.detection_s <= seconds for fault in self.faults
-        )
+        return share(fault.detection_s is not None and fault.detection_s <= seconds for fault in self.faults)
 
     @property
     def justified(self) -> Share:
@@ -156,7 +154,9 @@ class Result:
 
     def complaints(self) -> list[str]:
         """What is owed and missing; empty when all is well."""
-        return [f"{self.scenario.name}, {self.strategy}, seed {self.seed}: {text}" for text in self._missing()]
+        return [
+            f"{self.scenario.name}, {self.strategy}, seed {self.seed}: {text}" for text in self._missing()
+        ]
 
     def _missing(self) -> Iterator[str]:
         owed = self.scenario.expect

@@ -77,6 +77,7 @@ class Target:
         self.arrivals.append(began)
         if self._loss is not None and self._is_lost(self._loss, began):
             if self._loss.is_reset:
+                await self._clock.sleep(REFUSED_AFTER_S)
                 return Evidence.fail("reset", "connection reset", grade=Grade.STRONG)
             await self._clock.sleep(ends - began)
             return _timeout(timeout)
@@ -94,6 +95,8 @@ class Target:
         if mode.reply is Reply.REFUSED:
             await self._clock.sleep(REFUSED_AFTER_S)
             return Evidence.fail("refused", "connection refused", grade=Grade.STRONG)
+        if mode.reply is Reply.STOPPED:
+            return Evidence.fail("stopped", "stopped on purpose", grade=Grade.INTENT)
         wait = mode.slowness * timeout.total_seconds() or draw_latency_s(self._random)
         await self._clock.sleep(wait)
         took = timedelta(seconds=self._clock.monotonic() - began)

@@ -5,6 +5,7 @@ same to the last step.
 """
 
 import asyncio
+import math
 import selectors
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
@@ -13,9 +14,6 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 BEGINNING = datetime(2026, 1, 5, tzinfo=UTC)  # a Monday without a change of clocks
-
-_RESOLUTION = 1e-6
-"""Of the wall clock's microseconds, and far above what a year in seconds can be told apart by (4e-9)."""
 
 
 class _Jump(selectors.SelectSelector):
@@ -39,7 +37,19 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         self._jump = _Jump()
         super().__init__(self._jump)
-        self._clock_resolution = _RESOLUTION
+
+    @property
+    def _clock_resolution(self) -> float:
+        """What asyncio takes for the same instant: the least difference there is, at any time.
+
+        With more, a timer that is due within it goes off before its time; who then finds that it is not time
+        yet, and waits for the rest, waits for ever: here no time passes by itself.
+        """
+        return math.ulp(self._jump.now)
+
+    @_clock_resolution.setter
+    def _clock_resolution(self, seconds: float) -> None:
+        """Asyncio sets that of the real clock."""
 
     def time(self) -> float:
         return self._jump.now

@@ -123,6 +123,7 @@ def upgrade() -> None:
         sa.Column("first_fail_at", sa.BigInteger(), nullable=True),
         sa.Column("deadline", sa.BigInteger(), nullable=True),
         sa.Column("was_up", sa.Boolean(), nullable=False),
+        sa.Column("beats", sa.JSON(), nullable=False),
         sa.PrimaryKeyConstraint("monitor"),
     )
     op.create_table(

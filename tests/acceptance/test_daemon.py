@@ -1,0 +1,356 @@
+"""The daemon over its life: signals, beats, the service manager, secrets, modes and limits of recovery, reports."""
+
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from defib_testkit.company import Company
+from defib_testkit.ports import free_port
+from defib_testkit.smtp_server import SmtpServer
+from defib_testkit.telegram_api import TelegramApi
+from defib_testkit.victim_handle import Victim
+from defib_testkit.waiting import wait_until
+
+UUID = "1c8b2f0e-5a4d-4e8f-9a51-0d9f3f0c7a11"
+
+
+def reloaded(company: Company, times: int) -> None:
+    """Send SIGHUP and wait until the log tells of it."""
+    assert company.daemon is not None
+    company.daemon.send_signal(signal.SIGHUP)
+    wait_until(lambda: company.log.read_text().count("configuration reloaded") == times, 10, "the reload")
+
+
+# --- signals -------------------------------------------------------------------------------------------
+
+
+def test_sigterm_lets_the_running_action_end_first(company: Company, victim: Victim) -> None:
+    started, ended = company.folder / "started", company.folder / "ended"
+    script = company.folder / "slow.sh"
+    script.write_text(f"#!/bin/sh\ntouch {started}\nsleep 1.5\ntouch {ended}\n")
+    script.chmod(0o755)
+    main = {"id": "main", "type": "http", "url": victim.url}
+    company.watch(main, {"script": {"file": "slow.sh", "timeout": "10s"}})
+    company.serve()
+    company.wait_for("main", "up")
+    victim.kill()
+    wait_until(started.exists, 20, "the action to start")
+
+    assert not ended.exists()
+    assert company.stop() == 0
+    assert ended.exists()
+    assert company.rows("SELECT exit_status FROM attempt") == [(0,)]
+    assert not (company.folder / "defib.db.daemon").exists()
+
+
+def test_a_reload_keeps_what_is_known_and_a_wrong_one_changes_nothing(
+    company: Company, victim: Victim
+) -> None:
+    company.watch({"id": "main", "name": "Before", "type": "http", "url": victim.url})
+    company.watch({"id": "gone", "type": "http", "url": victim.url})
+    company.serve()
+    company.wait_for("main", "up")
+    company.wait_for("gone", "up")
+    before = company.get("/api/v1/monitors/main")
+
+    company.set(
+        monitors=[{"id": "main", "name": "After", "type": "http", "url": victim.url, "tags": ["new"]}]
+    )
+    company.watch({"id": "fresh", "type": "http", "url": victim.url})
+    reloaded(company, 1)
+    after = company.get("/api/v1/monitors/main")
+    assert (after["name"], after["tags"]) == ("After", ["new"])
+    assert (after["state"], after["since"]) == ("up", before["since"])
+    assert [item["to"] for item in after["transitions"]] == [item["to"] for item in before["transitions"]]
+    assert {item["id"] for item in company.get("/api/v1/monitors")["items"]} == {"main", "fresh"}
+    company.wait_for("fresh", "up")
+
+    company.config.write_text("monitrs: []\nmonitors: [{id: main, type: htpp}]\n")
+    assert company.daemon is not None
+    company.daemon.send_signal(signal.SIGHUP)
+    wait_until(lambda: "the old one stays in force" in company.log.read_text(), 10, "the refusal")
+    assert "defib.yaml:1: monitrs: unknown key; did you mean 'monitors'?" in company.log.read_text()
+    seen = company.get("/api/v1/monitors/main")["last_seen"]
+    wait_until(lambda: company.get("/api/v1/monitors/main")["last_seen"] > seen, 10, "looks that go on")
+    assert {item["id"] for item in company.get("/api/v1/monitors")["items"]} == {"main", "fresh"}
+
+
+def test_failures_are_counted_on_over_a_reload(company: Company, victim: Victim) -> None:
+    patient = {"interval": "1s", "timeout": "1s", "confirm": [], "fail_threshold": 6, "recovery_threshold": 1}
+    company.set(strategies={"patient": patient}, defaults={"strategy": "patient"})
+    company.watch({"id": "main", "type": "http", "url": victim.url})
+    company.serve()
+    company.wait_for("main", "up")
+    victim.kill()
+    company.wait_for("main", "suspect")
+    wait_until(lambda: "3 of 6" in company.get("/api/v1/monitors/main")["reason"], 10, "three failures")
+    reloaded(company, 1)
+    assert "1 of 6" not in company.get("/api/v1/monitors/main")["reason"]
+    company.wait_for("main", "fault", 10)
+    counts = company.rows(
+        "SELECT count(*) FROM observation WHERE status != 'healthy' AND at <= "
+        "(SELECT decided_at FROM transition WHERE to_state = 'fault')"
+    )
+    assert counts == [(6,)]
+
+
+# --- beats ---------------------------------------------------------------------------------------------
+
+
+def test_a_missed_beat_is_a_fault_at_its_deadline_and_the_next_beat_ends_it(
+    company: Company, smtp_server: SmtpServer
+) -> None:
+    company.watch(
+        {
+            "id": "worker",
+            "name": "Worker",
+            "type": "heartbeat",
+            "every": "2s",
+            "misses": 1,
+            "grace": "1s",
+            "uuid": UUID,
+        }
+    )
+    company.tell(smtp_server)
+    company.serve()
+    assert company.get("/api/v1/monitors/worker")["state"] == "new"
+    assert company.fetch(f"/ping/{UUID}").text == "OK"
+    company.wait_for("worker", "up")
+    company.wait_for("worker", "fault", 10)
+    [(decided,)] = company.rows("SELECT decided_at FROM transition WHERE to_state = 'fault'")
+    [(beaten,)] = company.rows("SELECT received_at FROM beat")
+    assert (
+        3_000_000 <= decided - beaten < 4_000_000
+    )  # microseconds: an interval and its grace, and then at once
+    [mail] = smtp_server.messages.wait_for(1, 5)
+    assert "Worker" in mail.message["Subject"]
+
+    assert company.fetch(f"/ping/{UUID}").text == "OK"
+    company.wait_for("worker", "up")
+    mails = smtp_server.messages.wait_for(2, 5)
+    assert mails[1].message["Subject"] == "[Defib] INFO · Worker has recovered"
+    assert company.fetch(f"/ping/{UUID}/fail").text == "OK"
+    company.wait_for("worker", "fault")
+    assert company.fetch("/ping/00000000-0000-4000-8000-000000000000").status_code == 404
+    assert company.rows("SELECT signal FROM beat ORDER BY received_at") == [("alive",), ("alive",), ("fail",)]
+
+
+# --- the service manager -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def service_manager(kit_tmp: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
+    """What systemd gives a service: a socket to report to, and a watchdog of half a second."""
+    path = kit_tmp / "notify"
+    with closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as channel:
+        channel.bind(str(path))
+        channel.settimeout(10)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(path))
+        monkeypatch.setenv("WATCHDOG_USEC", "500000")
+        yield channel
+
+
+def test_the_service_manager_hears_of_every_stage(company: Company, service_manager: socket.socket) -> None:
+    company.watch({"id": "a", "type": "heartbeat", "every": "1h"})
+    company.serve()
+
+    def hear() -> str:
+        return service_manager.recv(1000).decode()
+
+    assert hear().splitlines() == ["READY=1", "STATUS=watching 1 monitor"]
+    fed = []
+    for _ in range(4):
+        assert hear() == "WATCHDOG=1"
+        fed.append(time.monotonic())
+    assert fed[3] - fed[0] < 1.5  # twice in each half second
+
+    assert company.daemon is not None
+    company.daemon.send_signal(signal.SIGHUP)
+    assert "RELOADING=1" in next(word for word in iter(hear, "") if word != "WATCHDOG=1")
+    assert next(word for word in iter(hear, "") if word != "WATCHDOG=1") == "READY=1"
+    assert company.stop() == 0
+    assert next(word for word in iter(hear, "") if word != "WATCHDOG=1") == "STOPPING=1"
+
+
+# --- secrets -------------------------------------------------------------------------------------------
+
+SECRETS = {
+    "DEFIB_TEST_SMTP": "smtp-0d5c1f7e",
+    "DEFIB_TEST_DSN": "dsn-7b1e9a44",
+    "DEFIB_TEST_HOOK": "hook-5f2d8c10",
+}
+
+
+def test_no_secret_is_told_anywhere(
+    company: Company, telegram_api: TelegramApi, smtp_server: SmtpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in SECRETS.items():
+        monkeypatch.setenv(name, value)
+    secrets = [*SECRETS.values(), telegram_api.token, telegram_api.token.partition(":")[2]]
+    dead, refusing = free_port(), free_port()
+    company.watch(
+        {"id": "db", "type": "postgres", "dsn": f"postgresql://u:${{DEFIB_TEST_DSN}}@127.0.0.1:{dead}/x"}
+    )
+    company.watch({"id": "api", "type": "http", "url": f"http://u:${{DEFIB_TEST_DSN}}@127.0.0.1:{refusing}/"})
+    company.tell(smtp_server, telegram_api)
+    company.channel("mail", username="defib", password="${DEFIB_TEST_SMTP}")
+    company.channel(
+        "hook", type="webhook", url=f"http://127.0.0.1:{dead}/hook?key=${{DEFIB_TEST_HOOK}}",
+        secret="${DEFIB_TEST_HOOK}",
+    )  # fmt: skip
+    telegram_api.mode = "502"
+    company.serve()
+    company.wait_for("db", "fault")
+    company.wait_for("api", "fault")
+    tried = "SELECT count(DISTINCT channel) FROM delivery WHERE tries > 0"
+    wait_until(lambda: company.rows(tried) == [(3,)], 20, "each channel to be tried")
+
+    told: dict[str, str] = {}
+    pages = [
+        "/", "/monitors/db", "/health", "/metrics", "/openapi.json", "/api/v1/overview", "/api/v1/monitors",
+        "/api/v1/monitors/db", "/api/v1/monitors/api", "/api/v1/monitors/db/explain", "/api/v1/alerts",
+        "/api/v1/incidents", "/api/v1/recoveries", "/api/v1/strategies", "/api/v1/plugins",
+    ]  # fmt: skip
+    for path in pages:
+        answer = company.fetch(path)
+        assert answer.status_code in (200, 503), f"{path}: {answer.status_code}"
+        told[path] = answer.text
+    for command in ("status", "status db", "explain db", "explain api --json", "check db", "validate",
+                    "test-alert --channel mail", "test-alert --channel chat", "test-alert --channel hook",
+                    "test-alert --channel chat --debug", "test-alert --channel hook --debug",
+                    "report --date today", "report --date today --format json"):  # fmt: skip
+        done = company.defib(*command.split())
+        told[command] = done.stdout + done.stderr
+    assert company.stop() == 0
+    company.set(colour="blue")
+    told["a mistake"] = company.defib("validate").stderr
+    told["the log"] = company.log.read_text()
+    told["the mails"] = "".join(mail.raw.decode() for mail in smtp_server.messages)
+    told["the store"] = company.store.read_bytes().decode("utf-8", "replace")
+    assert len(told["/"]) > 1000
+    assert "db" in told["status"]
+    leaks = [(place, secret) for place, text in told.items() for secret in secrets if secret in text]
+    assert leaks == []
+
+
+# --- recovery ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("mode", "attempts"), [("dry-run", [("dry-run",)]), ("off", [])], ids=["dry-run", "off"]
+)
+def test_nothing_is_executed_unless_recovery_is_armed(
+    make_company: Callable[..., Company], victim: Victim, smtp_server: SmtpServer, mode: str, attempts: Any
+) -> None:
+    company = make_company(mode=mode)
+    company.watch_agent(victim)
+    company.tell(smtp_server)
+    company.serve()
+    company.wait_for("main", "up")
+    victim.kill()
+    company.wait_for("main", "fault")
+    [mail] = smtp_server.messages.wait_for(1, 10)
+    body = mail.message.get_body(("plain",))
+    assert body is not None
+    words = " ".join(body.get_content().split())
+    company.wait_for_rows("SELECT outcome FROM attempt", attempts)
+    if mode == "dry-run":
+        assert "dry-run" in words
+        assert "restart-victim.sh" in words
+    looks = company.rows("SELECT count(*) FROM observation")[0][0]
+    wait_until(lambda: company.rows("SELECT count(*) FROM observation")[0][0] > looks + 2, 10, "more looks")
+    assert victim.restarts == 0
+    assert company.state("main") == "fault"
+
+
+def test_after_three_failed_attempts_a_person_is_asked_for_once(
+    make_company: Callable[..., Company], victim: Victim, smtp_server: SmtpServer
+) -> None:
+    company = make_company(start_timeout="1s")
+    runs = company.folder / "runs"
+    script = company.folder / "useless.sh"
+    script.write_text(f"#!/bin/sh\necho run >> {runs}\n")
+    script.chmod(0o755)
+    main = {"id": "main", "name": "Main Agent", "type": "http", "url": victim.url}
+    company.watch(main, {"script": {"file": "useless.sh", "max_uses": 9}})
+    company.tell(smtp_server)
+    company.serve()
+    company.wait_for("main", "up")
+    victim.kill()
+    mails = smtp_server.messages.wait_for(2, 40)
+    assert [mail.message["Subject"] for mail in mails] == [
+        "[Defib] HIGH · Main Agent is down",
+        "[Defib] SEVERE · Main Agent needs a human",
+    ]
+    company.wait_for_rows("SELECT state FROM recovery_case", [("needs-human",)])
+    looks = company.rows("SELECT count(*) FROM observation")[0][0]
+    wait_until(lambda: company.rows("SELECT count(*) FROM observation")[0][0] > looks + 3, 10, "more looks")
+    assert runs.read_text().splitlines() == ["run"] * 3
+    assert len(list(smtp_server.messages)) == 2
+    assert company.rows("SELECT outcome FROM attempt") == [("failed",)] * 3
+
+
+def test_what_requires_something_faulty_is_unreachable_and_left_in_peace(
+    company: Company, make_victim: Callable[..., Victim], smtp_server: SmtpServer
+) -> None:
+    database, agent = make_victim(), make_victim()
+    database.start()
+    agent.start()
+    script = agent.restart_script(company.folder)
+    company.watch({"id": "db", "name": "Orders", "type": "http", "url": database.url})
+    company.watch(
+        {"id": "main", "type": "http", "url": agent.url, "requires": ["db"]},
+        {"script": {"file": script.name}},
+    )
+    company.tell(smtp_server)
+    company.serve()
+    company.wait_for("db", "up")
+    company.wait_for("main", "up")
+    database.kill()
+    company.wait_for("db", "fault")
+    agent.kill()
+    company.wait_for("main", "unreachable")
+    looks = company.rows("SELECT count(*) FROM observation WHERE monitor = 'main'")[0][0]
+    wait_until(
+        lambda: company.rows("SELECT count(*) FROM observation WHERE monitor = 'main'")[0][0] > looks + 3, 10
+    )
+    assert company.state("main") == "unreachable"
+    assert agent.restarts == 0
+    assert [mail.message["Subject"] for mail in smtp_server.messages] == ["[Defib] HIGH · Orders is down"]
+    assert company.rows("SELECT count(*) FROM recovery_case WHERE monitor = 'main'") == [(0,)]
+
+
+# --- reports -------------------------------------------------------------------------------------------
+
+
+def test_a_report_is_made_stored_and_mailed_once_when_it_is_due(
+    company: Company, smtp_server: SmtpServer
+) -> None:
+    """Every minute is due. That the last one was an hour ago is put into the store, since nobody waits a minute."""
+    company.watch({"id": "a", "type": "heartbeat", "every": "1h"})
+    company.tell(smtp_server)
+    company.set(reports={"daily": {"cron": "0 0 1 1 *", "channels": ["mail"]}})
+    company.run_pass()
+    assert company.rows("SELECT count(*) FROM setting WHERE key = 'report-fired:daily'") == [(1,)]
+    assert company.rows("SELECT count(*) FROM report") == [(0,)]  # a new installation owes none
+    company.write_rows(
+        "UPDATE setting SET value = '2020-01-01T00:00:00+00:00' WHERE key = 'report-fired:daily'"
+    )
+
+    company.serve()
+    [mail] = smtp_server.messages.wait_for(1, 15)
+    assert mail.message["Subject"].startswith("[Defib] Daily report")
+    assert {part.get_content_type() for part in mail.message.walk()} >= {"text/plain", "text/html"}
+    [(report,)] = company.rows("SELECT id FROM report")
+    company.wait_for_rows("SELECT notice, state FROM delivery", [(report, "delivered")])
+    assert company.fetch(f"/reports/{report}").status_code == 200
+    assert company.stop() == 0
+    company.serve()  # however often it starts, what was made is made
+    assert company.stop() == 0
+    assert len(list(smtp_server.messages)) == 1
