@@ -30,9 +30,7 @@ def load_settings(
 
 
 @contextmanager
-def engine(
-    plugins: Registry, settings: Settings, *, role: str, is_daemon: bool = False
-) -> Iterator[Engine]:
+def engine(plugins: Registry, settings: Settings, *, role: str, is_daemon: bool = False) -> Iterator[Engine]:
     """An engine that owns the store of ``settings``; started by the caller, released at the end.
 
     :param role: what this process is, for the message that others get.

@@ -93,7 +93,9 @@ class Deadline:
     kind: str  #: of the monitor's own making: ``late``, ``missed``, ``run``
     fault_at: datetime  #: when silence becomes a fault; shown to people
     every: timedelta  #: nominal time between beats
-    margin: timedelta  #: after we were away ourselves: how much longer than ``min(every, 5 s)`` a beat may take
+    margin: (
+        timedelta  #: after we were away ourselves: how much longer than ``min(every, 5 s)`` a beat may take
+    )
     is_by_clock: bool = False  #: it follows the wall clock also where that is set: a cron schedule
 
 
@@ -294,6 +296,6 @@ class BeatSink(Protocol):
 
 __all__ = [
     "Action", "ActionContext", "ActionResult", "AlertTexts", "BeatSink", "BuildContext", "Channel", "Clock",
-    "Deadline", "Detector", "Execution", "Executor", "Judgement", "Monitor", "MonitorSpec", "ProbeContext", "PushedMonitor",
-    "PushedVerdict", "Receipt", "ReportWriter", "SendContext", "Tripwired",
+    "Deadline", "Detector", "Execution", "Executor", "Judgement", "Monitor", "MonitorSpec", "ProbeContext",
+    "PushedMonitor", "PushedVerdict", "Receipt", "ReportWriter", "SendContext", "Tripwired",
 ]  # fmt: skip

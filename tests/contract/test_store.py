@@ -19,6 +19,7 @@ from defib.model.recovery import Attempt, AttemptOutcome, AuditEntry, Case, Case
 from defib.model.report import ReportDocument
 from defib.store import Database, Reader, Writer, open_database
 from defib.store.lock import OwnerLock
+from defib.store.reader import Latencies
 from defib.store.migrate import newest_revision
 from defib.store.schema import REVISION
 
@@ -135,7 +136,7 @@ def test_a_decision_is_read_back_as_it_was_written(writer: Writer, reader: Reade
     assert reader.watch_spans(T, at(1)) == list(changes.watch)
     assert reader.settings() == {"strategy": "aggressive"}
     assert reader.status_counts(T, at(60)) == {MAIN: {"healthy": 1, "error": 1}}
-    assert reader.latencies_us(T, at(60)) == {MAIN: [1500]}
+    assert reader.latencies(T, at(60)) == {MAIN: Latencies(mean_ms=1.5, p50_ms=1.5, p95_ms=1.5, p99_ms=1.5)}
 
 
 def test_a_row_of_the_same_key_is_replaced(writer: Writer, reader: Reader) -> None:
@@ -198,6 +199,15 @@ def test_reports_keep_their_pictures(writer: Writer, reader: Reader) -> None:
     commit(writer, Changes(reports=(document,)))
     assert reader.report(document.id) == document
     assert reader.report_titles()[0]["subject"] == "S"
+
+
+def test_percentiles_are_the_values_at_their_ranks(writer: Writer, reader: Reader) -> None:
+    looks = [
+        saw(Evidence.ok("fine", latency=timedelta(milliseconds=ms)), ms / 1000) for ms in range(100, 0, -1)
+    ]
+    commit(writer, Changes(observations=(*looks, saw(Evidence.fail("timeout", "late"), 1))))
+    found = reader.latencies(T, at(60))[MAIN]
+    assert (found.p50_ms, found.p95_ms, found.p99_ms, found.mean_ms) == (50.0, 95.0, 99.0, 50.5)
 
 
 def test_beats_tell_when_each_monitor_last_spoke(writer: Writer, reader: Reader) -> None:

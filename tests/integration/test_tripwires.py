@@ -237,14 +237,11 @@ async def test_a_smart_shutdown_is_not_held_up(postgres: PostgresCluster, tmp_pa
         pid = postgres.pid
         assert pid is not None
         os.kill(pid, 15)
-        await async_wait_until(lambda: is_leaving(monitor), 5, "the shutdown to begin")
+        while (await monitor.probe(frame())).cause != "shutting-down":
+            pass
         with pytest.raises(StopAsyncIteration):
             await asyncio.wait_for(trip, 5)
         await async_wait_until(lambda: postgres.pid is None, 5, "the server to end")
-
-
-async def is_leaving(monitor: Monitor) -> bool:
-    return (await monitor.probe(frame())).cause == "shutting-down"
 
 
 def test_no_connection_is_held_when_none_is_wanted(postgres: PostgresCluster, tmp_path: Path) -> None:

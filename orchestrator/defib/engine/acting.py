@@ -62,10 +62,6 @@ class Acting:
     def is_acting(self, monitor: MonitorId) -> bool:
         return monitor in self._running
 
-    def others(self, monitor: MonitorId) -> int:
-        """Actions that run for other monitors."""
-        return len(self._running - {monitor})
-
     def credit(self, monitor: MonitorId) -> tuple[str, int] | None:
         """What a recovery of ``monitor`` now owes to its attempt, in words, with its number; None for nothing."""
         attempt = self._attempts.get(monitor)

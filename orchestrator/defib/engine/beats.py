@@ -264,4 +264,4 @@ class Beats:
 
     def _plugin(self, monitor: MonitorId) -> PushedMonitor | None:
         watched = self.roster.monitors.get(monitor)
-        return watched.plugin if watched is not None and isinstance(watched.plugin, PushedMonitor) else None
+        return None if watched is None else watched.pushed

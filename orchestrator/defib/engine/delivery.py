@@ -26,7 +26,7 @@ log = structlog.get_logger("defib.delivery")
 
 TIMEOUT = timedelta(seconds=10)  #: of one try
 BACKOFF_BASE = timedelta(seconds=1)
-BACKOFF_CAP = timedelta(minutes=5)
+BACKOFF_CAP = timedelta(seconds=30)
 
 
 class Courier:
@@ -43,6 +43,7 @@ class Courier:
         self._wake: dict[str, asyncio.Event] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._tried: set[DeliveryId] = set()
+        self._closing = False
 
     # --- from outside ------------------------------------------------------------------------------
 
@@ -71,6 +72,7 @@ class Courier:
 
     async def close(self) -> None:
         """Stop; what is pending stays in the outbox. A try under way may end first."""
+        self._closing = True
         tasks = tuple(self._tasks.values())
         for event in self._wake.values():
             event.set()
@@ -96,12 +98,15 @@ class Courier:
 
     async def _serve(self, name: str) -> None:
         wake = self._wake[name]
-        while True:
+        while not self._closing:
             wake.clear()
             delivery, wait = self._next(name)
             if delivery is None:
                 try:
-                    await asyncio.wait_for(wake.wait(), wait)
+                    async with asyncio.timeout(
+                        wait
+                    ):  # wait_for would lose a cancellation that meets a wake-up
+                        await wake.wait()
                 except TimeoutError:
                     pass
                 continue

@@ -37,7 +37,7 @@ from defib.model.health import State
 from defib.model.ids import MonitorId
 from defib.model.recovery import AuditEntry
 from defib.model.report import ReportDocument
-from defib.ports import Clock, PushedMonitor
+from defib.ports import Clock
 from defib.rules.gaps import Gap, GapKind, Response, decide_response, spread
 from defib.rules.phase import phase
 from defib.store import Reader, Writer
@@ -131,7 +131,7 @@ class Engine:
         self.housekeeping.end_span(self.clock.now() - timedelta(seconds=gap.seconds))
         for monitor, watched in self.roster.monitors.items():
             interval = self.roster.strategy(monitor).interval
-            if isinstance(watched.plugin, PushedMonitor):
+            if watched.is_pushed:
                 continue
             if decide_response(gap.seconds, interval) is Response.RESET:
                 self.table.forget_evidence(monitor)
@@ -177,12 +177,12 @@ class Engine:
 
     def _schedule_all(self) -> None:
         for monitor, watched in self.roster.monitors.items():
-            if not isinstance(watched.plugin, PushedMonitor):
+            if watched.polled is not None:
                 bad = self.table[monitor].state in (State.FAULT, State.SUSPECT)
                 self.scheduler.add(
                     monitor,
                     self.roster.strategy(monitor).interval,
-                    watched.plugin.host,
+                    watched.polled.host,
                     first_in=0.0 if bad else None,
                 )
 
@@ -232,8 +232,8 @@ class Engine:
         self.recovery.horizon = ends
         for monitor in only or self._due(every):
             watched = self.roster.monitors[monitor]
-            if not isinstance(watched.plugin, PushedMonitor):
-                self.scheduler.add(monitor, timedelta(days=365), watched.plugin.host, first_in=0.0)
+            if watched.polled is not None:
+                self.scheduler.add(monitor, timedelta(days=365), watched.polled.host, first_in=0.0)
         self.courier.start()
         self.recovery.resume()
         await self.recovery.rearm()
@@ -355,7 +355,7 @@ class Engine:
             part.roster = roster
         self.table.ensure(roster.monitors, self.clock.now())
         for monitor in old.monitors:
-            if monitor not in roster.monitors or isinstance(roster.monitors[monitor].plugin, PushedMonitor):
+            if monitor not in roster.monitors or roster.monitors[monitor].is_pushed:
                 self.scheduler.remove(monitor)
         self._schedule_all()
         self.beats.start()

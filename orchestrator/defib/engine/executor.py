@@ -58,7 +58,8 @@ class ProcessExecutor:
                 await self._on_start(process.pid)
             left = timeout.total_seconds() - (time.monotonic() - started)
             try:
-                await asyncio.wait_for(_ended(process), max(0.01, left))
+                async with asyncio.timeout(max(0.01, left)):
+                    await _ended(process)
             except TimeoutError:
                 timed_out = True
                 await _kill_group(process)
@@ -134,7 +135,8 @@ class _Output:
     async def wait_ended(self, limit: timedelta) -> None:
         """Return when nobody holds the writing end any more, or after ``limit``."""
         try:
-            await asyncio.wait_for(self._ended.wait(), limit.total_seconds())
+            async with asyncio.timeout(limit.total_seconds()):
+                await self._ended.wait()
         except TimeoutError:
             pass
 
@@ -183,7 +185,8 @@ async def _kill_group(process: "subprocess.Popen[bytes]") -> None:
     """SIGTERM to the whole group, then SIGKILL to what is left of it."""
     _signal_group(process.pid, signal.SIGTERM)
     try:
-        await asyncio.wait_for(_ended(process), KILL_GRACE.total_seconds())
+        async with asyncio.timeout(KILL_GRACE.total_seconds()):
+            await _ended(process)
     except TimeoutError:
         pass  # it ignores SIGTERM
     _signal_group(process.pid, signal.SIGKILL)  # also the children that outlived their parent

@@ -21,7 +21,7 @@ from defib.engine.roster import Roster, Watched
 from defib.engine.vitals import LagSampler, read_clocks, read_pressure
 from defib.model.evidence import Evidence, Observation, Source
 from defib.model.ids import MonitorId
-from defib.ports import Clock, PushedMonitor
+from defib.ports import Clock
 from defib.rules import gaps, sickness
 from defib.rules.correlation import (
     Effect,
@@ -169,10 +169,10 @@ class Guard:
     async def consider(self, watched: Watched, observation: Observation) -> Opinion:
         """What a conclusive observation is worth, after a look at the canaries where there is reason for one."""
         evidence = observation.evidence
-        if isinstance(watched.plugin, PushedMonitor):  # what a job itself says needs no healthy observer
+        if watched.polled is None:  # what a job itself says needs no healthy observer
             is_absence = observation.source is Source.DEADLINE
             return Opinion(evidence=evidence, hold=self._hold(watched.spec.id) if is_absence else "")
-        host = watched.plugin.host
+        host = watched.polled.host
         path, named = path_class(host, self._interfaces), is_named(host)
         now = self._clock.monotonic()
         self._looks[watched.spec.id] = Look(
@@ -231,9 +231,9 @@ class Guard:
         if self._resume is not None and self._resume.holds(monitor, self._clock.monotonic()):
             return "Defib was away and has not seen it afresh yet"
         watched = self.roster.monitors.get(monitor)
-        if watched is None or isinstance(watched.plugin, PushedMonitor):
+        if watched is None or watched.polled is None:
             return ""
-        host = watched.plugin.host
+        host = watched.polled.host
         worth = effect(self.verdict, path_class(host, self._interfaces), is_named=is_named(host))
         return "" if worth is Effect.REAL else self.verdict.words
 

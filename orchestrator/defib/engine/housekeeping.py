@@ -51,7 +51,9 @@ class Housekeeping:
     def end_span(self, at: datetime) -> None:
         """Nobody watched after ``at``: the next flush begins another span."""
         if self._span is not None and self._span.seen_at > at:  # stamped already by a flush behind the gap
-            self._cut += (WatchSpan(started_at=self._span.started_at, seen_at=max(at, self._span.started_at)),)
+            self._cut += (
+                WatchSpan(started_at=self._span.started_at, seen_at=max(at, self._span.started_at)),
+            )
         self._span = None
 
     async def forget(self, retention: Retention) -> None:

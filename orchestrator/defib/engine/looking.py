@@ -18,7 +18,7 @@ from defib.model.evidence import Observation, Outcome
 from defib.model.health import State
 from defib.model.ids import MonitorId
 from defib.model.strategy import Strategy
-from defib.ports import Clock, Monitor, PushedMonitor
+from defib.ports import Clock, Monitor
 from defib.rules.soft_timeout import soft_timeout
 
 MAX_IN_FLIGHT = 3  #: probes of one monitor at the same time
@@ -124,6 +124,4 @@ class Looking:
 
     def _plugin(self, monitor: MonitorId) -> Monitor | None:
         watched = self.roster.monitors.get(monitor)
-        if watched is None or isinstance(watched.plugin, PushedMonitor):
-            return None
-        return watched.plugin
+        return None if watched is None else watched.polled

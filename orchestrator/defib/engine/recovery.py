@@ -41,6 +41,11 @@ from defib.store import Reader, Writer
 
 log = structlog.get_logger("defib.recovery")
 
+_ACTING = (
+    CaseState.LAST_LOOK,
+    CaseState.INTENT,
+    CaseState.ACTING,
+)  #: cases that hold one of the places to act
 _HISTORY = 200  #: most attempts of one case or window that are looked at
 
 LookAt = Callable[[MonitorId], Awaitable[Observation | None]]
@@ -158,7 +163,8 @@ class Recovery:
             at=now, actor=actor, event="recovery.asked", subject=monitor, facts={"dry_run": dry_run}
         )
         left = tuple(
-            replace(item, state=CaseState.ABORTED, reason=f"taken over by {actor}", closed_at=now) for item in stored
+            replace(item, state=CaseState.ABORTED, reason=f"taken over by {actor}", closed_at=now)
+            for item in stored
         )
         await self._writer.commit(Changes(cases=(*left, case), audit=(audit,)))
         self.start(case)
@@ -270,7 +276,9 @@ class Recovery:
             was_up=health.was_up,
             observer=self._guard.no_action(case.monitor),
             waiting_for=waiting_for(watched.spec, self._table.get, now),
-            acting_now=self._acting.others(case.monitor),
+            acting_now=sum(
+                other.state in _ACTING for other in self._cases.values() if other.monitor != case.monitor
+            ),
             failed_in_window=sum(
                 item.outcome in unsuccessful and item.intent_at >= now - policy.window for item in attempts
             ),
@@ -322,8 +330,8 @@ class Recovery:
     async def _note(self, before: Case, after: Case) -> None:
         """Commit a step that is worth a row: another state or reason, not each look at the clock."""
         if (before.state, before.reason) != (after.state, after.reason):
+            self._cases[after.monitor] = after  # before the first await: the place to act is taken
             await self._writer.commit(Changes(cases=(after,)))
-            self._cases[after.monitor] = after
             self._bus.publish(Event(type="recovery", monitor=after.monitor))
 
     async def _settle(self, case: Case, outcome: AttemptOutcome) -> None:

@@ -127,9 +127,9 @@ class Reporting:
             transitions[transition.monitor].append(transition)
         initial = reader.states_at(start)
         counts = reader.status_counts(start, end)
-        latencies = reader.latencies_us(start, end)
+        latencies = reader.latencies(start, end)
         before_start, _ = day_bounds(day - timedelta(days=1), timezone)
-        before = reader.latencies_us(before_start, start)
+        before = reader.latencies(before_start, start)
         incidents = reader.incidents(overlapping=(start, end))
         health = reader.health()
         monitors = []
@@ -139,7 +139,7 @@ class Reporting:
             time_ = uptime(first.to_state if first else None, changes, start, seen_until, spans)
             final = changes[-1].to_state if changes else first.to_state if first else None
             known = health.get(spec.id)
-            found, earlier = latencies.get(spec.id, []), before.get(spec.id, [])
+            found, earlier = latencies.get(spec.id), before.get(spec.id)
             monitors.append(
                 MonitorPeriod(
                     monitor=spec.id,
@@ -153,12 +153,10 @@ class Reporting:
                     down=time_.down,
                     down_lo=time_.down_lo,
                     down_hi=time_.down_hi,
-                    latencies_ms=(quantile_ms(found, 0.5), quantile_ms(found, 0.95), quantile_ms(found, 0.99))
-                    if found
-                    else None,
-                    latency_mean_ms=sum(found) / len(found) / 1000 if found else None,
+                    latencies_ms=(found.p50_ms, found.p95_ms, found.p99_ms) if found else None,
+                    latency_mean_ms=found.mean_ms if found else None,
                     incidents=sum(incident.monitor == spec.id for incident in incidents),
-                    previous_p95_ms=quantile_ms(earlier, 0.95) if earlier else None,
+                    previous_p95_ms=earlier.p95_ms if earlier else None,
                 )
             )
         return Period(
@@ -177,8 +175,3 @@ class Reporting:
             observed=observed,
             public_url=self.roster.settings.server.public_url,
         )
-
-
-def quantile_ms(ascending_us: list[int], q: float) -> float:
-    """The value at rank ``q * (n - 1)``, rounded down, in milliseconds; of a list that is not empty."""
-    return ascending_us[int(q * (len(ascending_us) - 1))] / 1000

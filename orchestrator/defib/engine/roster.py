@@ -39,9 +39,18 @@ class Watched:
     actions: tuple[Action, ...]  #: by rung
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)  #: observations are judged one at a time
 
+    pushed: PushedMonitor | None = field(init=False)  #: the plugin, when it is told instead of looking
+    polled: Monitor | None = field(init=False)  #: the plugin, when it looks
+
+    def __post_init__(self) -> None:
+        if isinstance(self.plugin, PushedMonitor):
+            self.pushed, self.polled = self.plugin, None
+        else:
+            self.pushed, self.polled = None, self.plugin
+
     @property
     def is_pushed(self) -> bool:
-        return isinstance(self.plugin, PushedMonitor)
+        return self.pushed is not None
 
 
 class Roster:
@@ -82,9 +91,9 @@ class Roster:
                 mistakes.append(Mistake(message=str(error), path=f"monitors: {spec.id}"))
                 continue
             watched = self.monitors[spec.id] = Watched(spec, plugin, actions)
-            if isinstance(watched.plugin, PushedMonitor):
+            if watched.pushed is not None:
                 self._keys[spec.id] = spec.id
-                self._keys.update(dict.fromkeys(watched.plugin.keys, spec.id))
+                self._keys.update(dict.fromkeys(watched.pushed.keys, spec.id))
         for channel in self.settings.channels:
             try:
                 self.channels[channel.name] = self.registry.channels[channel.kind].create(
@@ -134,13 +143,15 @@ class Roster:
 
     def children(self, monitor: MonitorId) -> list[MonitorId]:
         """Monitors that require this one directly."""
-        return [child for child, watched in self.monitors.items() if monitor in (*watched.spec.requires, *watched.spec.requires_any)]
+        return [
+            child
+            for child, watched in self.monitors.items()
+            if monitor in (*watched.spec.requires, *watched.spec.requires_any)
+        ]
 
     async def close(self) -> None:
         """Release what plugins hold; a plugin that fails at this is logged."""
-        holders: list[Monitor | Channel] = [
-            w.plugin for w in self.monitors.values() if not isinstance(w.plugin, PushedMonitor)
-        ]
+        holders: list[Monitor | Channel] = [w.polled for w in self.monitors.values() if w.polled is not None]
         holders += self.channels.values()
         for holder in holders:
             try:

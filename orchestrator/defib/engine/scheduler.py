@@ -126,7 +126,10 @@ class Scheduler:
                     None if full or not self._heap else max(0.0, self._heap[0][0] - self._clock.monotonic())
                 )
                 try:
-                    await asyncio.wait_for(self._wake.wait(), timeout)
+                    async with asyncio.timeout(
+                        timeout
+                    ):  # wait_for would lose a cancellation that meets a wake-up
+                        await self._wake.wait()
                 except TimeoutError:
                     pass
         finally:

@@ -57,15 +57,17 @@ class Tripwires:
         pause, is_told = LEAST_PAUSE, False
         while True:
             started = self._clock.monotonic()
-            failure: Exception | None = None
+            how = "ended"
             try:
                 await self._pass_on(monitor, plugin)
             except Exception as error:  # a plugin may raise anything
-                failure = error
+                how = "crashed"
+                log.debug("tripwire crashed", monitor=monitor, exc_info=error)
             if self._clock.monotonic() - started >= LASTING:
                 pause, is_told = LEAST_PAUSE, False
             if not is_told:
-                _tell_end(monitor, failure)
+                tell = log.info if how == "ended" else log.error
+                tell(f"tripwire {how}; the monitor keeps its turns until it is set up again", monitor=monitor)
                 is_told = True
             await self._clock.sleep(pause)
             pause = min(2 * pause, MOST_PAUSE)
@@ -82,16 +84,6 @@ class Tripwires:
                 log.info("tripwire", monitor=monitor, reason=reason)
                 self._look_soon(monitor)
                 await self._clock.sleep(gap)
-
-
-def _tell_end(monitor: MonitorId, failure: Exception | None) -> None:
-    if failure is None:
-        log.info("tripwire ended and is set up again later; the monitor keeps its turns", monitor=monitor)
-    else:
-        log.error(
-            "tripwire crashed and is set up again later; the monitor keeps its turns",
-            monitor=monitor, error=repr(failure), exc_info=failure,
-        )  # fmt: skip
 
 
 async def _end(tasks: list[asyncio.Task[None]]) -> None:

@@ -29,7 +29,9 @@ class Beat:
     protocol: str  #: the receiver that took it: ``ping``, …
     exit_status: int | None = None
     body: str = ""  #: bounded by the receiver
-    facts: Mapping[str, Fact] = field(default_factory=dict)  #: ``rid`` names a run: it ties its end to its start
+    facts: Mapping[str, Fact] = field(
+        default_factory=dict
+    )  #: ``rid`` names a run: it ties its end to its start
     seq: int | None = None  #: as the sender counts its beats
     epoch: str | None = None  #: changes with each start of the sender, which then counts afresh
     eta: timedelta | None = None  #: the sender's own word on how often it beats

@@ -14,6 +14,8 @@ from defib.rules.status import Parents
 
 SETTLE = timedelta(seconds=30)
 """After what it requires has come back, a monitor gets this long to follow before it is a fault of its own."""
+VERDICT_WAIT = timedelta(seconds=12)
+"""How long a fault waits for a look at what it requires that began after it did."""
 ACT_SETTLE = timedelta(seconds=15)
 """Recovery waits until what a monitor requires has been well for this long."""
 
@@ -24,13 +26,29 @@ def parents_of(spec: MonitorSpec, health: Callable[[MonitorId], Health | None], 
     """What is known of the monitors that ``spec`` requires; those that are not configured count for nothing."""
     required = _known(spec.requires, health)
     group = _known(spec.requires_any, health)
+    own = health(spec.id)
     bad = [name for name, parent in required.items() if parent.state.is_bad]
-    suspect = [name for name, parent in required.items() if parent.state is State.SUSPECT]
+    suspect = [name for name, parent in required.items() if _is_doubtful(parent, own, now)]
     if group and not any(parent.state in _WELL for parent in group.values()):
         if all(parent.state.is_bad for parent in group.values()):
             bad += group
-        suspect += [name for name, parent in group.items() if parent.state is State.SUSPECT]
-    return Parents(bad=tuple(bad), suspect=tuple(suspect), hold=_settling(spec, required | group, health, now))
+        suspect += [name for name, parent in group.items() if _is_doubtful(parent, own, now)]
+    return Parents(
+        bad=tuple(bad), suspect=tuple(suspect), hold=_settling(spec, required | group, health, now)
+    )
+
+
+def _is_doubtful(parent: Health, own: Health | None, now: datetime) -> bool:
+    """Whether the verdict on a parent is still to come: it is suspect, or was not looked at since ``own`` fails.
+
+    Bounded: a parent that cannot be looked at for :data:`VERDICT_WAIT` is taken for what it was.
+    """
+    if parent.state is State.SUSPECT:
+        return True
+    if own is None or own.first_fail_at is None or parent.state not in _WELL or parent.deadline is not None:
+        return False
+    is_stale = parent.last is None or parent.last.started_at < own.first_fail_at
+    return is_stale and now - own.first_fail_at < VERDICT_WAIT
 
 
 def _settling(

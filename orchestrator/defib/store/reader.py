@@ -1,7 +1,10 @@
 """Questions to the store. Synchronous: the event loop asks from a thread."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,6 +20,16 @@ from defib.store import rows, schema
 from defib.store.database import Database, translated
 
 _TERMINAL_CASES = [state.value for state in CaseState if state.is_terminal]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Latencies:
+    """How long a monitor's healthy answers took, in milliseconds."""
+
+    mean_ms: float
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
 
 
 class Reader:
@@ -103,22 +116,34 @@ class Reader:
             ]
         return counts
 
-    def latencies_us(self, since: datetime, until: datetime) -> dict[MonitorId, list[int]]:
-        """Latencies of healthy answers in ``[since, until)``, ascending, by monitor."""
+    def latencies(self, since: datetime, until: datetime) -> dict[MonitorId, Latencies]:
+        """Latencies of healthy answers in ``[since, until)`` by monitor. Ranked by the store: they are many."""
         table = schema.observation
-        query = (
-            sa.select(table.c.monitor, table.c.latency_us)
-            .where(
-                table.c.at >= since,
-                table.c.at < until,
-                table.c.status == "healthy",
-                table.c.latency_us.is_not(None),
+        ranked = (
+            sa.select(
+                table.c.monitor,
+                table.c.latency_us,
+                (
+                    sa.func.row_number().over(partition_by=table.c.monitor, order_by=table.c.latency_us) - 1
+                ).label("rank"),
+                sa.func.count().over(partition_by=table.c.monitor).label("n"),
+                sa.func.avg(table.c.latency_us).over(partition_by=table.c.monitor).label("mean"),
             )
-            .order_by(table.c.monitor, table.c.latency_us)
+            .where(table.c.at >= since, table.c.at < until)
+            .where(table.c.status == "healthy", table.c.latency_us.is_not(None))
+            .subquery()
         )
-        found: dict[MonitorId, list[int]] = {}
-        for monitor, latency in ((row["monitor"], row["latency_us"]) for row in self._rows(query)):
-            found.setdefault(MonitorId(monitor), []).append(latency)
+        # the value at rank q * (n - 1), rounded down; in integers, so that both engines agree
+        wanted = {q: (ranked.c.n - 1) * q // 100 for q in (50, 95, 99)}
+        query = sa.select(ranked).where(sa.or_(*(ranked.c.rank == rank for rank in wanted.values())))
+        rows_ = self._rows(query.order_by(ranked.c.monitor, ranked.c.rank))
+        found: dict[MonitorId, Latencies] = {}
+        for monitor, group in groupby(rows_, key=itemgetter("monitor")):
+            values = {row["rank"]: row for row in group}
+            n = next(iter(values.values()))["n"]
+            p50, p95, p99 = (values[(n - 1) * q // 100]["latency_us"] / 1000 for q in (50, 95, 99))
+            mean = float(next(iter(values.values()))["mean"]) / 1000
+            found[MonitorId(monitor)] = Latencies(mean_ms=mean, p50_ms=p50, p95_ms=p95, p99_ms=p99)
         return found
 
     # --- incidents and recovery --------------------------------------------------------------------
@@ -149,7 +174,9 @@ class Reader:
         query = sa.select(table.c.monitor, sa.func.min(table.c.id).label("first")).where(
             table.c.incident == incident, table.c.to_state == "unreachable"
         )
-        return [MonitorId(row["monitor"]) for row in self._rows(query.group_by(table.c.monitor).order_by("first"))]
+        return [
+            MonitorId(row["monitor"]) for row in self._rows(query.group_by(table.c.monitor).order_by("first"))
+        ]
 
     def incident(self, incident: IncidentId) -> Incident | None:
         found = self._rows(sa.select(schema.incident).where(schema.incident.c.id == incident))

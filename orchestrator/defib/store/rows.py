@@ -81,7 +81,7 @@ def observation_row(observation: Observation) -> dict[str, Any]:
         "status": evidence.status,
         "cause": None if evidence.cause == "ok" else evidence.cause[:60],
         "latency_us": None if evidence.latency is None else evidence.latency // timedelta(microseconds=1),
-        "metrics": dict(evidence.metrics) or None,
+        "metrics": {name: round(value, 3) for name, value in evidence.metrics.items()} or None,
     }
 
 

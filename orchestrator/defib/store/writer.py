@@ -70,7 +70,9 @@ class _Statements:
         self._connection = connection
         self._insert: Callable[[sa.Table], Any] = sqlite.insert
         if connection.dialect.name == "postgresql":
-            from sqlalchemy.dialects import postgresql  # late: it is slow to import, and most stores are SQLite
+            from sqlalchemy.dialects import (
+                postgresql,
+            )  # late: it is slow to import, and most stores are SQLite
 
             self._insert = postgresql.insert
 

@@ -46,7 +46,8 @@ class Events:
 async def _send(socket: WebSocket, queue: "asyncio.Queue[Event]") -> None:
     while True:
         try:
-            event = await asyncio.wait_for(queue.get(), QUIET_S)
+            async with asyncio.timeout(QUIET_S):  # wait_for would lose a cancellation that meets an event
+                event = await queue.get()
         except TimeoutError:
             await socket.send_text('{"type":"alive","monitor":null}')
             continue
