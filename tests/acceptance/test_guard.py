@@ -2,6 +2,7 @@
 
 import signal
 import time
+from itertools import pairwise
 
 from defib_testkit.company import Company
 from defib_testkit.smtp_server import SmtpServer
@@ -26,7 +27,9 @@ def test_a_stopped_defib_finds_no_fault_when_it_goes_on(
         time.sleep(STOPPED_S)  # the very thing under test: time that nobody observes
         company.daemon.send_signal(signal.SIGCONT)
         looks = company.rows("SELECT count(*) FROM observation")[0][0]
-        wait_until(lambda seen=looks: company.rows("SELECT count(*) FROM observation")[0][0] > seen + 3, 20, "looks")
+        wait_until(
+            lambda seen=looks: company.rows("SELECT count(*) FROM observation")[0][0] > seen + 3, 20, "looks"
+        )
 
     assert company.rows("SELECT id FROM incident") == []
     assert company.rows("SELECT id FROM attempt") == []
@@ -34,9 +37,11 @@ def test_a_stopped_defib_finds_no_fault_when_it_goes_on(
     assert victim.restarts == 0
     assert company.log.read_text().count("a gap in time") >= 3
     # the gaps are unobserved time
-    wait_until(lambda: company.rows("SELECT count(*) FROM watch")[0][0] >= 3, 10, "a span of watching after each gap")
+    wait_until(
+        lambda: company.rows("SELECT count(*) FROM watch")[0][0] >= 3, 10, "a span of watching after each gap"
+    )
     gaps = company.rows("SELECT started_at, seen_at FROM watch ORDER BY started_at")
-    for (_, before), (after, _) in zip(gaps, gaps[1:], strict=False):
+    for (_, before), (after, _) in pairwise(gaps):
         assert after - before > (STOPPED_S - 2) * 1e6
 
 

@@ -5,6 +5,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 
 from defib_testkit.company import Company
 from defib_testkit.waiting import wait_until
@@ -35,11 +36,12 @@ def servers() -> Iterator[tuple[int, int]]:
         writer.close()
 
     async def serve() -> None:
-        async with await asyncio.start_server(answer, "127.0.0.1", 0, backlog=512) as quick:
-            async with await asyncio.start_server(hang, "127.0.0.1", 0, backlog=512) as slow:
-                ports.extend(server.sockets[0].getsockname()[1] for server in (quick, slow))
-                ready.set()
-                await stop.wait()
+        quick = await asyncio.start_server(answer, "127.0.0.1", 0, backlog=512)
+        slow = await asyncio.start_server(hang, "127.0.0.1", 0, backlog=512)
+        async with quick, slow:
+            ports.extend(server.sockets[0].getsockname()[1] for server in (quick, slow))
+            ready.set()
+            await stop.wait()
 
     stop = asyncio.Event()
     thread = threading.Thread(target=lambda: loop.run_until_complete(serve()))
@@ -58,9 +60,13 @@ def test_200_monitors_of_which_20_hang_are_probed_on_time(company: Company) -> N
                 defaults={"strategy": "steady"})  # fmt: skip
     with servers() as (quick, slow):
         for number in range(HEALTHY):
-            company.watch({"id": f"well-{number}", "type": "http", "url": f"http://127.0.0.1:{quick}/{number}"})
+            company.watch(
+                {"id": f"well-{number}", "type": "http", "url": f"http://127.0.0.1:{quick}/{number}"}
+            )
         for number in range(HANGING):
-            company.watch({"id": f"hang-{number}", "type": "http", "url": f"http://127.0.0.1:{slow}/{number}"})
+            company.watch(
+                {"id": f"hang-{number}", "type": "http", "url": f"http://127.0.0.1:{slow}/{number}"}
+            )
         company.serve()
         looks = "SELECT count(*) FROM observation WHERE monitor LIKE 'well-%'"
         wait_until(lambda: company.rows(looks)[0][0] >= HEALTHY * 5, 60, "five rounds of looks")
@@ -72,7 +78,7 @@ def test_200_monitors_of_which_20_hang_are_probed_on_time(company: Company) -> N
     well = {monitor: times[1:] for monitor, times in seen.items() if monitor.startswith("well-")}
     assert len(well) == HEALTHY
     # the first look of each is spread over the start; from the second on, turns are an interval apart
-    late = sorted(b - a - INTERVAL_S for times in well.values() for a, b in zip(times, times[1:], strict=False))
+    late = sorted(b - a - INTERVAL_S for times in well.values() for a, b in pairwise(times))
     assert len(late) >= HEALTHY * 2
     assert late[int(len(late) * 0.99)] < 0.5
     states = dict(company.rows("SELECT substr(monitor, 1, 4) || state, count(*) FROM health GROUP BY 1"))

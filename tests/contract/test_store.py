@@ -19,8 +19,8 @@ from defib.model.recovery import Attempt, AttemptOutcome, AuditEntry, Case, Case
 from defib.model.report import ReportDocument
 from defib.store import Database, Reader, Writer, open_database
 from defib.store.lock import OwnerLock
-from defib.store.reader import Latencies
 from defib.store.migrate import newest_revision
+from defib.store.reader import Latencies
 from defib.store.schema import REVISION
 
 T = datetime(2026, 11, 20, 12, 0, 0, 123456, tzinfo=UTC)
@@ -108,8 +108,8 @@ ALERT = Alert(
 
 def delivery(number: int, key: str) -> Delivery:
     return Delivery(
-        id=DeliveryId(f"d{number}"), channel="mail", notice=ALERT.id, notice_type="alert", key=key, created_at=at(number),
-        due_at=at(number),
+        id=DeliveryId(f"d{number}"), channel="mail", notice=ALERT.id, notice_type="alert", key=key,
+        created_at=at(number), due_at=at(number),
     )  # fmt: skip
 
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from defib_testkit.processes import is_running
 from defib_testkit.requirement import require
 from defib_testkit.waiting import wait_until

@@ -9,7 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from defib.plugin import (
-    Detector, Evidence, Grade, Health, Judgement, MonitorId, Observation, Source, State, Strategy,
+    Detector,
+    Evidence,
+    Grade,
+    Health,
+    Judgement,
+    MonitorId,
+    Observation,
+    Source,
+    State,
+    Strategy,
 )  # fmt: skip
 from defib_strategies import consecutive, presets
 
@@ -32,7 +41,9 @@ def judge(
     health: Health, evidence: Evidence, strategy: Strategy = NORMAL, detector: Detector = DETECTOR
 ) -> Judgement:
     at = health.since
-    seen = Observation(monitor=health.monitor, source=Source.PROBE, evidence=evidence, started_at=at, ended_at=at)
+    seen = Observation(
+        monitor=health.monitor, source=Source.PROBE, evidence=evidence, started_at=at, ended_at=at
+    )
     return detector.fold(health, seen, strategy)
 
 

@@ -19,7 +19,8 @@ DB, A, B = MonitorId("db"), MonitorId("a"), MonitorId("b")
 
 def world(**states: State) -> dict[MonitorId, Health]:
     return {
-        MonitorId(name): Health(monitor=MonitorId(name), state=state, since=LONG_AGO) for name, state in states.items()
+        MonitorId(name): Health(monitor=MonitorId(name), state=state, since=LONG_AGO)
+        for name, state in states.items()
     }
 
 
@@ -30,7 +31,9 @@ def world(**states: State) -> dict[MonitorId, Health]:
         (State.FAULT, ("db",), ()), (State.UNREACHABLE, ("db",), ()),
     ],
 )  # fmt: skip
-def test_all_of_what_is_required_must_be_well(state: State, bad: tuple[str, ...], suspect: tuple[str, ...]) -> None:
+def test_all_of_what_is_required_must_be_well(
+    state: State, bad: tuple[str, ...], suspect: tuple[str, ...]
+) -> None:
     found = parents_of(replace(APP, requires=(DB,)), world(db=state).get, T)
     assert (found.bad, found.suspect) == (bad, suspect)
 
@@ -38,7 +41,8 @@ def test_all_of_what_is_required_must_be_well(state: State, bad: tuple[str, ...]
 @pytest.mark.parametrize(
     ("a", "b", "bad", "suspect"),
     [
-        (State.UP, State.FAULT, (), ()), (State.FAULT, State.DEGRADED, (), ()), (State.FAULT, State.FAULT, ("a", "b"), ()),
+        (State.UP, State.FAULT, (), ()), (State.FAULT, State.DEGRADED, (), ()),
+        (State.FAULT, State.FAULT, ("a", "b"), ()),
         (State.FAULT, State.SUSPECT, (), ("b",)), (State.UP, State.SUSPECT, (), ()),
     ],
 )  # fmt: skip
@@ -75,11 +79,18 @@ def test_recovery_waits_until_what_is_required_has_been_well_for_a_while() -> No
 
 def test_the_root_cause_is_the_deepest_fault() -> None:
     requires = {"shop": ("app",), "app": ("db", "cache"), "db": ("host",), "cache": (), "host": ()}
-    states = {"shop": State.UNREACHABLE, "app": State.UNREACHABLE, "db": State.UNREACHABLE, "host": State.FAULT}
+    states = {
+        "shop": State.UNREACHABLE,
+        "app": State.UNREACHABLE,
+        "db": State.UNREACHABLE,
+        "host": State.FAULT,
+    }
 
     def root() -> MonitorId | None:
         return root_cause(
-            MonitorId("shop"), lambda name: tuple(map(MonitorId, requires[name])), lambda name: states.get(name)
+            MonitorId("shop"),
+            lambda name: tuple(map(MonitorId, requires[name])),
+            states.get,
         )
 
     assert root() == "host"

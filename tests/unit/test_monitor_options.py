@@ -46,7 +46,8 @@ MINIMAL: dict[str, dict[str, Any]] = {
     "tcp": {"host": "localhost", "port": 22},
 }
 COMMON_KEYS = {
-    "id", "name", "type", "tags", "requires", "requires_any", "recovery", "enabled", "strategy", "interval", "timeout", "confirm",
+    "id", "name", "type", "tags", "requires", "requires_any",
+    "recovery", "enabled", "strategy", "interval", "timeout", "confirm",
     "recover_confirm", "fail_threshold", "recovery_threshold", "detector", "summary",
 }  # fmt: skip
 """Keys of every monitor; they never reach its type."""

@@ -20,5 +20,7 @@ T = timedelta(seconds=6)
         ([1.0] * 100, 2.0),  # never more than a third
     ],
 )
-def test_the_soft_timeout_is_four_times_the_p99_within_bounds(latencies: list[float], expected: float) -> None:
+def test_the_soft_timeout_is_four_times_the_p99_within_bounds(
+    latencies: list[float], expected: float
+) -> None:
     assert soft_timeout(latencies, T).total_seconds() == pytest.approx(expected)

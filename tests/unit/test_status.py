@@ -30,8 +30,11 @@ OK = Evidence.ok("fine")
 BAD = Evidence.fail("refused", "connection refused")
 
 
+NOBODY = Parents()
+
+
 def judged(
-    health: Health, evidence: Evidence, at: float, state: State, parents: Parents = Parents(), fails: int = 0
+    health: Health, evidence: Evidence, at: float, state: State, parents: Parents = NOBODY, fails: int = 0
 ) -> Decision:
     judgement = Judgement(state=state, reason="because", memory={"fails": fails})
     return fold(health, saw(evidence, at), judgement, parents, T + seconds(at + 0.1))

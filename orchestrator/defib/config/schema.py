@@ -9,7 +9,6 @@ from pydantic import Field
 
 from defib.config.values import (
     Count,
-    Threshold,
     Cron,
     Durations,
     Id,
@@ -21,6 +20,7 @@ from defib.config.values import (
     PublicUrl,
     Severities,
     Store,
+    Threshold,
     Timezone,
     Words,
     host_and_port,

@@ -19,7 +19,10 @@ from defib.ports import Execution
 OUTPUT_LIMIT = 64 * 1024  #: bytes of output that are kept: the newest
 KILL_GRACE = timedelta(seconds=5)  #: between SIGTERM and SIGKILL
 PIPE_GRACE = timedelta(seconds=1)  #: for a daemon that was started and holds the output open
-_PASSED_ON = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TZ", "DOCKER_HOST", "XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS")  # fmt: skip
+_PASSED_ON = (
+    "PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TZ", "DOCKER_HOST", "DOCKER_CONTEXT", "XDG_RUNTIME_DIR",
+    "DBUS_SESSION_BUS_ADDRESS", "PGHOST", "PGPORT", "DEFIB_AGENT_UNIT_PREFIX",
+)  # fmt: skip
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 OnStart = Callable[[int], Awaitable[None]]
@@ -86,8 +89,8 @@ async def _start(
     """
     starting = asyncio.ensure_future(
         asyncio.to_thread(
-            subprocess.Popen, list(argv), stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=dict(env), cwd=cwd,
-            start_new_session=True, pass_fds=tuple(pass_fds), umask=0o077,
+            subprocess.Popen, list(argv), stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=dict(env),
+            cwd=cwd, start_new_session=True, pass_fds=tuple(pass_fds), umask=0o077,
         )
     )  # fmt: skip
     try:
@@ -168,7 +171,7 @@ async def _ended(process: "subprocess.Popen[bytes]") -> None:
     try:
         handle = os.pidfd_open(process.pid)
     except OSError:  # no pidfd on this system
-        while process.poll() is None:
+        while process.poll() is None:  # noqa: ASYNC110 - nothing tells of its end here
             await asyncio.sleep(0.05)
         return
     loop, ended = asyncio.get_running_loop(), asyncio.Event()

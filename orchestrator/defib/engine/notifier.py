@@ -125,7 +125,12 @@ class Notifier:
         try:
             return self.roster.texts.compose(facts)
         except Exception as error:  # texts are a plugin: an alert without fine words is still an alert
-            log.error("alert text failed; sending the plain one", event=facts.event, error=repr(error))
+            log.error(
+                "alert text failed; sending the plain one",
+                event=facts.event,
+                error=repr(error),
+                exc_info=error,
+            )
             return AlertText(
                 kind=f"{facts.family}_{facts.event}",
                 severity=Severity.HIGH if facts.event is AlertKind.DOWN else Severity.INFO,

@@ -157,4 +157,4 @@ class Roster:
             try:
                 await asyncio.wait_for(holder.close(), 5.0)
             except Exception as error:  # a plugin may raise anything
-                log.warning("plugin did not close cleanly", plugin=type(holder).__name__, error=repr(error))
+                log.warning("plugin did not close cleanly", plugin=type(holder).__name__, exc_info=error)

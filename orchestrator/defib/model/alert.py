@@ -48,7 +48,7 @@ class AlertFacts:
     summary: str  #: of the deciding evidence
     evidence: tuple[str, ...] = ()  #: lines, newest last
     facts: Mapping[str, Fact] = field(default_factory=dict)
-    recovery: str = ""  #: what Defib did or will do: ``will run: docker restart gateway`` / ``recovered by Defib in 6.4 s``
+    recovery: str = ""  #: what Defib did or will do: ``Defib will run: docker restart gateway``
     healed_by: str | None = None
     duration_s: float | None = None  #: of the outage, once it is over
     attempts: int = 0

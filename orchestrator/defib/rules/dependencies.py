@@ -77,8 +77,10 @@ def waiting_for(
 
 
 def root_cause(
-    monitor: MonitorId, requires: Callable[[MonitorId], tuple[MonitorId, ...]], state: Callable[[MonitorId], State | None]
-) -> MonitorId | None:  # fmt: skip
+    monitor: MonitorId,
+    requires: Callable[[MonitorId], tuple[MonitorId, ...]],
+    state: Callable[[MonitorId], State | None],
+) -> MonitorId | None:
     """The monitor at fault, behind ``monitor``, that has none at fault behind itself; None when there is none.
 
     :param requires: everything a monitor requires directly, redundant ones included. Without cycles.

@@ -155,7 +155,7 @@ class Writer:
             return
         try:
             self._commit([changes for changes, _ in group])
-        except Exception as error:  # the thread must outlive whatever a driver raises; the caller gets it
+        except Exception as error:  # noqa: BLE001 - the thread must outlive whatever a driver raises; the caller gets it
             if len(group) == 1:
                 group[0][1].set_exception(error)
             else:

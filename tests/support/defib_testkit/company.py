@@ -135,13 +135,15 @@ class Company:
         """Start one pass and do not wait for it."""
         argv = [sys.executable, str(ROOT / "heartbeat_cron.py"), "-c", str(self.config), "--all"]
         with self.log.open("ab") as log:
-            return subprocess.Popen(argv, stdout=log, stderr=log, cwd=self.folder)
+            return subprocess.Popen(argv, stdout=log, stderr=log, cwd=self.folder, start_new_session=True)
 
     def serve(self, *, wait: bool = True) -> None:
         """Start the daemon; with ``wait``, return when it serves."""
         argv = [sys.executable, "-m", "defib.cli.main", "-c", str(self.config), "serve"]
         with self.log.open("ab") as log:
-            self.daemon = subprocess.Popen(argv, stdout=log, stderr=log, cwd=self.folder)
+            self.daemon = subprocess.Popen(
+                argv, stdout=log, stderr=log, cwd=self.folder, start_new_session=True
+            )
         if wait:
             daemon = self.daemon
             wait_until(lambda: daemon.poll() is not None or self.answers(), 20, "defib serve to answer")

@@ -2,6 +2,7 @@
 
 import io
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -43,7 +44,9 @@ class DockerEngine:
         missing = [program for program in _PROGRAMS if shutil.which(program) is None]
         if missing:
             require(", ".join(missing), _HOW)
-        self.folder = Path(tempfile.mkdtemp(prefix="dfb-docker-"))
+        # names of containerd's namespaces, which follow the folder's, may not begin or end with an underscore
+        self.folder = Path(tempfile.gettempdir()) / f"dfb-docker-{secrets.token_hex(4)}"
+        self.folder.mkdir(mode=0o700)
         self.socket = self.folder / "docker.sock"
         self.base_url = f"unix://{self.socket}"
         self.log = self.folder / "dockerd.log"

@@ -4,8 +4,19 @@ import asyncio
 from pathlib import Path
 
 from defib.plugin import (
-    Alert, BuildContext, ChannelType, Evidence, Family, Grade, MonitorType, Options, ProbeContext, Receipt,
-    ReportDocument, SendContext, hookimpl,
+    Alert,
+    BuildContext,
+    ChannelType,
+    Evidence,
+    Family,
+    Grade,
+    MonitorType,
+    Options,
+    ProbeContext,
+    Receipt,
+    ReportDocument,
+    SendContext,
+    hookimpl,
 )  # fmt: skip
 
 
@@ -66,9 +77,12 @@ class Paper:
 def defib_monitors() -> list[MonitorType]:
     return [
         MonitorType(
-            kind="thermometer", summary="degrees from a file", family=Family.CHECK, options=ThermometerOptions,
+            kind="thermometer",
+            summary="degrees from a file",
+            family=Family.CHECK,
+            options=ThermometerOptions,
             create=Thermometer,
-        )  # fmt: skip
+        )
     ]
 
 
