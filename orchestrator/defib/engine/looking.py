@@ -78,7 +78,11 @@ class Looking:
     async def _overlap(
         self, monitor: MonitorId, plugin: Monitor, strategy: Strategy, flights: set[Flight]
     ) -> timedelta | None:
-        """Confirm while the first probe still waits; the verdict of each counts as it comes."""
+        """Confirm while the first probe still waits; the verdict of each counts as it comes.
+
+        :param flights: the first probe; whatever is in the air is kept in it, for the caller to call back.
+        """
+        (first,) = flights
         launches = self._launches(strategy)
         again: timedelta | None = None
         while flights or launches:
@@ -88,13 +92,20 @@ class Looking:
                 flights.add(asyncio.ensure_future(self._probe(monitor, plugin, strategy)))
                 continue
             wait = launches[0] - now if launches and len(flights) < MAX_IN_FLIGHT else None
+            if not flights:
+                await self._clock.sleep(wait or 0.0)
+                continue
             done, _ = await asyncio.wait(flights, timeout=wait, return_when=asyncio.FIRST_COMPLETED)
             for flight in sorted(done, key=lambda item: item.result().started_at):
                 flights.discard(flight)
                 observation = flight.result()
                 again = await self._take(observation)
                 if observation.evidence.outcome is Outcome.OK:
-                    return again
+                    # the matter is ended; but the first probe may yet turn out lost, and that is to be learned from
+                    launches.clear()
+                    for other in flights - {first}:
+                        other.cancel()
+                    flights &= {first}
             if self._table[monitor].state is State.FAULT:
                 return again
         return again

@@ -118,10 +118,13 @@ class Recovery:
             self.start(case)
 
     def start(self, case: Case) -> None:
-        """Work on ``case`` until it is finished."""
-        self._cases[case.monitor] = case
-        task = asyncio.ensure_future(self._run(case))
-        self._tasks[case.monitor] = task
+        """Work on ``case`` until it is finished; after the monitor's case before it, which is about to be."""
+        if self._draining:  # its row is stored: the next start of Defib takes it up
+            return
+        before = self._tasks.get(case.monitor)
+        self._tasks[case.monitor] = asyncio.ensure_future(self._run(case, before))
+        if before is None:
+            self._cases[case.monitor] = case
 
     def case(self, monitor: MonitorId) -> Case | None:
         """The case that is being worked on."""
@@ -191,9 +194,13 @@ class Recovery:
 
     # --- one case ----------------------------------------------------------------------------------
 
-    async def _run(self, case: Case) -> None:
+    async def _run(self, case: Case, before: asyncio.Task[None] | None) -> None:
         monitor = case.monitor
         try:
+            if before is not None:
+                await asyncio.wait({before})
+                self._acting.forget(monitor)
+            self._cases[monitor] = case
             if case.state in (CaseState.INTENT, CaseState.ACTING):
                 case = self._cases[monitor] = await self._acting.adopt(case, self.roster.monitors[monitor])
             while monitor in self.roster.monitors and not (
@@ -223,6 +230,9 @@ class Recovery:
         """One step; None when the case is over or its next step is beyond this pass."""
         watched = self.roster.monitors[case.monitor]
         now = self._clock.now()
+        if self._table[case.monitor].incident != case.incident:
+            await self._end_with_incident(case, watched, now)
+            return None
         step = rules.next_step(case, watched.spec.recovery, await self._situation(case, watched, now), now)
         match step:
             case Wait(case=after):
@@ -292,6 +302,15 @@ class Recovery:
             wrong_since=health.first_fail_at if answers_wrongly else None,
             oks_needed=self.roster.strategy(case.monitor).recovery_threshold,
         )
+
+    async def _end_with_incident(self, case: Case, watched: Watched, now: datetime) -> None:
+        """The incident is over, so its case is, too, whatever came of it since."""
+        if case.state is CaseState.VERIFYING:
+            reason = "well again"
+            done = replace(case, state=CaseState.DONE, reason=reason, closed_at=now, due_at=now)
+            await self._settle(done, AttemptOutcome.VERIFIED)
+        else:
+            await self._finish(rules.healed(case, now).case, watched)
 
     async def _after_look(self, case: Case) -> Case:
         """Probe, and put what was seen into the case."""

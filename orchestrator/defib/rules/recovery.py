@@ -102,11 +102,10 @@ def hold_for(policy: RecoveryPolicy, grade: Grade) -> timedelta:
 def next_step(case: Case, policy: RecoveryPolicy, now_: Situation, now: datetime) -> Step:
     """What ``case`` does at ``now``. Idempotent: asking again in the same situation gives the same step."""
     manual = case.actor != "auto"  # a person asked: no hold, no attempt limit
-    healed = now_.state not in (State.FAULT, State.UNREACHABLE, State.SUSPECT)
+    is_well = now_.state not in (State.FAULT, State.UNREACHABLE, State.SUSPECT)
     match case.state:
-        case CaseState.PENDING | CaseState.GATED | CaseState.BACKOFF | CaseState.LAST_LOOK if healed:
-            by = "recovered by itself" if not case.attempts else "recovered after the attempt was given up"
-            return Finish(case=_closed(case, CaseState.ABORTED, by, now))
+        case CaseState.PENDING | CaseState.GATED | CaseState.BACKOFF | CaseState.LAST_LOOK if is_well:
+            return healed(case, now)
         case CaseState.PENDING:
             due = case.opened_at if manual else now_.fault_at + hold_for(policy, now_.grade)
             if now < due:
@@ -214,6 +213,12 @@ def _failed(case: Case, policy: RecoveryPolicy, reason: str, now: datetime) -> S
         reason=f"attempt {case.attempts} failed ({reason}); next one in {seconds:g} s",
     )  # fmt: skip
     return Settle(case=backing_off, outcome=AttemptOutcome.FAILED)
+
+
+def healed(case: Case, now: datetime) -> Finish:
+    """The target is well without this case's doing."""
+    by = "recovered by itself" if not case.attempts else "recovered after the attempt was given up"
+    return Finish(case=_closed(case, CaseState.ABORTED, by, now))
 
 
 def refused(case: Case, reason: str, now: datetime) -> Finish:
