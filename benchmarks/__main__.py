@@ -15,7 +15,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import baseline, daemon, founding, passes, reports, storage
+from benchmarks import baseline, daemon, founding, passes, reports, sim, storage
 from benchmarks.bench import Bench
 from benchmarks.figures import Figure, Setting, print_table, write_json
 from benchmarks.targets import Targets
@@ -31,6 +31,7 @@ GROUPS: dict[str, Callable[[Bench], Iterator[Figure]]] = {
     "daemon": daemon.measure,
     "storage": storage.measure,
     "reports": reports.measure,
+    "sim": sim.measure,
 }
 
 
