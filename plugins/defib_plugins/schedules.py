@@ -1,5 +1,6 @@
 """When runs are due, by the clock on the wall: cron expressions and systemd calendars. Pure; UTC in and out."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta, tzinfo
@@ -34,7 +35,7 @@ class Schedule(Protocol):
         """The first run after ``instant``; None when there is none any more."""
 
 
-class _WallClock:
+class _WallClock(ABC):
     """What all schedules by the clock have in common.
 
     Jobs between midnight and four in a night of a clock change get an hour more: the scheduler that runs
@@ -47,9 +48,9 @@ class _WallClock:
         self.text = text
         self._grace = grace
 
+    @abstractmethod
     def runs(self, start: datetime) -> Iterator[datetime]:
         """Runs after ``start``, which is in the zone."""
-        raise NotImplementedError
 
     def after(self, instant: datetime) -> Expectation | None:
         """See :class:`Schedule`."""

@@ -54,6 +54,7 @@ def assert_report_counts_all_of_it(company: Company) -> None:
     }  # fmt: skip
     assert sorted(item["outcome"] for item in report["attempts"]) == ["verified", "verified", "verified"]
     assert len(report["alerts"]) == 6
+    assert report["observer"]["watched_s"] > 2  # the whole of it, also between passes
 
 
 def kill_each_in_turn(

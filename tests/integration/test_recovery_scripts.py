@@ -601,7 +601,7 @@ def test_the_stop_timeout_is_handed_on(stage: Stage) -> None:
 
 
 def test_warnings_of_docker_do_not_confuse(stage: Stage) -> None:
-    warning = "WARNING: Error loading config file: /root/.docker/config.json: permission denied\n"
+    warning = "WARNING: Error loading config file: /home/ops/.docker/config.json: permission denied\n"
     stage.program(
         "docker",
         ("inspect", [{**container(), "err": warning}, {**container(at=5), "err": warning}]),

@@ -18,7 +18,7 @@ from defib.engine.canaries import Canaries
 from defib.engine.delivery import Courier
 from defib.engine.events import Event, EventBus
 from defib.engine.guard import Guard
-from defib.engine.housekeeping import Housekeeping
+from defib.engine.housekeeping import PASS_GAP, Housekeeping
 from defib.engine.judge import Judge
 from defib.engine.looking import Looking
 from defib.engine.notifier import Notifier
@@ -229,6 +229,8 @@ class Engine:
         next pass from the store.
         """
         ends = self.clock.monotonic() + budget.total_seconds()
+        self.housekeeping.span_gap = PASS_GAP
+        await self.housekeeping.flush()  # from here on somebody watches
         self.recovery.horizon = ends
         for monitor in only or self._due(every):
             watched = self.roster.monitors[monitor]

@@ -14,7 +14,9 @@ from defib.store import Reader, Writer
 log = structlog.get_logger("defib.housekeeping")
 
 SPAN_GAP = timedelta(minutes=2)
-"""Watching with longer gaps between its signs of life counts as not watching: cron passes each minute are one span."""
+"""Watching with longer gaps between its signs of life counts as not watching."""
+PASS_GAP = timedelta(minutes=15)
+"""Between two passes the gap may be longer: cron runs them each minute, or each ten."""
 
 
 class Housekeeping:
@@ -26,12 +28,13 @@ class Housekeeping:
         self._writer = writer
         self._span: WatchSpan | None = reader.newest_watch_span()
         self._cut: tuple[WatchSpan, ...] = ()  # spans that ended earlier than was written
+        self.span_gap = SPAN_GAP
         self.store_error = ""  #: why the newest group could not be written; "" when it could
 
     async def flush(self) -> None:
         """Write everything noted since the last flush, with a sign that we were watching."""
         now = self._clock.now()
-        if self._span is None or now - self._span.seen_at > SPAN_GAP or now < self._span.seen_at:
+        if self._span is None or now - self._span.seen_at > self.span_gap or now < self._span.seen_at:
             self._span = WatchSpan(started_at=now, seen_at=now)
         self._span = WatchSpan(started_at=self._span.started_at, seen_at=now)
         spans, changes = (*self._cut, self._span), self._table.drain()
