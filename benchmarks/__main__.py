@@ -15,7 +15,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import baseline, daemon, founding, passes, reports, sim, storage
+from benchmarks import baseline, daemon, decisions, founding, passes, real_detection, reports, sim, storage
 from benchmarks.bench import Bench
 from benchmarks.figures import Figure, Setting, print_table, write_json
 from benchmarks.targets import Targets
@@ -29,9 +29,11 @@ GROUPS: dict[str, Callable[[Bench], Iterator[Figure]]] = {
     "founding": founding.measure,
     "passes": passes.measure,
     "daemon": daemon.measure,
+    "decisions": decisions.measure,
     "storage": storage.measure,
     "reports": reports.measure,
     "sim": sim.measure,
+    "real": real_detection.measure,
 }
 
 

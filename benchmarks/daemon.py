@@ -1,4 +1,4 @@
-"""The daemon under load: CPU for each check, lateness, start-up, memory, decisions."""
+"""The daemon under load: CPU for each check, lateness, start-up, memory."""
 
 import time
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ _MB = 1e6
 
 
 def measure(bench: Bench) -> Iterator[Figure]:
-    """P1, P14, P4, P5 and P3, at what two cores and a minute allow."""
+    """P1, P4, P5 and P3, at what two cores and a minute allow."""
     yield from _cost_of_checks(bench)
     yield from _lateness(bench)
     yield from _start(bench)
@@ -31,7 +31,6 @@ def _cost_of_checks(bench: Bench) -> Iterator[Figure]:
     with fleet.ended(company):
         pid, _ = fleet.start(company)
         fleet.wait_until_all_seen(bench.targets, MONITORS, 40)
-        decision_ms = fleet.metric(company, 'defib_decision_latency_seconds{quantile="0.99"}') * 1000
         alone = tuple(_cost_ms(bench, pid) for _ in range(bench.runs))
         with fleet.dashboard(company):
             watched = tuple(_cost_ms(bench, pid) for _ in range(bench.runs))
@@ -46,10 +45,6 @@ def _cost_of_checks(bench: Bench) -> Iterator[Figure]:
         id="P1/alone", name="P1 the same, nobody looking", unit="ms", values=alone,
         yardstick=f"a bare GET, {rate:g} a second", yardstick_values=bench.yardsticks.paced_get_cpu_ms(rate, 5.0),
         note="beside a bare process that does the same GETs at the same pace, and sleeps in between as the daemon does",
-    )  # fmt: skip
-    yield Figure(
-        id="P14", name="P14 decision latency, p99", unit="ms", goal=20.0, values=(decision_ms,),
-        note=f"of the first {MONITORS} verdicts of a starting daemon, by its own /metrics: observation → on disk",
     )  # fmt: skip
 
 

@@ -21,27 +21,27 @@ STOP_S = 10.0  #: the daemon may take so long to end; it gives requests under wa
 
 
 def make_fleet(
-    folder: Path, targets: Targets, count: int, strategy: str | Mapping[str, Any], *, hanging: int = 0
-) -> Company:
-    """A company with ``count`` monitors, the last ``hanging`` of them of targets that never answer; not served yet.
+    folder: Path, targets: Targets, count: int, strategy: str | Mapping[str, Any], *, hanging: int = 0,
+    blinking: int = 0,
+) -> Company:  # fmt: skip
+    """A company with ``count`` monitors; not served yet.
 
+    :param hanging: so many of its targets never answer.
+    :param blinking: so many fail now and then.
     :param strategy: the name of a preset, or one of our own.
     """
     folder.mkdir(parents=True)
     company = Company(folder)
+    kinds = ["well"] * (count - hanging - blinking) + ["blink"] * blinking + ["hang"] * hanging
     monitors = [
-        {"id": f"m-{number}", "type": "http", "url": targets.url(_kind(number, count, hanging), number)}
-        for number in range(count)
+        {"id": f"m-{number}", "type": "http", "url": targets.url(kind, number)}
+        for number, kind in enumerate(kinds)
     ]
     if isinstance(strategy, str):
         company.set(monitors=monitors, defaults={"strategy": strategy})
     else:
         company.set(monitors=monitors, strategies={"own": dict(strategy)}, defaults={"strategy": "own"})
     return company
-
-
-def _kind(number: int, count: int, hanging: int) -> str:
-    return "hang" if number >= count - hanging else "well"
 
 
 @contextmanager

@@ -1,7 +1,8 @@
 """Targets to be probed: an HTTP server in a process of its own that notes when it was asked for what.
 
-``GET /hang/…`` is never answered, ``/control/arrivals`` gives the notes and forgets them, everything else is
-answered at once with a small health document.
+``GET /hang/…`` is never answered, ``/blink/N`` with 500 for 10 of every 40 s, each N at a time of its own,
+``/control/arrivals`` gives the notes and forgets them, everything else is answered at once with a small health
+document.
 """
 
 import asyncio
@@ -25,6 +26,8 @@ _ANSWER = (
     b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 15\r\nConnection: close\r\n\r\n"
 )
 _ANSWER += b'{"status":"ok"}'
+_SICK = b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+BLINK_EVERY_S, BLINK_FOR_S = 40.0, 10.0
 
 
 class Targets:
@@ -37,7 +40,7 @@ class Targets:
         self.port = int(self._process.stdout.readline())
 
     def url(self, name: str, number: int) -> str:
-        """Of one target: ``name`` is ``well`` or ``hang``."""
+        """Of one target: ``name`` is ``well``, ``hang`` or ``blink``."""
         return f"http://{HOSTS[number % len(HOSTS)]}:{self.port}/{name}/{number}"
 
     def arrivals(self) -> dict[str, list[float]]:
@@ -77,11 +80,16 @@ class _Connection(asyncio.Protocol):
         if path != "/floor":
             self._arrivals[path].append(time.time())
         if not path.startswith("/hang/"):
-            self._answer(_ANSWER)
+            self._answer(_SICK if path.startswith("/blink/") and _is_dark(path) else _ANSWER)
 
     def _answer(self, answer: bytes) -> None:
         self._transport.write(answer)
         self._transport.close()
+
+
+def _is_dark(path: str) -> bool:
+    shift = int(path.rpartition("/")[2]) * 0.7
+    return (time.monotonic() + shift) % BLINK_EVERY_S < BLINK_FOR_S
 
 
 async def _serve() -> None:

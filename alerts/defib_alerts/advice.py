@@ -108,9 +108,34 @@ WHEN_RECOVERED: tuple[Line, ...] = (
     EXPLAIN,
 )
 
+WHEN_FLAPPING: tuple[Line, ...] = (
+    "Look for what comes and goes with it: memory that fills up, a limit of connections, a restart that is "
+    "scheduled, a dependency that flaps too.",
+)
+
+WHEN_STOPPED: tuple[Line, ...] = (
+    (
+        "If nobody meant to, see who did it: `journalctl -u {{ unit|sh }} -n 50 --no-pager`",
+        "If nobody meant to, see how it ended: `docker inspect -f '{% raw %}{{json .State}}{% endraw %}' {{ container|sh }}`",
+        "If nobody meant to, start it again.",
+    ),
+    "If it is to stay stopped, write `enabled: false` at its monitor.",
+)
+
 NEEDS_HUMAN: tuple[Line, ...] = (
     "Once it is repaired, Defib sees that by itself; `defib check {{ monitor|sh }}` looks at once.",
     EXPLAIN,
+)
+
+WHEN_SICK: tuple[Line, ...] = (
+    LOAD,
+    "Read Defib's own log, which says what holds it up: `journalctl -u defib -n 50 --no-pager`",
+    "Give it more of the machine, or let it look less often: `defib strategy set conservative`",
+)
+
+WHEN_CUT_OFF: tuple[Line, ...] = (
+    "Look at the link and the route of the machine that Defib runs on: `ip -brief address; ip route`",
+    "See whether names are resolved there: `getent hosts example.com`",
 )
 
 ANY: tuple[Line, ...] = (PROCESS, LOG, RESTART)

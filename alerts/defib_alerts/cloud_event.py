@@ -7,7 +7,7 @@ import hashlib
 import hmac
 import json
 import math
-from dataclasses import fields
+from dataclasses import asdict, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -70,7 +70,10 @@ def _alert_data(alert: Alert) -> dict[str, Any]:
 
 def _facts(facts: AlertFacts) -> dict[str, Any]:
     flat = {field.name: getattr(facts, field.name) for field in fields(facts)}
-    return flat | {"facts": {key: _finite(value) for key, value in facts.facts.items()}}
+    return flat | {
+        "facts": {key: _finite(value) for key, value in facts.facts.items()},
+        "together": [asdict(member) for member in facts.together],
+    }
 
 
 def _finite(value: Fact) -> Fact:

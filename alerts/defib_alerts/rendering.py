@@ -63,9 +63,13 @@ _WELL = Tone(
 )
 
 
+_GOOD_NEWS = (AlertKind.RECOVERED, AlertKind.STARTED, AlertKind.OBSERVER_WELL)
+_OF_NO_MONITOR = (AlertKind.TEST, AlertKind.OBSERVER_SICK, AlertKind.OBSERVER_WELL)
+
+
 def tone_of(alert: Alert) -> Tone:
     """Its severity's, but good news looks like good news."""
-    return _WELL if alert.facts.event is AlertKind.RECOVERED else _TONES[alert.severity]
+    return _WELL if alert.facts.event in _GOOD_NEWS else _TONES[alert.severity]
 
 
 class Rendering(NamedTuple):
@@ -132,8 +136,10 @@ def alert_words(alert: Alert, *, product_url: str = "") -> dict[str, object]:
 def _details(alert: Alert) -> list[tuple[str, str]]:
     """Label and value of what is worth a glance."""
     facts = alert.facts
-    if facts.event is AlertKind.TEST:
+    if facts.event in _OF_NO_MONITOR:
         return []
+    if facts.together:
+        return [("Monitors", ", ".join(member.monitor for member in facts.together))]
     details = [
         ("Monitor", f"{facts.monitor_name} ({facts.monitor}, {facts.monitor_kind})"),
         ("Target", facts.target),

@@ -5,9 +5,22 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from defib.plugin import AlertFacts, AlertKind, AlertText, Severity, TextsType, hookimpl
-from defib_alerts.advice import ANY, NEEDS_HUMAN, WHEN_DEGRADED, WHEN_DOWN, WHEN_RECOVERED, Line
+from defib_alerts.advice import (
+    ANY,
+    EXPLAIN,
+    NEEDS_HUMAN,
+    WHEN_CUT_OFF,
+    WHEN_DEGRADED,
+    WHEN_DOWN,
+    WHEN_FLAPPING,
+    WHEN_RECOVERED,
+    WHEN_SICK,
+    WHEN_STOPPED,
+    Line,
+)
 from defib_alerts.causes import CauseAdvice, advice_for
 from defib_alerts.names import known_names
+from defib_alerts.together import compose_together
 from defib_alerts.wording import clock_time, human_duration, one_line, sentence, zone_name
 
 if TYPE_CHECKING:
@@ -35,14 +48,45 @@ TITLES: Mapping[AlertKind, str] = {
     AlertKind.DOWN: "{{ name }} {{ predicate or 'is down' }}",
     AlertKind.DEGRADED: "{{ name }} {{ predicate or 'is degraded' }}",
     AlertKind.RECOVERED: "{{ name }} has recovered",
+    AlertKind.FLAPPING: "{{ name }} goes up and down",
+    AlertKind.STILL_FLAPPING: "{{ name }} still goes up and down",
+    AlertKind.SETTLED: "{{ name }} goes up and down no more: {{ state }}",
+    AlertKind.STOPPED: "{{ name }} was stopped",
+    AlertKind.STARTED: "{{ name }} is no longer stopped",
+    AlertKind.RELAPSED: "{{ name }} fell again",
+    AlertKind.CRASH_LOOPING: "{{ name }} is crash-looping",
+    AlertKind.RECOVERY_LATE: "{{ name }} is still failing and needs you",
+    AlertKind.RECOVERY_BLOCKED: "{{ name }} needs you: recovery is held back",
     AlertKind.RECOVERY_FAILED: "{{ name }} needs a human",
+    AlertKind.OBSERVER_SICK: "Defib itself is not well",
+    AlertKind.OBSERVER_WELL: "Defib itself is well again",
     AlertKind.TEST: "Test: this channel works",
 }
 
 DESCRIPTIONS: Mapping[AlertKind, str] = {
     AlertKind.DOWN: (
         "{{ name }} {{ trouble }} since {{ since }} ({{ timezone }}): {{ summary|stop }} "
-        "{{ meaning }} {{ recovery|by_defib }}"
+        "{{ label }} {{ meaning }} {{ recovery|by_defib }}"
+    ),
+    AlertKind.FLAPPING: (
+        "{{ name }} has failed and come back {{ falls }} times since {{ since }} ({{ timezone }}), in {{ duration }}. "
+        "It is {{ state }} now: {{ summary|stop }} As long as this goes on you hear of it once in a quarter of an "
+        "hour, and not of each fall and return; how it ends is told in any case. {{ recovery|by_defib }}"
+    ),
+    AlertKind.STILL_FLAPPING: (
+        "{{ name }} has fallen {{ falls }} times since {{ since }} ({{ timezone }}), in {{ duration }}. "
+        "It is {{ state }} now: {{ summary|stop }} {{ recovery|by_defib }}"
+    ),
+    AlertKind.SETTLED: (
+        "{{ name }} has stayed as it is for a quarter of an hour: it is {{ state }}: {{ summary|stop }} "
+        "It had fallen {{ falls }} times since {{ since }} ({{ timezone }}). {{ meaning }} {{ recovery|by_defib }}"
+    ),
+    AlertKind.STOPPED: (
+        "{{ name }} was stopped on purpose at {{ since }} ({{ timezone }}) and is still stopped: {{ summary|stop }} "
+        "Defib leaves it stopped, and says so when it is back."
+    ),
+    AlertKind.STARTED: (
+        "{{ name }}, which had been stopped on purpose, is back since {{ since }} ({{ timezone }}): {{ summary|stop }}"
     ),
     AlertKind.DEGRADED: (
         "{{ name }} works, but since {{ since }} ({{ timezone }}) not as it should: {{ summary|stop }} "
@@ -53,11 +97,32 @@ DESCRIPTIONS: Mapping[AlertKind, str] = {
         "The trouble lasted from {{ since }} to {{ at }} ({{ timezone }}){% if duration %}, {{ duration }}{% endif %}. "
         "{{ healed|sentence }}"
     ),
+    AlertKind.RELAPSED: (
+        "{{ name }} had recovered, and soon fell again: {{ summary|stop }} It is the same trouble as before, since "
+        "{{ since }} ({{ timezone }}). {{ recovery|by_defib }}"
+    ),
+    AlertKind.CRASH_LOOPING: (
+        "{{ name }} comes back when it is restarted, but falls again and again: {{ summary|stop }} {{ meaning }} "
+        "{{ recovery|by_defib }}"
+    ),
+    AlertKind.RECOVERY_LATE: (
+        "{{ name }} {{ trouble }} since {{ since }} ({{ timezone }}), and Defib has not brought it back so far: "
+        "{{ summary|stop }} {{ meaning }} {{ recovery|by_defib }}"
+    ),
+    AlertKind.RECOVERY_BLOCKED: (
+        "{{ name }} {{ trouble }} since {{ since }} ({{ timezone }}): {{ summary|stop }} {{ meaning }} "
+        "{{ recovery|by_defib }}"
+    ),
     AlertKind.RECOVERY_FAILED: (
         "Defib could not bring {{ name }} back{% if attempts %} in {{ attempts }} "
         "{{ 'attempt' if attempts == 1 else 'attempts' }}{% endif %} and has stopped trying. "
         "It {{ trouble }} since {{ since }} ({{ timezone }}): {{ summary|stop }} "
         "{{ meaning }} {{ recovery|by_defib }}"
+    ),
+    AlertKind.OBSERVER_SICK: "Since {{ since }} ({{ timezone }}): {{ summary|stop }} {{ recovery|by_defib }}",
+    AlertKind.OBSERVER_WELL: (
+        "It was not since {{ since }} ({{ timezone }}){% if duration %}, for {{ duration }}{% endif %}: "
+        "{{ summary|stop }} {{ recovery|by_defib }}"
     ),
     AlertKind.TEST: (
         "Defib sent this at {{ at }} ({{ timezone }}) as {{ summary }}. It arrived; nothing is wrong, and there is "
@@ -75,6 +140,8 @@ class StandardTexts:
     def compose(self, facts: AlertFacts) -> AlertText:
         """Title, description, evidence and recommendations. Pure; never fails on odd facts."""
         kind, severity = classify(facts)
+        if facts.together:
+            return compose_together(facts, kind, severity)
         advice = advice_for(facts.cause, facts.family) if facts.event in _ABOUT_A_FAULT else None
         words = _words(facts, advice)
         return AlertText(
@@ -97,19 +164,55 @@ def classify(facts: AlertFacts) -> tuple[str, Severity]:
             return ("agent_slow" if is_slow_agent else f"{facts.family}_degraded"), Severity.LOW
         case AlertKind.RECOVERED:
             return "recovered", Severity.INFO
-        case AlertKind.RECOVERY_FAILED:
-            return "recovery_failed", Severity.SEVERE
+        case AlertKind.FLAPPING:
+            return "flapping", Severity.HIGH
+        case AlertKind.STILL_FLAPPING:
+            return "still_flapping", Severity.LOW
+        case AlertKind.SETTLED:
+            _, severity = DOWN_KINDS.get(facts.family, ("", Severity.HIGH))
+            return "settled", severity if facts.state in _BAD_STATES else Severity.INFO
+        case AlertKind.STOPPED:
+            return "stopped", Severity.LOW
+        case AlertKind.STARTED:
+            return "started", Severity.INFO
+        case AlertKind.RELAPSED:
+            return "relapsed", Severity.LOW
+        case AlertKind.CRASH_LOOPING:
+            return "crash_looping", Severity.HIGH
+        case AlertKind.RECOVERY_LATE | AlertKind.RECOVERY_BLOCKED | AlertKind.RECOVERY_FAILED:
+            return str(facts.event), Severity.SEVERE
+        case AlertKind.OBSERVER_SICK:
+            return "observer_sick", Severity.HIGH
+        case AlertKind.OBSERVER_WELL:
+            return "observer_well", Severity.INFO
         case AlertKind.TEST:
             return "test", Severity.INFO
 
 
-_ABOUT_A_FAULT = frozenset({AlertKind.DOWN, AlertKind.DEGRADED, AlertKind.RECOVERY_FAILED})
+_ABOUT_A_FAULT = frozenset(
+    {
+        AlertKind.DOWN, AlertKind.DEGRADED, AlertKind.RELAPSED, AlertKind.CRASH_LOOPING, AlertKind.RECOVERY_LATE,
+        AlertKind.RECOVERY_BLOCKED, AlertKind.RECOVERY_FAILED, AlertKind.FLAPPING, AlertKind.SETTLED,
+    }
+)  # fmt: skip
+_BAD_STATES = frozenset({"fault", "unreachable"})
+_STATES = {"up": "well", "watch": "well, and watched", "fault": "at fault", "suspect": "under suspicion"}
+"""Those that a sentence says otherwise than the state's name."""
+_PREDICATES = {"intermittent": "fails now and then", "unverified": "is probably down"}
+"""What follows the name in the title of a fault of that label."""
+_LABELS = {
+    "intermittent": "It does not fail at every look, but now and then.",
+    "unverified": "Defib itself was not well when it saw this, and cannot be sure.",
+}
 
 
 def _words(facts: AlertFacts, advice: CauseAdvice | None) -> Mapping[str, object]:
     return {
         "name": facts.monitor_name,
-        "predicate": advice.title if advice else "",
+        "predicate": _PREDICATES.get(facts.label) or (advice.title if advice else ""),
+        "label": _LABELS.get(facts.label, ""),
+        "state": _STATES.get(facts.state, facts.state),
+        "falls": facts.falls,
         "trouble": advice.trouble if advice else "has been failing",
         "meaning": advice.meaning if advice else "",
         "summary": facts.summary or facts.cause,
@@ -132,7 +235,7 @@ def _evidence(facts: AlertFacts) -> tuple[str, ...]:
     lines = [line for line in (one_line(raw) for raw in facts.evidence) if line]
     if not lines and facts.event in _ABOUT_A_FAULT:
         lines = [one_line(facts.summary)]
-    return tuple(lines[-MOST_EVIDENCE_LINES:])
+    return (*lines[-MOST_EVIDENCE_LINES:], *map(one_line, facts.snapshot))
 
 
 def _recommendations(facts: AlertFacts, advice: CauseAdvice | None) -> tuple[str, ...]:
@@ -143,11 +246,20 @@ def _recommendations(facts: AlertFacts, advice: CauseAdvice | None) -> tuple[str
     match facts.event:
         case AlertKind.DOWN | AlertKind.DEGRADED:
             wanted = repairs
-        case AlertKind.RECOVERY_FAILED:
+        case AlertKind.RELAPSED | AlertKind.CRASH_LOOPING:
+            wanted = (*repairs, EXPLAIN)
+        case AlertKind.RECOVERY_LATE | AlertKind.RECOVERY_BLOCKED | AlertKind.RECOVERY_FAILED:
             wanted = (*repairs[: MOST_RECOMMENDATIONS - len(NEEDS_HUMAN)], *NEEDS_HUMAN)
+        case AlertKind.FLAPPING | AlertKind.STILL_FLAPPING | AlertKind.SETTLED:
+            is_well = facts.event is AlertKind.SETTLED and facts.state not in _BAD_STATES
+            wanted = () if is_well else (*WHEN_FLAPPING, *repairs)
+        case AlertKind.STOPPED:
+            wanted = WHEN_STOPPED
         case AlertKind.RECOVERED:
             wanted = WHEN_RECOVERED
-        case AlertKind.TEST:
+        case AlertKind.OBSERVER_SICK:
+            wanted = WHEN_CUT_OFF if facts.cause == "observer-cut-off" else WHEN_SICK
+        case AlertKind.TEST | AlertKind.OBSERVER_WELL | AlertKind.STARTED:
             wanted = ()
     names = known_names(facts)
     texts = (text for text in (_line(line, names) for line in wanted) if text)

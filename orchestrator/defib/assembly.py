@@ -9,7 +9,7 @@ from defib import config, registry
 from defib.engine.canaries import Canaries
 from defib.engine.clock import SystemClock
 from defib.engine.engine import Engine
-from defib.engine.roster import STRATEGY_KEY, Roster
+from defib.engine.roster import Roster, is_setting
 from defib.engine.views import Sources, Views
 from defib.model.settings import Settings
 from defib.registry import Registry
@@ -34,20 +34,21 @@ def engine(plugins: Registry, settings: Settings, *, role: str, is_daemon: bool 
     """An engine that owns the store of ``settings``; started by the caller, released at the end.
 
     :param role: what this process is, for the message that others get.
-    :param is_daemon: it serves, and can ask its own server and network whether they are well.
+    :param is_daemon: it serves, and can ask its own server whether it is well.
 
     :raises StoreError: the store cannot be opened, or another process owns it.
     :raises ConfigError: a plugin refused its options.
     """
     database = open_database(settings.store)
     try:
-        with OwnerLock(database, role=role):
-            writer = Writer(database)
+        with OwnerLock(database, role=role) as lock:
+            writer = Writer(database, lock.term)
             try:
                 reader = Reader(database)
                 clock, roster = SystemClock(), build_roster(plugins, settings, reader)
-                canaries = Canaries(clock, own=_own_address(settings)) if is_daemon else None
-                yield Engine(clock, roster, reader, writer, canaries)
+                own = _own_address(settings) if is_daemon else None
+                canaries = Canaries(clock, own=own, anchors=settings.observer.anchors)
+                yield Engine(clock, roster, reader, writer, canaries, takes_snapshots=True)
             finally:
                 writer.close()
     finally:
@@ -68,7 +69,7 @@ def build_roster(plugins: Registry, settings: Settings, reader: Reader) -> Roste
     switched = {
         key: value
         for key, value in stored.items()
-        if key == STRATEGY_KEY or key.startswith(f"{STRATEGY_KEY}:")
+        if is_setting(key)
     }
     return Roster(plugins, settings, switched)
 
@@ -84,7 +85,8 @@ def live_views(running: Engine) -> Views:
             health=running.table.get,
             case=running.recovery.case,
             store_error=lambda: running.housekeeping.store_error,
-            observer=running.guard.problem,
+            observer=running.guard.trouble,
+            dead_man_problem=lambda: running.dead_man.problem,
             report_problem=lambda: running.reporting.problem,
             started_at=running.started_at,
         )
@@ -115,7 +117,8 @@ def stored_views(plugins: Registry, settings: Settings) -> Iterator[tuple[Views,
             health=health.get,
             case=cases.get,
             store_error=lambda: "",
-            observer=lambda: "",
+            observer=lambda: None,
+            dead_man_problem=lambda: "",
             report_problem=lambda: "",
             started_at=None,
         )

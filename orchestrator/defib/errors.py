@@ -5,9 +5,11 @@
     ├── UsageError          the command line asks for something that does not exist     (exit status 2)
     ├── PluginError         a plugin cannot be loaded or clashes with another           (exit status 2)
     ├── StoreError          the store cannot be opened, read or written                 (exit status 1)
-    │   └── StoreBusyError      another process owns it
+    │   ├── StoreBusyError      another process owns it
+    │   └── StaleEpochError     another process has taken it over                       (exit status 4)
     ├── ListenError         the server's address cannot be bound                        (exit status 1)
     ├── ActionRefusedError  a recovery action must not run: nothing was executed
+    │   └── ActionHeldBackError  not now, but it may run later
     └── DeliveryError       a channel did not accept a notice
 
 Messages say what happened, where, and what to do next. They never contain a secret: whoever raises
@@ -63,12 +65,24 @@ class StoreBusyError(StoreError):
     """Another process owns the store."""
 
 
+class StaleEpochError(StoreError):
+    """Another Defib has taken over the store, or the store was replaced: this one may decide and act no more."""
+
+
 class ListenError(DefibError):
     """The address the server should listen on cannot be bound."""
 
 
 class ActionRefusedError(DefibError):
     """A recovery action must not run (unsafe script, ambiguous target); nothing was executed."""
+
+
+class ActionHeldBackError(ActionRefusedError):
+    """A recovery action must not run now, because somebody else is at work on its target; asking later is right."""
+
+
+class RegistrationRefusedError(DefibError):
+    """An agent is not let in, or reports for somebody else."""
 
 
 class DeliveryError(DefibError):

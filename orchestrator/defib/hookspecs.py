@@ -11,8 +11,9 @@ configuration names its kind.
         return [MonitorType(kind="ldap", summary="…", family=Family.SERVICE, options=LdapOptions, create=Ldap)]
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pluggy
@@ -22,12 +23,12 @@ from defib.model.strategy import Strategy
 from defib.ports import (
     Action,
     AlertTexts,
-    BeatSink,
     BuildContext,
     Channel,
     Detector,
     Monitor,
     PushedMonitor,
+    ReceiverContext,
     ReportWriter,
 )  # fmt: skip
 
@@ -43,6 +44,16 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DefaultRung:
+    """One step of the ladder that a monitor type brings along."""
+
+    action: str  #: the action's kind; its plugin may be another one
+    options: Mapping[str, object] = field(default_factory=dict)  #: as users would write them below the action
+    timeout: timedelta | None = None  #: as at a written rung; None: its default
+    max_uses: int | None = None  #: likewise
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MonitorType:
     """A sort of monitor: what ``type:`` names in the configuration."""
 
@@ -52,6 +63,9 @@ class MonitorType:
     options: "type[BaseModel]"  #: the monitor's own keys; unknown keys are mistakes
     create: "Callable[[Any, BuildContext], Monitor | PushedMonitor]"
     """``create(options, context)``; a ``ValueError`` is a configuration mistake at this monitor."""
+    ladder: "Callable[[Any], Sequence[DefaultRung]] | None" = None
+    """``ladder(options)``: what ``recovery: auto`` alone does, gentlest first. A ``ValueError`` says what these
+    options lack for it; None: this type has nothing that could be done without being told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +123,10 @@ class ReceiverType:
 
     kind: str
     summary: str
-    routes: "Callable[[BeatSink], Sequence[BaseRoute]]"
+    routes: "Callable[[ReceiverContext], Sequence[BaseRoute]]"
+    """Of the web server; mounted at its root."""
+    serve: "Callable[[ReceiverContext], Coroutine[Any, Any, None]] | None" = None
+    """Listens elsewhere, for as long as the daemon serves: started as a task, and cancelled at its end."""
 
 
 @hookspec

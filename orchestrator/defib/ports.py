@@ -4,20 +4,26 @@ The engine is written against these Protocols. Behaviour comes in through them o
 time, under a timeout: a plugin that raises is logged and shown, and never stops the rest.
 """
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from defib.model.agent import Agent, AgentReport, AgentView, Introduction, Live, Token
 from defib.model.alert import Alert, AlertFacts, AlertText
 from defib.model.beat import Beat, Signal
 from defib.model.evidence import Evidence, Fact, Observation
-from defib.model.health import BeatMemory, Health, Memory, State
-from defib.model.ids import MonitorId
+from defib.model.health import BeatMemory, FaultLabel, Health, Memory, State
+from defib.model.ids import AgentId, MonitorId
 from defib.model.monitor import MonitorSpec
 from defib.model.report import Period, ReportDocument
+from defib.model.settings import IngestSettings
 from defib.model.strategy import Strategy
+
+if TYPE_CHECKING:
+    from starlette.requests import HTTPConnection
 
 # --- time ------------------------------------------------------------------------------------------
 
@@ -39,11 +45,23 @@ class Clock(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OwnParts:
+    """What Defib itself stands on: no recovery action may touch it."""
+
+    pid: int = 0  #: of this process; 0 when it is not told
+    units: frozenset[str] = frozenset()  #: systemd units that this process runs in
+    container: str = ""  #: full id of the container that this process runs in
+    store: tuple[str, int] | None = None  #: host ("" for the local socket) and port of its own PostgreSQL
+    server: tuple[str, int] | None = None  #: host and port that it listens on
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BuildContext:
     """What a factory may need besides its own options."""
 
     base: Path  #: the folder of the configuration; relative paths start here
     script_folders: tuple[Path, ...] = ()  #: where recovery scripts may live
+    own: OwnParts = OwnParts()  #: what an action must refuse as a target
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +103,18 @@ class Tripwired(Protocol):
         """
 
 
+@runtime_checkable
+class Founded(Protocol):
+    """What a :class:`Monitor` may have besides: it tells what it stands on, and what stands on it.
+
+    A monitor requires those that carry what it stands on, without a word in the configuration. Every monitor with
+    a ``host`` stands on ``host HOST``.
+    """
+
+    stands_on: frozenset[str]  #: what it falls with: ``docker``
+    carries: frozenset[str]  #: what others fall with when it does: ``host 192.0.2.7``, ``docker``
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deadline:
     """When a pushed monitor has to be told that nothing came."""
@@ -97,6 +127,7 @@ class Deadline:
         timedelta  #: after we were away ourselves: how much longer than ``min(every, 5 s)`` a beat may take
     )
     is_by_clock: bool = False  #: it follows the wall clock also where that is set: a cron schedule
+    is_rhythmic: bool = False  #: of beats that follow one another each ``every``; weighed together with other senders
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +159,19 @@ class PushedMonitor(Protocol):
         """Take the silence until ``deadline``, which may have been put off since it was given."""
 
 
+@runtime_checkable
+class Askable(Protocol):
+    """What a :class:`PushedMonitor` may have besides: a place where its sender can be asked why it is silent."""
+
+    asked: Monitor | None  #: looks at the sender, and is closed by the engine; None where no place is known
+
+    def answered(self, memory: BeatMemory, looks: Sequence[Evidence]) -> Evidence | None:
+        """What a few looks at a sender that is late come to, beside its silence; None: no more than before. Pure.
+
+        :param looks: in the order in which they ended; a good one is the last.
+        """
+
+
 # --- detection -------------------------------------------------------------------------------------
 
 
@@ -139,6 +183,7 @@ class Judgement:
     reason: str  #: for people: ``3 of 3 failures in a row``
     memory: Memory
     look_again_in: timedelta | None = None  #: None: at the next scheduled probe
+    label: FaultLabel = FaultLabel.NONE  #: of a fault: ``INTERMITTENT`` when it comes and goes
 
 
 class Detector(Protocol):
@@ -172,6 +217,7 @@ class ActionContext:
     env: Mapping[str, str]  #: the DEFIB_* facts for a child process; the executor adds the allow-listed rest
     execute: "Executor"
     clock: Clock
+    key: str = ""  #: of this attempt, for a far end that must not do it twice; "" where there is none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,6 +261,61 @@ class Action(Protocol):
         """Act once. A failure is a result, not an exception.
 
         :raises ActionRefusedError: nothing was executed.
+        """
+
+
+@runtime_checkable
+class Aimed(Protocol):
+    """What an :class:`Action` may have besides: it can tell what exactly it would hit."""
+
+    async def aim(self) -> str:
+        """Resolve the target to exactly one object and return its name, for people; change nothing.
+
+        Where nobody answers who could tell, the name as configured: :meth:`Action.run` looks again.
+
+        :raises ActionRefusedError: it is none, or several, or something that Defib itself stands on.
+        :raises ActionHeldBackError: its own supervisor is at work on it right now.
+        """
+
+
+@runtime_checkable
+class Dated(Protocol):
+    """What an :class:`Action` may have besides: it knows when somebody last started its target."""
+
+    async def acted_at(self) -> datetime | None:
+        """When the target was last started, as its supervisor tells (aware, UTC); None where it cannot be told."""
+
+
+@runtime_checkable
+class Attended(Protocol):
+    """What an :class:`Action` may have besides: it can tell that its target was stopped on purpose."""
+
+    async def stopped_on_purpose(self) -> str:
+        """The words of its supervisor for a clean stop (``exited with 0``); "" when it runs, crashed, or cannot tell.
+
+        Where the monitor cannot see why its target is silent (an HTTP look at a service that is being deployed),
+        this is what keeps Defib from working against the person at work.
+        """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SnapshotContext:
+    """The frame of one snapshot."""
+
+    timeout: timedelta  #: what is not there by then is left out
+    execute: "Executor"  #: for commands that only look
+    clock: Clock
+
+
+@runtime_checkable
+class Witness(Protocol):
+    """What a monitor or an :class:`Action` may have besides: it can tell more about its target before it is changed."""
+
+    async def snapshot(self, context: SnapshotContext) -> Mapping[str, str]:
+        """What there is to see of the target now, by heading (``docker logs gateway``): logs, states, settings.
+
+        Runs beside the other witnesses. What raises or comes too late is left out; what is long is shortened;
+        what looks like a secret is masked. Changes nothing; must be cancellable.
         """
 
 
@@ -283,19 +384,102 @@ class BeatSink(Protocol):
 
     async def accept(
         self, monitor: MonitorId, signal: Signal, *, protocol: str, exit_status: int | None = None, body: str = "",
-        facts: Mapping[str, Fact] | None = None, seq: int | None = None, epoch: str | None = None,
-        eta: timedelta | None = None, age: timedelta = timedelta(0),
+        facts: Mapping[str, Fact] | None = None, metrics: Mapping[str, float] | None = None,
+        seq: int | None = None, epoch: str | None = None, eta: timedelta | None = None,
+        age: timedelta = timedelta(0), is_kept: bool = True,
     ) -> None:  # fmt: skip
         """Take one beat, whose parts :class:`~defib.model.beat.Beat` explains.
 
         Returns once it cannot be lost by a crash any more.
 
+        :param is_kept: False for one of very many: what follows from it is stored, but no row of its own.
         :raises StoreError: it was not taken; answer 503 so that the client retries.
         """
 
 
+class Fleet(Protocol):
+    """Agents that introduce themselves: who they are, how they stand, and what they report."""
+
+    @property
+    def settings(self) -> IngestSettings:
+        """What the operator lets reporters do."""
+
+    def token(self, shown: str) -> Token | None:
+        """The good token of scope INGEST that was shown; None for any other. Takes as long for each."""
+
+    def find(self, agent: str) -> AgentView | None:
+        """An agent by its id or one of its aliases."""
+
+    def agents(self, pool: str | None = None) -> list[AgentView]:
+        """All of them, or those of a pool, in the order of their registration."""
+
+    def may_report(self, token: Token, agent: str) -> bool:
+        """Whether ``token`` may report for an agent that is registered."""
+
+    async def register(
+        self, introduction: Introduction, *, token: Token | None = None, key: str = ""
+    ) -> tuple[Agent, str]:
+        """Take in an agent, or renew what is known of it: the same id, else the same token and host name.
+
+        :param token: that it showed. Without one, it is given a token of its own.
+        :param key: the registration key that it showed.
+        :return: the agent and the token it was given, or "" when it keeps the one it showed.
+        :raises RegistrationRefusedError: the operator does not let it in.
+        :raises StoreError: it was not stored; answer 503 so that the client retries.
+        """
+
+    async def resolve(self, token: Token, agent: str, hostname: str = "") -> Agent:
+        """The agent that reports as ``agent``: registered so, or under an id that the server made up, or a new one.
+
+        :raises RegistrationRefusedError: it is somebody else's, or unknown and new ones are not let in.
+        :raises StoreError: it was not stored.
+        """
+
+    async def describe(self, agent: AgentId, introduction: Introduction) -> Agent:
+        """Note what an agent says of its host; empty fields leave what is known."""
+
+    async def report(self, agent: AgentId, report: AgentReport) -> AgentView:
+        """Take one beat of an agent. Returns once it cannot be lost by a crash any more; its metrics are volatile.
+
+        :raises StoreError: it was not taken; answer 503 so that the client retries.
+        """
+
+    def connect(self, agent: AgentId, close: Callable[[], None]) -> AbstractContextManager[None]:
+        """The agent holds a stream open while this lasts; a newer stream of it closes the one before.
+
+        Its end without a :data:`Signal.STOPPING` before it makes the agent suspect at once.
+        """
+
+    def watch(self, pool: str | None = None) -> AbstractContextManager["LiveFeed"]:
+        """Live reports of a pool, or of all, for one consumer."""
+
+
+class LiveFeed(Protocol):
+    """What one consumer of live reports has not been told yet: at most one report of each agent."""
+
+    def snapshot(self) -> list[Live]:
+        """Everything that is live now; what was waiting is dropped, because this is newer."""
+
+    async def changes(self) -> tuple[list[Live], list[AgentId]]:
+        """Wait for the next batch: agents with a newer report, and agents that went offline since the last one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceiverContext:
+    """What a receiver works with."""
+
+    sink: BeatSink  #: for monitors of the configuration
+    fleet: Fleet  #: for agents
+    clock: Clock
+    may_read: Callable[["HTTPConnection"], bool]
+    """Whether who asks may see what everybody who reads the dashboard sees: by session, by token, on this machine."""
+    unix_socket: Path | None = None  #: where local agents connect; None: nowhere
+
+
 __all__ = [
-    "Action", "ActionContext", "ActionResult", "AlertTexts", "BeatSink", "BuildContext", "Channel", "Clock",
-    "Deadline", "Detector", "Execution", "Executor", "Judgement", "Monitor", "MonitorSpec", "ProbeContext",
-    "PushedMonitor", "PushedVerdict", "Receipt", "ReportWriter", "SendContext", "Tripwired",
+    "Action", "ActionContext", "ActionResult", "Aimed", "AlertTexts", "Askable", "Attended", "BeatSink",
+    "BuildContext", "Channel", "Clock", "Dated", "Deadline", "Detector", "Execution", "Executor", "Fleet",
+    "IngestSettings", "Judgement", "LiveFeed", "Monitor", "MonitorSpec", "OwnParts", "ProbeContext",
+    "PushedMonitor", "PushedVerdict", "Receipt", "ReceiverContext", "ReportWriter", "SendContext",
+    "SnapshotContext", "Tripwired", "Witness",
 ]  # fmt: skip

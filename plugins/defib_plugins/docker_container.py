@@ -13,6 +13,7 @@ from pydantic import AfterValidator, Field
 
 from defib.plugin import (
     BuildContext,
+    DefaultRung,
     Evidence,
     Fact,
     Family,
@@ -31,6 +32,11 @@ if TYPE_CHECKING:
     from defib_plugins.docker_daemon import Daemon
 
 _SCHEMES = ("unix", "tcp", "http", "https")
+LADDER = (
+    DefaultRung(action="docker", options={"action": "restart"}, max_uses=1),
+    DefaultRung(action="docker", options={"action": "kill-start"}),
+)
+_NOT_SUPERVISED = (None, "", "no")  # names of a container's restart policy
 _THREAD_SHARE = 0.9  # of the probe's timeout: the thread is done before the probe is over, so none pile up
 
 
@@ -64,6 +70,8 @@ class DockerMonitor:
         place = urlsplit(options.docker_host or "")
         self.host = place.hostname or ""
         self.target = f"{options.container} at {self.host}" if self.host else options.container
+        self.stands_on = frozenset() if self.host else frozenset({"docker"})
+        self.carries: frozenset[str] = frozenset()
         self._options = options
         self._daemon: Daemon | None = None
         self._events = ContainerEvents(options.docker_host, options.container)
@@ -147,6 +155,8 @@ def judge(found: Mapping[str, Any], name: str, took: timedelta) -> Evidence:
         "started_at": state.get("StartedAt"),
         "image": (found.get("Config") or {}).get("Image"),
     }
+    if ((found.get("HostConfig") or {}).get("RestartPolicy") or {}).get("Name") not in _NOT_SUPERVISED:
+        facts["supervised"] = True  # Docker starts it again by itself: recovery lets it try first
     if health.get("Status"):
         facts["health"] = health["Status"]
         facts["health_log"] = last_line(str(log[-1].get("Output") or "")) if log else None
@@ -189,5 +199,6 @@ def defib_monitors() -> Iterable[MonitorType]:
             family=Family.DOCKER,
             options=DockerOptions,
             create=DockerMonitor,
+            ladder=lambda options: LADDER,
         )
     ]

@@ -1,6 +1,6 @@
 """Monitor ``heartbeat``: a job or worker that reports by itself: by interval, by schedule, or as it is used to."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Self
 from uuid import UUID
@@ -18,8 +18,10 @@ from defib.plugin import (
     Fact,
     Family,
     Grade,
+    Monitor,
     MonitorType,
     Options,
+    Outcome,
     ProbeStatus,
     PushedVerdict,
     Signal,
@@ -31,6 +33,7 @@ from defib_plugins.beat_memory import Remembered, read, write
 from defib_plugins.display import clip, last_line
 from defib_plugins.runs import begin, end, limit_s, mark_long, oldest
 from defib_plugins.schedules import Calendar, Cron
+from defib_plugins.sender_probe import ProbeAddress, open_probe
 from defib_plugins.timing import ByRhythm, BySchedule, Timing, instant, tell
 
 
@@ -78,6 +81,12 @@ class HeartbeatOptions(Options):
         description="How long a run may take that reported its start. By default three times what 19 of 20 runs "
         "took, from ten runs on; before that grace; at least 1m.",
     )
+    probe: ProbeAddress | None = Field(
+        default=None,
+        repr=False,
+        description="Where the sender answers, http, https or tcp: it is asked as soon as one beat is missed, and at "
+        "fault when it does not answer either. tcp://worker.lan:5000. Not with cron and calendar.",
+    )
     uuid: UUID | None = Field(
         default=None, description="For pings to /ping/UUID; the monitor's id works as well."
     )
@@ -93,6 +102,8 @@ class HeartbeatOptions(Options):
             raise ValueError("max_runtime: must be longer than nothing; write for example 2h")
         if by_schedule and self.misses is not None:
             raise ValueError("misses: goes with every; a run of a schedule that is missed is missed")
+        if by_schedule and self.probe is not None:
+            raise ValueError("probe: goes with every; between its runs, a job of a schedule answers nobody")
         if not by_schedule and "timezone" in self.model_fields_set:
             raise ValueError("timezone: goes with cron and calendar; an interval knows no zone")
         return self
@@ -106,6 +117,7 @@ class Heartbeat:
     2. While a run lasts, nothing else is expected than its end.
     3. Silence is late first and then missed; each is said once. A schedule knows no late.
     4. Who says that it stops is expected no more until it is heard again.
+    5. Who is late and can be asked is at fault when no answer comes; one that answers still has until it is missed.
     """
 
     def __init__(self, options: HeartbeatOptions, context: BuildContext) -> None:
@@ -113,6 +125,7 @@ class Heartbeat:
         self._timing = _timing(options)
         self._max_runtime = options.max_runtime
         self.target = self._timing.text
+        self.asked: Monitor | None = None if options.probe is None else open_probe(options.probe, context)
 
     # --- beats -------------------------------------------------------------------------------------
 
@@ -187,6 +200,24 @@ class Heartbeat:
         told = known.model_copy(update={"told": "late" if deadline.kind == "late" else "missed"})
         return PushedVerdict(memory=write(told), evidence=self._silent(known, deadline))
 
+    def answered(self, memory: BeatMemory, looks: Sequence[Evidence]) -> Evidence | None:
+        """See :class:`defib.plugin.Askable`."""
+        known = read(memory)
+        if self.asked is None or known.heard is None or not looks:
+            return None
+        last = looks[-1]
+        facts: dict[str, Fact] = {
+            "asked": self.asked.target, "answer": last.summary, "last_beat_at": _iso(instant(known.heard))
+        }  # fmt: skip
+        due = f"{self._timing.describe(known)}, the last came at {self._tell(instant(known.heard))}"
+        if last.is_ok:
+            words = f"it answers at {self.asked.target} ({last.summary}), but it does not beat; {due}"
+            return Evidence.fail("answers-without-beats", clip(words, 300), grade=Grade.WEAK, facts=facts)
+        if any(look.outcome is not Outcome.FAIL for look in looks):
+            return None
+        words = f"it is silent, and {self.asked.target} does not answer well either: {last.summary}; {due}"
+        return Evidence.fail("silent-sender", clip(words, 300), grade=last.grade, facts=facts)
+
     def _too_long(self, known: Remembered, deadline: Deadline) -> Evidence:
         run = oldest(known)
         assert run is not None
@@ -200,7 +231,7 @@ class Heartbeat:
 
     def _silent(self, known: Remembered, deadline: Deadline) -> Evidence:
         facts: dict[str, Fact] = {"expected_by": _iso(deadline.at)}
-        due = self._timing.text
+        due = self._timing.describe(known)
         heard = None if known.heard is None else instant(known.heard)
         last = f"the last came at {self._tell(heard)}" if heard else "none ever came"
         if heard is not None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
-from defib.plugin import Duration, Evidence, Fact, Options, ProbeStatus, format_duration
+from defib.plugin import Duration, Evidence, Fact, Grade, Options, ProbeStatus, format_duration
 from defib_plugins.assertions import JsonAssertions, PatternOption
 from defib_plugins.display import mask_url
 from defib_plugins.health_documents import HealthDocument, Level, read_health
@@ -86,10 +86,11 @@ def judge(answer: "Answer", expected: HttpExpectation, *, metrics: dict[str, flo
     if answer.certificate_ends_at is not None:
         metrics = {**metrics, "cert_days_left": (answer.certificate_ends_at - now) / 86400}
 
-    def fail(cause: str, words: str) -> Evidence:
+    def fail(cause: str, words: str, grade: Grade = Grade.NORMAL) -> Evidence:
         return Evidence.fail(
             cause,
             words,
+            grade=grade,
             status=ProbeStatus.UNHEALTHY,
             latency=answer.took,
             metrics=metrics,
@@ -110,9 +111,8 @@ def judge(answer: "Answer", expected: HttpExpectation, *, metrics: dict[str, flo
         if answer.status == 429:
             return degrade("http-429", f"{brief}: the service throttles us")
         if answer.status == 503 and (pause := answer.headers.get("retry-after")):
-            return degrade(
-                "http-503", f"{brief}: the service asks to come back later (Retry-After: {pause[:40]})"
-            )
+            words = f"{brief}: the service asks to come back later (Retry-After: {pause[:40]})"
+            return fail("http-503", words, Grade.WEAK)
         return fail(f"http-{answer.status}", f"{brief}, expected {_ranges(expected.status)}")
     if complaint := _complaint(answer, expected):
         cause, words = complaint

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from defib.plugin import BeatSink, Fact, ReceiverType, Signal, StoreError, hookimpl
+from defib.plugin import BeatSink, Fact, ReceiverContext, ReceiverType, Signal, StoreError, hookimpl
 from defib_plugins.display import clip
 
 if TYPE_CHECKING:
@@ -29,12 +29,12 @@ _HEADERS = {
 _SIGNALS = {"": Signal.ALIVE, "start": Signal.START, "fail": Signal.FAIL, "log": Signal.LOG}
 
 
-def routes(sink: BeatSink) -> "Sequence[BaseRoute]":
+def routes(context: ReceiverContext) -> "Sequence[BaseRoute]":
     """The routes below ``/ping``."""
     from starlette.routing import Route
 
     async def ping(request: "Request") -> "Response":
-        return await _take(request, sink)
+        return await _take(request, context.sink)
 
     methods = ["HEAD", "GET", "POST"]
     return [

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field
 
 from defib.plugin import (
     BuildContext,
+    DefaultRung,
     Duration,
     Evidence,
     Fact,
@@ -113,6 +114,23 @@ class PostgresOptions(Options):
         default=True,
         description="Whether the daemon holds one idle connection, whose end shows at once that the server is gone.",
     )
+
+
+def ladder(options: PostgresOptions) -> Sequence[DefaultRung]:
+    """Nothing that could do harm: a diagnosis, and a start where the process is gone.
+
+    :raises ValueError: the server may be on another machine.
+    """
+    host, address = address_of(options.dsn.get_secret_value())
+    if host not in ("", "localhost", "::1") and not host.startswith("127."):
+        raise ValueError(
+            f"PostgreSQL at {address} may be on another machine, so what could start it is not known; write the rungs "
+            "of a ladder, for example '- postgres: {action: start, unit: postgresql@15-main}'"
+        )
+    diagnose = DefaultRung(
+        action="postgres", options={"action": "diagnose"}, timeout=timedelta(seconds=5), max_uses=1
+    )
+    return (diagnose, DefaultRung(action="postgres", options={"action": "start"}))
 
 
 class PostgresMonitor:
@@ -300,5 +318,6 @@ def defib_monitors() -> Iterable[MonitorType]:
             family=Family.DATABASE,
             options=PostgresOptions,
             create=_create,
+            ladder=ladder,
         )
     ]

@@ -1,15 +1,16 @@
 """Monitor ``process``: processes of this machine, by pidfile, program or command line."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Iterator
+from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from defib.plugin import (
     BuildContext,
+    DefaultRung,
     Duration,
     Evidence,
     Fact,
@@ -69,6 +70,10 @@ class ProcessOptions(Options):
     )
     count: ProcessCount = Field(default_factory=ProcessCount, description="How many there should be.")
     limits: ProcessLimits = Field(default_factory=ProcessLimits, description="Beyond them they are degraded.")
+    restart: tuple[Annotated[str, StringConstraints(pattern=r"^[^\x00]*$")], ...] = Field(
+        default=(),
+        description="Program and arguments that restart it, one item each, for 'recovery: auto'; no shell reads them.",
+    )
 
     @model_validator(mode="after")
     def _names_something(self) -> Self:
@@ -77,6 +82,16 @@ class ProcessOptions(Options):
                 "nothing to look for; write pidfile: /run/app.pid, program: nginx or cmdline: app.worker"
             )
         return self
+
+
+def ladder(options: ProcessOptions) -> Sequence[DefaultRung]:
+    """:raises ValueError: how the process is restarted is not said."""
+    if not options.restart:
+        raise ValueError(
+            "how this process is restarted is not known; write 'restart: [/opt/app/restart]' at the monitor, or the "
+            "rungs of a ladder"
+        )
+    return (DefaultRung(action="process", options={"argv": list(options.restart)}),)
 
 
 class ProcessMonitor:
@@ -195,5 +210,6 @@ def defib_monitors() -> Iterable[MonitorType]:
             family=Family.PROCESS,
             options=ProcessOptions,
             create=ProcessMonitor,
+            ladder=ladder,
         )
     ]

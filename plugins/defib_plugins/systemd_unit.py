@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field
 
 from defib.plugin import (
     BuildContext,
+    DefaultRung,
     Evidence,
     Fact,
     Family,
@@ -27,6 +28,10 @@ _PROPERTIES = (
     "LoadState", "ActiveState", "SubState", "Result", "ExecMainCode", "ExecMainStatus", "NRestarts", "MainPID",
     "InvocationID",
 )  # fmt: skip
+LADDER = (
+    DefaultRung(action="systemd", options={"action": "restart"}, max_uses=1),
+    DefaultRung(action="systemd", options={"action": "reset-failed"}),
+)
 _TYPES = (
     "service", "socket", "timer", "path", "mount", "automount", "swap", "target", "slice", "scope", "device",
 )  # fmt: skip
@@ -56,6 +61,9 @@ class SystemdMonitor:
     def __init__(self, options: SystemdOptions, context: BuildContext) -> None:
         self.target = options.unit
         self._scope = "--user" if options.user else "--system"
+        self.stands_on: frozenset[str] = frozenset()
+        is_daemon = options.unit == "docker.service" and not options.user
+        self.carries = frozenset({"docker"} if is_daemon else ())
 
     async def probe(self, context: ProbeContext) -> Evidence:
         """One ``systemctl show``. Where there is no systemd, nothing can be said."""
@@ -163,5 +171,6 @@ def defib_monitors() -> Iterable[MonitorType]:
             family=Family.SERVICE,
             options=SystemdOptions,
             create=SystemdMonitor,
+            ladder=lambda options: LADDER,
         )
     ]

@@ -39,6 +39,9 @@ class Timing(Protocol):
     def next(self, known: Remembered) -> Deadline | None:
         """The next deadline, whatever runs now."""
 
+    def describe(self, known: Remembered) -> str:
+        """As ``text``, for this sender."""
+
     def expected_at(self, known: Remembered) -> datetime | None:
         """When the next beat is due, without any margin."""
 
@@ -59,12 +62,7 @@ class ByRhythm:
         self._every_s = None if every is None else every.total_seconds()
         self._misses = misses
         self._grace_s = None if grace is None else grace.total_seconds()
-        self.text = "in a rhythm of its own" if every is None else f"every {format_duration(every)}"
-        if (
-            every is not None
-            and (in_a_row := self._misses_of(rhythm.Rhythm(eta_s=every.total_seconds()))) > 1
-        ):
-            self.text += f", {in_a_row} in a row"
+        self.text = self._words(None if every is None else rhythm.Rhythm(eta_s=every.total_seconds()))
 
     def arrive(self, known: Remembered, at: float, beat: Beat) -> Arrival:
         """See :class:`Timing`."""
@@ -105,8 +103,19 @@ class ByRhythm:
         lost_s = max(0.0, pulse.eta_s - _CATCH_UP_S) if pulse.epoch is None else 0.0
         return Deadline(
             at=instant(fault if is_last else suspect), kind=_MISSED if is_last else _LATE, fault_at=instant(fault),
-            every=timedelta(seconds=pulse.eta_s), margin=timedelta(seconds=due.margin_s + lost_s),
+            every=timedelta(seconds=pulse.eta_s), margin=timedelta(seconds=due.margin_s + lost_s), is_rhythmic=True,
         )  # fmt: skip
+
+    def describe(self, known: Remembered) -> str:
+        """See :class:`Timing`."""
+        return self._words(self._pulse(known))
+
+    def _words(self, pulse: rhythm.Rhythm | None) -> str:
+        if pulse is None:
+            return "in a rhythm of its own"
+        misses = self._misses_of(pulse)
+        every = f"every {format_duration(timedelta(seconds=round(pulse.eta_s, 1)))}"
+        return f"{every}, {misses} in a row" if misses > 1 else every
 
     def expected_at(self, known: Remembered) -> datetime | None:
         """See :class:`Timing`."""
@@ -192,6 +201,10 @@ class BySchedule:
             at=due.deadline, kind=_MISSED, fault_at=due.deadline, every=due.period,
             margin=min(due.grace, _ON_TIME), is_by_clock=True,
         )  # fmt: skip
+
+    def describe(self, known: Remembered) -> str:
+        """See :class:`Timing`."""
+        return self.text
 
     def expected_at(self, known: Remembered) -> datetime | None:
         """See :class:`Timing`."""

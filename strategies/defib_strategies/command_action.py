@@ -14,9 +14,9 @@ from defib.plugin import (
     BuildContext,
     MonitorSpec,
     Options,
+    command_line,
     hookimpl,
 )
-from defib_strategies.display import command_line
 from defib_strategies.programs import check_program, find_program
 from defib_strategies.results import result_of
 from defib_strategies.words import Argv

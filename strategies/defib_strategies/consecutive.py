@@ -16,6 +16,7 @@ from defib.plugin import (
     hookimpl,
 )
 from defib_strategies.confirmation import confirming_waits
+from defib_strategies.weak import weighed
 
 _DECLARED = (State.FAULT, State.UNREACHABLE)
 """A fault was judged already; UNREACHABLE is one that the engine puts down to something required."""
@@ -56,13 +57,14 @@ class Consecutive:
        ``confirm`` (:mod:`.confirmation`). A declared fault stays one, however its failures are spaced.
     2. A good look: UP at once; but out of FAULT, UNREACHABLE and STOPPED only after ``recovery_threshold``
        in a row, with the next look after ``recover_confirm``.
-    3. A degraded look is a good one, and ``fail_threshold`` of them in a row are DEGRADED, which
-       ``recovery_threshold`` plain good looks in a row end.
+    3. A degraded look is a good one, as is a weak failure that does not last (:mod:`.weak`), and
+       ``fail_threshold`` of them in a row are DEGRADED, which ``recovery_threshold`` plain good looks in a
+       row end.
     """
 
     def fold(self, health: Health, observation: Observation, strategy: Strategy) -> Judgement:
         """See the class. Pure."""
-        evidence = observation.evidence
+        evidence = weighed(health, observation).evidence
         counts = _Counts.of(health)
         if evidence.is_ok:
             return _good(counts, health.state, evidence, strategy)

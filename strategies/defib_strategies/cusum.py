@@ -3,11 +3,13 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import cast
 
 from defib.plugin import (
     Detector,
     DetectorType,
     Fact,
+    FaultLabel,
     Grade,
     Health,
     Judgement,
@@ -18,10 +20,15 @@ from defib.plugin import (
 )
 from defib_strategies.climb import Climb
 from defib_strategies.confirmation import confirming_waits
-from defib_strategies.noise import LEAST, Noise
+from defib_strategies.noise import Noise, figure
+from defib_strategies.run_lengths import RULES
+from defib_strategies.spell import NO_FAULT, RELAPSE, Spell
+from defib_strategies.weak import weighed
 
 _DECLARED = (State.FAULT, State.UNREACHABLE)
 """A fault was judged already; UNREACHABLE is one that the engine puts down to something required."""
+_WELL = (State.UP, State.DEGRADED)
+"""It is well, and has been since ``Health.since``."""
 _LEFT_SLOWLY = (*_DECLARED, State.STOPPED)
 """States that only ``recovery_threshold`` good looks in a row end."""
 
@@ -44,18 +51,25 @@ class _Recall:
     stops: int = 0  #: looks in a row that found it stopped on purpose, at most two
     slow: str = ""  #: the last five good looks, ``s`` degraded and ``-`` plain; leading plain ones left out
     pattern: str = ""  #: of the fault: ``hard`` or ``intermittent``
+    spell: Spell = NO_FAULT  #: how much it fails, from the climb to the end of the fault …
+    well_at_s: float = 0.0  #: … which was then, in Unix time; 0: it lasts, or there was none
 
     @classmethod
     def of(cls, health: Health, strategy: Strategy, observation: Observation) -> "_Recall":
         """What is remembered; whatever cannot be this detector's counts for nothing."""
         memory = health.memory
         noise = Noise.of(memory)
-        fixed: int | None = strategy.fail_threshold
-        if fixed is None:
-            climb = Climb.leaky(memory, noise.threshold_at(observation.started_at, strategy.interval))
-        else:
+        fixed, evidence = strategy.fail_threshold, observation.evidence
+        if fixed is not None:
             climb = Climb.strict(memory, fixed)
+        elif (remembered := Climb.remembered_leaky(memory)) is not None:
+            climb = remembered
+        else:  # what begins no climb needs no rule
+            rule = RULES[0] if evidence.is_ok else noise.rule_at(observation.started_at, strategy.interval)
+            climb = Climb.leaky(rule)
         oks, stops, slow, pattern = (memory.get(name) for name in ("oks", "stops", "slow", "pattern"))
+        failed, looks = memory.get("spell_failed"), memory.get("spell_looks")
+        is_spell = fixed is None and type(failed) is int and type(looks) is int and 0 < failed <= looks
         return cls(
             climb=climb,
             noise=noise,
@@ -63,11 +77,14 @@ class _Recall:
             stops=stops if type(stops) is int and 0 < stops <= _STOPS else 0,
             slow=slow[-_SLOW_OF:].lstrip("-") if isinstance(slow, str) and set(slow) <= set("s-") else "",
             pattern=pattern if pattern in ("hard", "intermittent") else "",
+            spell=Spell(failed=cast(int, failed), looks=cast(int, looks)) if is_spell else NO_FAULT,
+            well_at_s=figure(memory.get("well_at")),
         )
 
     def judge(self, state: State, reason: str, look_again_in: timedelta | None = None) -> Judgement:
         small: dict[str, Fact] = {
             "oks": self.oks, "stops": self.stops, "slow": self.slow, "pattern": self.pattern,
+            "spell_failed": self.spell.failed, "spell_looks": self.spell.looks, "well_at": self.well_at_s,
         }  # fmt: skip
         memory = self.climb.remembered() | {name: value for name, value in small.items() if value}
         return Judgement(
@@ -75,6 +92,7 @@ class _Recall:
             reason=reason,
             memory=memory | self.noise.remembered(),
             look_again_in=look_again_in,
+            label=FaultLabel.INTERMITTENT if self.pattern == "intermittent" else FaultLabel.NONE,
         )
 
 
@@ -86,9 +104,11 @@ class Cusum:
        failures are spaced. It is *intermittent* if the failures that made it were not in a row.
     2. A good look lowers the score: WATCH until it is 0, with the next look soon, then UP.
     3. Out of FAULT, UNREACHABLE and STOPPED it is UP after ``recovery_threshold`` good looks in a row, with
-       the next look after ``recover_confirm``.
-    4. A degraded look is a good one. Three of the last five good looks are DEGRADED, which ends when they
-       are fewer and the last ``recovery_threshold`` were plain.
+       the next look after ``recover_confirm``. A fault that lets good looks through needs more of them, the
+       more it lets through (:mod:`.spell`); those come as soon as the looks of WATCH.
+    4. A degraded look is a good one, and a weak failure that does not last is a degraded look (:mod:`.weak`).
+       Three of the last five good looks are DEGRADED, which ends when they are fewer and the last
+       ``recovery_threshold`` were plain.
     5. Two looks in a row that find it stopped on purpose are STOPPED, unless it was at fault before.
 
     How many failures in a row make a fault is learned from the target's noise (:mod:`.noise`) when the
@@ -98,6 +118,7 @@ class Cusum:
 
     def fold(self, health: Health, observation: Observation, strategy: Strategy) -> Judgement:
         """See the class. Pure."""
+        observation = weighed(health, observation)
         look = _Look(
             health=health,
             observation=observation,
@@ -125,15 +146,33 @@ class _Look:
     def failed(self) -> Judgement:
         before, state = self.before, self.health.state
         if state in _DECLARED:
-            what = "failed again before it had recovered" if before.oks else "still failing"
-            return replace(before, oks=0, stops=0).judge(State.FAULT, f"{self._label}{what}: {self.summary}")
-        climb = before.climb.failed()
-        after = replace(before, climb=climb, oks=0, stops=0)
+            return self._still_failing()
+        climb, noise = before.climb.failed(), before.noise
+        if climb.is_leaky and state in _WELL:
+            noise = noise.since(self.health.since)
+        after = replace(before, climb=climb, noise=noise, oks=0, stops=0)
         reason = f"{climb.words()}: {self.summary}{self._why_raised(climb)}"
         if climb.is_over:
             label = "intermittent, " if climb.pattern == "intermittent" else ""
-            return replace(after, slow="", pattern=climb.pattern).judge(State.FAULT, label + reason)
+            declared = replace(after, slow="", pattern=climb.pattern, spell=self._spell(climb), well_at_s=0.0)
+            return declared.judge(State.FAULT, label + reason)
         return after.judge(State.SUSPECT, reason, self._confirm_after(climb.failures_in_a_row))
+
+    def _spell(self, climb: Climb) -> Spell:
+        """Of the fault that a climb ends in."""
+        before, began = self.before, self.health.first_fail_at or self.observation.started_at
+        looks = (began.timestamp() - before.well_at_s) / self.strategy.interval.total_seconds()
+        is_relapse = before.well_at_s > 0 and looks <= RELAPSE
+        ended = before.spell.then(0, max(0, int(looks))) if is_relapse else NO_FAULT
+        return ended.then(*climb.share)
+
+    def _still_failing(self) -> Judgement:
+        before = self.before
+        what = "failed again before it had recovered" if before.oks else "still failing"
+        after = replace(before, oks=0, stops=0)
+        if before.spell.looks and (before.oks or before.spell.is_mixed):
+            after = replace(after, spell=before.spell.then(1, before.oks + 1))
+        return after.judge(State.FAULT, f"{self._label}{what}: {self.summary}")
 
     def stopped(self) -> Judgement:
         before, state = self.before, self.health.state
@@ -151,24 +190,32 @@ class _Look:
         )
 
     def recovering(self) -> Judgement:
-        before, state, needed = self.before, self.health.state, self.strategy.recovery_threshold
+        before, state, least = self.before, self.health.state, self.strategy.recovery_threshold
+        needed = before.spell.good_looks_needed(least)
         oks = before.oks + 1
         slow = self._slow()
         good = f"{min(oks, needed)} of {needed} good answer{'' if needed == 1 else 's'} in a row"
+        if needed > least:
+            good += f", as it failed {before.spell.failed} of {before.spell.looks} looks"
         if oks < needed:
             after = replace(before, oks=oks, stops=0, slow=slow)
-            return after.judge(state, self._label + good, self.strategy.recover_confirm)
+            again = self.strategy.recover_confirm if oks < least else self._watch_after()
+            return after.judge(state, self._label + good, again)
         lasted = self.observation.ended_at - self.health.since
         after = _Recall(
             climb=replace(before.climb, score=0, looks=""), noise=before.noise.without(lasted), slow=slow
         )
+        if before.spell.looks:
+            ended = before.spell.then(0, oks)
+            after = replace(after, spell=ended, well_at_s=self.observation.ended_at.timestamp())
         return after.judge(_answering(slow), f"{good}: {self.summary}")
 
     def passed(self) -> Judgement:
         before, state = self.before, self.health.state
         slow = self._slow()
         climb = before.climb.passed()
-        after = replace(before, climb=climb, noise=self._learned(), oks=0, stops=0, slow=slow, pattern="")
+        noise = self._learned()
+        after = replace(before, climb=climb, noise=noise, oks=0, stops=0, slow=slow, pattern="")
         if climb.score:
             reason = f"answers again, still watched, {climb.words()}: {self.summary}"
             return after.judge(State.WATCH, reason, self._watch_after())
@@ -196,17 +243,14 @@ class _Look:
         gap = self.strategy.interval
         if health.last_ok_at is not None:
             gap = min(max(began - health.last_ok_at, timedelta(0)), gap)
-        return noise.after_burst(failures, gap=gap, began=began, ended=self.observation.ended_at)
+        return noise.after_burst(failures, gap=gap, ended=self.observation.ended_at)
 
     def _confirm_after(self, failures: int) -> timedelta | None:
         """The wait before the look after so many failures in a row."""
-        evidence = self.observation.evidence
-        waits = confirming_waits(self.strategy, evidence)
+        waits = confirming_waits(self.strategy, self.observation.evidence)
         if not waits:
             return None
         wait = waits[failures - 1] if failures <= len(waits) else 2 * waits[-1]
-        if self.before.climb.is_leaky and evidence.grade is not Grade.AUTHORITATIVE:  # which is never an echo
-            wait *= self.before.noise.stretch_at(self.health.first_fail_at or self.observation.started_at)
         return min(wait, self.strategy.interval)
 
     def _watch_after(self) -> timedelta:
@@ -215,12 +259,12 @@ class _Look:
 
     def _why_raised(self, climb: Climb) -> str:
         """What the noise has to do with the threshold, if anything."""
-        if not climb.is_leaky or climb.k == LEAST:
+        if not climb.is_leaky or climb.k == RULES[0].failures:
             return ""
         noise, when = self.before.noise, self.observation.started_at
         return (
             f" (threshold raised to {climb.k}: {_percent(noise.rate_at(when))} of its looks fail without a "
-            f"fault, and {_percent(noise.echo_at(when))} of the looks right after such a failure)"
+            f"fault, and {_percent(noise.echoes_at(when)[0])} of the looks right after such a failure)"
         )
 
 

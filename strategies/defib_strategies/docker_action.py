@@ -1,7 +1,7 @@
 """Recovery of Docker containers."""
 
-from collections.abc import Iterable
-from datetime import timedelta
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, assert_never
 
@@ -10,26 +10,23 @@ from pydantic import AfterValidator, Field
 from defib.plugin import (
     Action,
     ActionContext,
-    ActionRefusedError,
     ActionResult,
     ActionType,
     BuildContext,
     MonitorSpec,
     Options,
+    SnapshotContext,
+    command_line,
     hookimpl,
 )
-from defib_strategies.display import command_line
 from defib_strategies.docker_engine import Conversation, DockerError, checked_address, converse
+from defib_strategies.docker_recreate import STOP_TIMEOUT, recreate, tidy_up
+from defib_strategies.docker_target import DockerContainer
 from defib_strategies.inherited import inherited
 from defib_strategies.results import failed, timed_out
 
 CONTAINER_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,254}$"
 """What Docker takes as the name or id of a container."""
-
-_STOP_TIMEOUT = timedelta(seconds=10)
-"""How long a restart lets a container stop by itself before Docker kills it: Docker's own default."""
-_IDENTITY_TIMEOUT = timedelta(seconds=4)
-
 
 DockerAddress = Annotated[str, AfterValidator(checked_address)]
 """Where a Docker daemon listens."""
@@ -41,6 +38,7 @@ class DockerStep(StrEnum):
     RESTART = "restart"
     START = "start"
     KILL_START = "kill-start"
+    RECREATE = "recreate"
 
 
 class DockerOptions(Options):
@@ -54,7 +52,8 @@ class DockerOptions(Options):
     action: DockerStep = Field(
         default=DockerStep.RESTART,
         description="restart stops it within 10 s, else kills it, and starts it; start only starts it; kill-start "
-        "does not wait for it to stop.",
+        "does not wait for it to stop; recreate puts a new container of the same configuration in its place, and what "
+        "was written inside it outside of volumes is lost.",
     )
     docker_host: DockerAddress | None = Field(
         default=None,
@@ -64,64 +63,75 @@ class DockerOptions(Options):
 
 
 class DockerAction:
-    """Restarts or starts one container."""
+    """Restarts, starts or replaces one container."""
 
     changes_identity = True
 
-    def __init__(self, step: DockerStep, container: str, host: str | None) -> None:
+    def __init__(self, step: DockerStep, container: DockerContainer) -> None:
         self._step = step
         self._container = container
-        self._host = host
-        self.description = "; ".join(docker_line(host, *words, container) for words in _WORDS[step])
+        name, host = container.name, container.host
+        self.description = "; ".join(docker_line(host, *words, name) for words in _WORDS[step])
 
     def check(self) -> None:
-        """Nothing that could be seen without asking Docker; :meth:`run` asks before it acts."""
+        """Nothing that could be seen without asking Docker; :meth:`aim` and :meth:`run` ask."""
+
+    async def aim(self) -> str:
+        """See :class:`defib.plugin.Aimed`."""
+        return await self._container.aim()
 
     async def identity(self) -> str | None:
         """Id and start of the container, as Docker tells them."""
-        try:
-            return await converse(self._host, _IDENTITY_TIMEOUT, self._identify)
-        except (TimeoutError, DockerError, ActionRefusedError):
-            return None
+        return await self._container.identity()
+
+    async def acted_at(self) -> datetime | None:
+        """See :class:`defib.plugin.Dated`."""
+        return await self._container.acted_at()
+
+    async def stopped_on_purpose(self) -> str:
+        """See :class:`defib.plugin.Attended`."""
+        return await self._container.stopped_on_purpose()
+
+    async def snapshot(self, context: SnapshotContext) -> Mapping[str, str]:
+        """See :class:`defib.plugin.Witness`."""
+        return await self._container.snapshot(context)
 
     async def run(self, context: ActionContext) -> ActionResult:
         """See :class:`Action`."""
         try:
-            return ActionResult(output=await converse(self._host, context.timeout, self._act))
+            return ActionResult(output=await converse(self._container.host, context.timeout, self._act))
         except TimeoutError:
             return timed_out("Docker did not answer in time; it may still carry the action out")
         except DockerError as error:
             return failed(str(error))
 
-    def _identify(self, docker: Conversation) -> str:
-        container = docker.container(self._container)
-        return f"{container.id} {container.attrs['State']['StartedAt']}"
-
     def _act(self, docker: Conversation) -> str:
-        container = docker.container(self._container)
-        if container.status == "paused":
-            raise ActionRefusedError(
-                f"container {self._container} is paused on purpose; to go on: docker unpause {self._container}"
-            )
+        if self._step is DockerStep.RECREATE:
+            tidy_up(self._container.name, docker)
+        container = self._container.taken(docker)
         match self._step:
             case DockerStep.RESTART:
-                seconds = int(_STOP_TIMEOUT.total_seconds())
-                docker.act_on(container, engine_takes=_STOP_TIMEOUT).restart(timeout=seconds)
+                seconds = int(STOP_TIMEOUT.total_seconds())
+                docker.act_on(container, engine_takes=STOP_TIMEOUT).restart(timeout=seconds)
             case DockerStep.START:
                 docker.act_on(container).start()
             case DockerStep.KILL_START:
                 if container.status == "running":
                     docker.act_on(container).kill()
                 docker.act_on(container).start()
+            case DockerStep.RECREATE:
+                return f"{container.name}: replaced by {recreate(container, self._container.name, docker)}"
             case _:
                 assert_never(self._step)
         return f"{container.name}: {self._step} done"
 
 
+_STOP_S = str(int(STOP_TIMEOUT.total_seconds()))
 _WORDS: dict[DockerStep, tuple[tuple[str, ...], ...]] = {
-    DockerStep.RESTART: (("restart", "-t", str(int(_STOP_TIMEOUT.total_seconds()))),),
+    DockerStep.RESTART: (("restart", "-t", _STOP_S),),
     DockerStep.START: (("start",),),
     DockerStep.KILL_START: (("kill",), ("start",)),
+    DockerStep.RECREATE: (("stop", "-t", _STOP_S), ("rm",), ("run", "--name")),
 }
 
 
@@ -135,7 +145,8 @@ def _create(options: DockerOptions, monitor: MonitorSpec, context: BuildContext)
     container = options.container or inherited(monitor, "container")
     if container is None:
         raise ValueError(f"monitor {monitor.id} has no container of its own; write 'container: NAME' here")
-    return DockerAction(options.action, container, options.docker_host or inherited(monitor, "docker_host"))
+    host = options.docker_host or inherited(monitor, "docker_host")
+    return DockerAction(options.action, DockerContainer(container, host, context.own))
 
 
 @hookimpl
@@ -144,7 +155,7 @@ def defib_actions() -> Iterable[ActionType]:
     return (
         ActionType(
             kind="docker",
-            summary="restarts, starts, or kills and starts a Docker container",
+            summary="restarts, starts, kills and starts, or recreates a Docker container",
             options=DockerOptions,
             create=_create,
         ),

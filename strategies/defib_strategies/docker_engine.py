@@ -6,15 +6,15 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from defib.plugin import ActionRefusedError, DefibError
-from defib_strategies.display import masked
+from defib.plugin import ActionRefusedError, DefibError, masked
 
 if TYPE_CHECKING:
-    from docker import DockerClient
+    from docker import APIClient, DockerClient
     from docker.models.containers import Container
 
 T = TypeVar("T")
@@ -24,6 +24,7 @@ _AMBIGUOUS = (
     "provided prefix"  # "multiple IDs found with provided prefix: 2", up to Docker 20.10 with status 500
 )
 _SHORT_ID_LENGTH = 12  # what `docker ps` shows
+_PUT_BACK_S = 20.0
 _LEAST_WAIT_S = 0.05  # a socket timeout of 0 would mean "do not wait at all"
 
 
@@ -41,6 +42,7 @@ class Conversation:
         self._host = host
         self._deadline = time.monotonic() + timeout.total_seconds()
         self._given_up = threading.Event()
+        self._put_back_until: float | None = None
         self._client: DockerClient | None = None
 
     def container(self, name: str) -> "Container":
@@ -78,6 +80,32 @@ class Conversation:
         self._next_call(engine_takes)
         return container
 
+    def others(self) -> "Iterator[Container]":
+        """Every container, running or not, each inspected."""
+        yield from self._next_call().containers.list(all=True, ignore_removed=True)
+
+    def api(self) -> "APIClient":
+        """The engine's API below the SDK's objects, for one more call."""
+        return self._next_call().api
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the daemon is on this machine."""
+        address = self._host or os.environ.get("DOCKER_HOST") or ""
+        return address == "" or address.startswith("unix:")
+
+    @contextmanager
+    def putting_back(self) -> Iterator[None]:
+        """Inside, calls may begin for :data:`_PUT_BACK_S` more, also when the action was given up.
+
+        For what undoes a half of the action: leaving off between two calls would do more harm.
+        """
+        self._put_back_until = time.monotonic() + _PUT_BACK_S
+        try:
+            yield
+        finally:
+            self._put_back_until = None
+
     def give_up(self) -> None:
         """Let no further call begin."""
         self._given_up.set()
@@ -96,6 +124,8 @@ class Conversation:
         return self._client
 
     def _left_s(self) -> float:
+        if self._put_back_until is not None:
+            return max(self._put_back_until - time.monotonic(), _LEAST_WAIT_S)
         left_s = self._deadline - time.monotonic()
         if left_s <= 0 or self._given_up.is_set():
             raise TimeoutError

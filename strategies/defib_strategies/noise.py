@@ -1,54 +1,42 @@
 """How much of a target's failing is noise: learned per monitor, to raise the fault threshold where it must be.
 
-Two figures are learned from bursts, which are failures in a row that ended in a good answer before they made
-a fault:
+Two sorts of figures are learned from bursts, which are failures in a row that ended in a good answer before
+they made a fault:
 
 1. *rate*, the share of looks that fail although nothing is wrong: a moving average over time with a
-   half-life of 24 h, to which a burst adds the weight of the look that began it;
-2. *echo*, how often the look right after such a failure fails too. Looks a second apart err together more
-   often than looks half a minute apart, so each spacing of the confirming looks has an echo of its own.
+   half-life of 24 h, to which a burst adds the weight of the look that began it. While less than that has
+   been watched, it is an average over what has: a new monitor on a bad line must not need a day to find out;
+2. *echoes*, how often the look right after the first, the second and a later failure of a burst fails too.
+   Looks a second apart err together more often than looks that are further apart, and the confirming looks
+   of a burst are not equally far apart, so that each place in a burst has an echo of its own.
 
 A good look would only let these averages decay, which they do by themselves: they are kept as of the end of
 the latest burst and decayed when they are read. So nothing has to be written for a good look.
 
-Source of the formulas: the detection design, sections 2.2 and 2.3.
+Source: the detection design, sections 2.2 and 2.3; where this differs, decision 0008 has the measurements.
 """
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from defib.plugin import Fact
+from defib_strategies.run_lengths import RULES, Rule, quickest
 
-LEAST, MOST = 3, 6
-"""Failures that make a fault: never fewer, however quiet the target is, and never more, however noisy."""
+FALSE_ALARMS_PER_YEAR = 0.5
+"""What the rule aims at, for one monitor: half of what is promised, as the figures it is chosen by are estimates."""
 
-FALSE_ALARMS_PER_YEAR = 1.0
-"""What the threshold aims at, for one monitor."""
+PLACES = 3  #: of a burst that are told apart: after the first failure, after the second, after a later one
 
 _RATE_HALF_LIFE = timedelta(hours=24)
 _ECHO_HALF_LIFE = timedelta(days=7)  # bursts are rare: a day of them tells too little
-_FLOOR = 1e-4  # no target is taken for quieter than one failure in 10 000 looks
-_PRIOR_FAILED, _PRIOR_PASSED = 0.5, 49.5  # Beta prior of an echo: 1 %, worth fifty looks
-_TOO_MUCH_ECHO = 0.2
+_FLOOR = 1e-4  # no target is taken for quieter than one failure in 10 000 looks …
+_FLOOR_WORTH = timedelta(minutes=15)  # … which counts like so much time without a failure
+_ECHO_PRIOR, _ECHO_WORTH = 0.02, 20.0  # of the first echo: 2 %, worth twenty looks
+_NEXT_ECHO = 0.5  # prior of each further echo: half of the one before it
 _ALMOST_ALL = 0.99
 _YEAR = timedelta(days=365)
-
-STRETCHES = (1, 2, 5)
-"""Factors of the waits between confirming looks: ``(1, 2)``, ``(2, 4)`` and ``(5, 10)`` seconds."""
-
-
-def threshold(rate: float, echo: float, interval: timedelta, *, least: int = LEAST, most: int = MOST) -> int:
-    """Failures ``k`` that make a fault: ``1 + ceil(ln(N rate / FA) / ln(1 / max(rate, echo)))``, clamped.
-
-    :param rate: share of looks that fail without a fault, above 0.
-    :param echo: share of the looks right after such a failure that fail too, above 0.
-    :param interval: between looks; ``N`` is how many of them a year has, ``FA`` is 1 false alarm a year.
-    """
-    alarms = rate * (_YEAR / interval) / FALSE_ALARMS_PER_YEAR
-    again = min(max(rate, echo), _ALMOST_ALL)
-    return min(max(1 + math.ceil(math.log(alarms) / -math.log(again)), least), most)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,17 +46,14 @@ class Echo:
     failed: float = 0.0
     passed: float = 0.0
 
-    def share(self, fade: float) -> float:
+    def share(self, fade: float, prior: float) -> float:
         """Share that failed, with the counts faded and the prior added."""
-        failed, passed = self.failed * fade + _PRIOR_FAILED, self.passed * fade + _PRIOR_PASSED
-        return failed / (failed + passed)
+        failed, passed = self.failed * fade, self.passed * fade
+        return (failed + prior * _ECHO_WORTH) / (failed + passed + _ECHO_WORTH)
 
-    def after_burst(self, failures: int, fade: float) -> "Echo":
-        """With a burst's looks: all but its first failure were looks after a failure, and so was its end."""
-        return Echo(failed=self.failed * fade + failures - 1, passed=self.passed * fade + 1)
-
-
-_SILENT = (Echo(),) * len(STRETCHES)
+    def after(self, failed: int, passed: int, fade: float) -> "Echo":
+        """With so many more, and what was counted before faded."""
+        return Echo(failed=self.failed * fade + failed, passed=self.passed * fade + passed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,82 +61,88 @@ class Noise:
     """What was learned, as of one instant; reading it takes the instant that it is wanted for."""
 
     rate: float = 0.0
-    echoes: tuple[Echo, ...] = _SILENT  #: one for each of :data:`STRETCHES`
+    echoes: tuple[Echo, ...] = (Echo(),) * PLACES
     at_s: float = 0.0  #: Unix time in seconds
+    from_s: float = 0.0  #: since when there was something to learn; 0: for longer than matters
 
     @classmethod
     def of(cls, memory: Mapping[str, Fact]) -> "Noise":
         """What is remembered; a figure that is missing or impossible is taken for nothing learned."""
         echoes = (
             Echo(
-                failed=_figure(memory.get(f"echo_{stretch}_failed")),
-                passed=_figure(memory.get(f"echo_{stretch}_passed")),
+                failed=figure(memory.get(f"echo_{place}_failed")),
+                passed=figure(memory.get(f"echo_{place}_passed")),
             )
-            for stretch in STRETCHES
+            for place in range(1, PLACES + 1)
         )
         return cls(
-            rate=min(_figure(memory.get("noise")), 1.0),
+            rate=min(figure(memory.get("noise")), 1.0),
             echoes=tuple(echoes),
-            at_s=_figure(memory.get("noise_at")),
+            at_s=figure(memory.get("noise_at")),
+            from_s=figure(memory.get("noise_from")),
         )
 
     def remembered(self) -> dict[str, Fact]:
-        """As it is kept; nothing at all until the first burst."""
-        figures = {"noise": self.rate, "noise_at": self.at_s}
-        for stretch, echo in zip(STRETCHES, self.echoes, strict=True):
-            figures |= {f"echo_{stretch}_failed": echo.failed, f"echo_{stretch}_passed": echo.passed}
+        """As it is kept; nothing at all until the first failure."""
+        figures = {"noise": self.rate, "noise_at": self.at_s, "noise_from": self.from_s}
+        for place, echo in enumerate(self.echoes, 1):
+            figures |= {f"echo_{place}_failed": echo.failed, f"echo_{place}_passed": echo.passed}
         return {name: round(figure, 9) for name, figure in figures.items() if figure}
 
     def rate_at(self, when: datetime) -> float:
         """Share of looks that fail without a fault; at least 0.01 %."""
-        return max(self.rate * self._fade(when, _RATE_HALF_LIFE), _FLOOR)
+        worth = 1 - _faded(_FLOOR_WORTH.total_seconds(), _RATE_HALF_LIFE)
+        watched = 1 - _faded(when.timestamp() - self.from_s, _RATE_HALF_LIFE)
+        seen = self.rate * self._fade(when, _RATE_HALF_LIFE)
+        return min(max((seen + _FLOOR * worth) / (watched + worth), _FLOOR), _ALMOST_ALL)
 
-    def echo_at(self, when: datetime) -> float:
-        """Share of looks right after such a failure that fail too, at the spacing that is in use."""
-        return self._echo(when, self.stretch_at(when))
+    def echoes_at(self, when: datetime) -> tuple[float, ...]:
+        """Share of the looks that fail too, right after the first such failure, the second, and a later one."""
+        fade = self._fade(when, _ECHO_HALF_LIFE)
+        shares: list[float] = []
+        for echo in self.echoes:
+            prior = _NEXT_ECHO * shares[-1] if shares else _ECHO_PRIOR
+            shares.append(min(echo.share(fade, prior), _ALMOST_ALL))
+        return tuple(shares)
 
-    def stretch_at(self, when: datetime) -> int:
-        """The spacing in use: the smallest of :data:`STRETCHES` without too much echo, else the widest.
+    def rule_at(self, when: datetime, interval: timedelta) -> Rule:
+        """How many failures make a fault, and how much a good look counts."""
+        if not self.at_s:
+            return RULES[0]
+        return quickest(self.rate_at(when), self.echoes_at(when), _YEAR / interval, FALSE_ALARMS_PER_YEAR)
 
-        What is known of a spacing that is not in use fades to the prior, so that it is tried again
-        after days or weeks.
-        """
-        tolerable = (stretch for stretch in STRETCHES if self._echo(when, stretch) <= _TOO_MUCH_ECHO)
-        return next(tolerable, STRETCHES[-1])
+    def since(self, began: datetime) -> "Noise":
+        """With the instant since when the target has been well, unless it is known already."""
+        return self if self.from_s or self.at_s else replace(self, from_s=began.timestamp())
 
-    def threshold_at(self, when: datetime, interval: timedelta) -> int:
-        """Failures that make a fault."""
-        return threshold(self.rate_at(when), self.echo_at(when), interval)
-
-    def after_burst(self, failures: int, *, gap: timedelta, began: datetime, ended: datetime) -> "Noise":
+    def after_burst(self, failures: int, *, gap: timedelta, ended: datetime) -> "Noise":
         """With one more burst.
 
         :param failures: in a row, from 1, before the good answer at ``ended``.
         :param gap: from the look before to the one that began the burst. Each look weighs as much as the
             time it stands for, so that the closer looks of a monitor under suspicion do not count more.
-        :param began: when the burst did; what was known then chose the spacing of its looks.
         """
-        used = self.stretch_at(began)
         fade = self._fade(ended, _ECHO_HALF_LIFE)
-        echoes = (
-            echo.after_burst(failures, fade)
-            if stretch == used
-            else Echo(failed=echo.failed * fade, passed=echo.passed * fade)
-            for stretch, echo in zip(STRETCHES, self.echoes, strict=True)
-        )
+        echoes = []
+        for place, echo in enumerate(self.echoes, 1):
+            is_last = place == PLACES
+            failed = max(failures - place, 0) if is_last else int(failures > place)
+            passed = int(failures >= place if is_last else failures == place)
+            echoes.append(echo.after(failed, passed, fade))
         weight = 1 - _faded(gap.total_seconds(), _RATE_HALF_LIFE)
         rate = self.rate * self._fade(ended, _RATE_HALF_LIFE) + weight
-        return Noise(rate=min(rate, 1.0), echoes=tuple(echoes), at_s=max(ended.timestamp(), self.at_s))
+        return replace(
+            self, rate=min(rate, 1.0), echoes=tuple(echoes), at_s=max(ended.timestamp(), self.at_s)
+        )
 
     def without(self, span: timedelta) -> "Noise":
         """Unfaded by a span that taught nothing, such as a fault that is over now."""
-        if not self.at_s:
-            return self
         shift_s = max(span.total_seconds(), 0.0)
-        return Noise(rate=self.rate, echoes=self.echoes, at_s=self.at_s + shift_s)
-
-    def _echo(self, when: datetime, stretch: int) -> float:
-        return self.echoes[STRETCHES.index(stretch)].share(self._fade(when, _ECHO_HALF_LIFE))
+        return replace(
+            self,
+            at_s=self.at_s + shift_s if self.at_s else 0.0,
+            from_s=self.from_s + shift_s if self.from_s else 0.0,
+        )
 
     def _fade(self, when: datetime, half_life: timedelta) -> float:
         return _faded(when.timestamp() - self.at_s, half_life)
@@ -162,7 +153,8 @@ def _faded(elapsed_s: float, half_life: timedelta) -> float:
     return math.exp2(-max(elapsed_s, 0.0) / half_life.total_seconds())
 
 
-def _figure(value: Fact) -> float:
+def figure(value: Fact) -> float:
+    """A remembered number above 0; 0 when it is none."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return 0.0
     return float(value) if 0 < value < math.inf else 0.0

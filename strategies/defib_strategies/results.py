@@ -2,8 +2,7 @@
 
 from collections.abc import Iterable
 
-from defib.plugin import ActionResult, Execution
-from defib_strategies.display import masked
+from defib.plugin import ActionResult, Execution, masked
 
 OUTPUT_LIMIT = 16_384
 """Characters of output that are kept: the end, where the error stands."""

@@ -1,11 +1,9 @@
 """Recovery of systemd units."""
 
 import asyncio
-import contextlib
-import re
 import shutil
-from collections.abc import Iterable
-from datetime import timedelta
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated
 
@@ -20,33 +18,16 @@ from defib.plugin import (
     BuildContext,
     MonitorSpec,
     Options,
+    SnapshotContext,
+    command_line,
     hookimpl,
 )
-from defib_strategies.display import command_line
 from defib_strategies.inherited import inherited
 from defib_strategies.results import result_of, timed_out
+from defib_strategies.systemd_manager import SystemdUnit, checked_unit
 
-_IDENTITY = ("InvocationID", "MainPID", "ActiveEnterTimestamp")
-_IDENTITY_S = 4.0  #: how long `systemctl show` may take
-_UNIT = re.compile(r"[A-Za-z0-9_:.\\][A-Za-z0-9_:.\\@-]{0,254}")
-_KINDS = ("service", "socket", "timer", "path", "mount", "automount")
-_OTHER_KINDS = ("target", "slice", "scope", "device", "swap", "snapshot")
-
-
-def _checked_unit(unit: str) -> str:
-    """A full unit name that can only mean one unit, and none whose restart is no recovery."""
-    if not _UNIT.fullmatch(unit):
-        raise ValueError(
-            f"{unit!r} is not the name of one unit; write letters, digits and _:.@\\- only, as in openclaw-main"
-        )
-    stem, _, kind = unit.rpartition(".")
-    if stem and kind in _OTHER_KINDS:
-        raise ValueError(f"{unit} is a {kind}, and restarting one is no recovery; name a service")
-    if not stem or kind not in _KINDS:
-        stem, unit = unit, f"{unit}.service"
-    if stem.endswith("@"):
-        raise ValueError(f"{unit} is a template; name an instance, as in {stem}main")
-    return unit
+Unit = Annotated[str, AfterValidator(checked_unit)]
+"""A unit's full name."""
 
 
 class UnitStep(StrEnum):
@@ -60,9 +41,7 @@ class UnitStep(StrEnum):
 class UnitOptions(Options):
     """``systemd: {unit: openclaw-main, action: restart}``."""
 
-    unit: Annotated[str, AfterValidator(_checked_unit)] | None = Field(
-        default=None, description="The unit; a systemd monitor's own when left out."
-    )
+    unit: Unit | None = Field(default=None, description="The unit; a systemd monitor's own when left out.")
     action: UnitStep = Field(
         default=UnitStep.RESTART,
         description="restart; reload, which makes the service read its configuration again and keeps its process; "
@@ -77,78 +56,83 @@ class UnitOptions(Options):
 class UnitAction:
     """Runs ``systemctl`` on one unit."""
 
-    def __init__(self, step: UnitStep, unit: str, *, is_users: bool = False) -> None:
+    def __init__(self, step: UnitStep, unit: SystemdUnit) -> None:
         self._unit = unit
-        self._systemctl = ("systemctl", *(("--user",) if is_users else ()), "--no-ask-password")
         steps = (UnitStep.RESET_FAILED, UnitStep.RESTART) if step is UnitStep.RESET_FAILED else (step,)
-        self._commands = tuple((*self._systemctl, str(each), "--", unit) for each in steps)
+        self._commands = tuple(unit.command(each) for each in steps)
         self.description = "; ".join(command_line(*command) for command in self._commands)
         self.changes_identity = step is not UnitStep.RELOAD
 
     def check(self) -> None:
         """See :class:`Action`."""
-        if shutil.which("systemctl") is None:
-            raise ActionRefusedError(
-                "systemctl is not on the PATH: systemd does not run this machine; use another kind of rung"
-            )
+        check_systemctl()
+        self._unit.refuse_own()
+
+    async def aim(self) -> str:
+        """See :class:`defib.plugin.Aimed`."""
+        return await self._unit.aim()
 
     async def identity(self) -> str | None:
         """Invocation, main process and start of the unit; None where systemd does not tell."""
-        command = (*self._systemctl, "show", f"--property={','.join(_IDENTITY)}", "--", self._unit)
-        with contextlib.suppress(OSError, TimeoutError):
-            values = await _ask(command)
-            if any(value not in ("", "0") for value in values.values()):
-                return " ".join(f"{name}={values[name]}" for name in sorted(values))
-        return None
+        return await self._unit.identity()
+
+    async def acted_at(self) -> datetime | None:
+        """See :class:`defib.plugin.Dated`."""
+        return await self._unit.acted_at()
+
+    async def stopped_on_purpose(self) -> str:
+        """See :class:`defib.plugin.Attended`."""
+        return await self._unit.stopped_on_purpose()
+
+    async def snapshot(self, context: SnapshotContext) -> Mapping[str, str]:
+        """See :class:`defib.plugin.Witness`."""
+        return await self._unit.snapshot(context)
 
     async def run(self, context: ActionContext) -> ActionResult:
         """See :class:`Action`. Only the last command's outcome counts: there may be nothing to reset."""
         self.check()
-        ends_at = context.clock.monotonic() + context.timeout.total_seconds()
-        *before, last = self._commands
-        for command in before:
-            execution = await context.execute(command, timeout=context.timeout, env=context.env)
-            if execution.timed_out:
-                return result_of(execution)
+        return await run_in_turn(self._unit, self._commands, context)
+
+
+def check_systemctl() -> None:
+    """:raises ActionRefusedError: there is no ``systemctl``."""
+    if shutil.which("systemctl") is None:
+        raise ActionRefusedError(
+            "systemctl is not on the PATH: systemd does not run this machine; use another kind of rung"
+        )
+
+
+async def run_in_turn(
+    unit: SystemdUnit, commands: tuple[tuple[str, ...], ...], context: ActionContext
+) -> ActionResult:
+    """Aim, then run ``commands`` within the time of ``context``; the last one's outcome is that of all.
+
+    :raises ActionRefusedError: the unit must not be touched.
+    """
+    ends_at = context.clock.monotonic() + context.timeout.total_seconds()
+    try:
+        async with asyncio.timeout(context.timeout.total_seconds()):
+            await unit.aim()
+    except TimeoutError:
+        return timed_out(f"systemd did not tell in time what {unit.name} is")
+    for number, command in enumerate(commands, start=1):
         left = ends_at - context.clock.monotonic()
         if left <= 0:
-            return timed_out(f"no time was left for: {command_line(*last)}")
-        return result_of(await context.execute(last, timeout=timedelta(seconds=left), env=context.env))
-
-
-async def _ask(command: tuple[str, ...]) -> dict[str, str]:
-    """The properties that ``systemctl show`` prints; none when it fails.
-
-    :raises TimeoutError: it did not answer.
-    :raises OSError: it cannot be run.
-    """
-    process = await asyncio.create_subprocess_exec(
-        *command,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    try:
-        async with asyncio.timeout(_IDENTITY_S):
-            output, _ = await process.communicate()
-    finally:
-        if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
-    if process.returncode != 0:
-        return {}
-    return dict(line.split("=", 1) for line in output.decode(errors="replace").splitlines() if "=" in line)
+            return timed_out(f"no time was left for: {command_line(*command)}")
+        execution = await context.execute(command, timeout=timedelta(seconds=left), env=context.env)
+        if execution.timed_out or number == len(commands):
+            return result_of(execution)
+    raise ValueError("there is no command")
 
 
 def _create(options: UnitOptions, monitor: MonitorSpec, context: BuildContext) -> Action:
     if options.unit is not None:
-        return UnitAction(options.action, options.unit, is_users=options.user)
+        return UnitAction(options.action, SystemdUnit(options.unit, options.user, context.own))
     own = inherited(monitor, "unit") if monitor.kind == "systemd" else None
     if own is None:
         raise ValueError(f"monitor {monitor.id} is not of type systemd; write 'unit: NAME' here")
     is_users = options.user or getattr(monitor.options, "user", False) is True
-    return UnitAction(options.action, _checked_unit(own), is_users=is_users)
+    return UnitAction(options.action, SystemdUnit(checked_unit(own), is_users, context.own))
 
 
 @hookimpl

@@ -278,7 +278,8 @@ def test_after_three_failed_attempts_a_person_is_asked_for_once(
     script.write_text(f"#!/bin/sh\necho run >> {runs}\n")
     script.chmod(0o755)
     main = {"id": "main", "name": "Main Agent", "type": "http", "url": victim.url}
-    company.watch(main, {"script": {"file": "useless.sh", "max_uses": 9}})
+    useless = {"script": {"file": "useless.sh", "max_uses": 9}}  # skipped when it has changed nothing twice
+    company.watch(main, useless, useless)
     company.tell(smtp_server)
     company.serve()
     company.wait_for("main", "up")

@@ -25,15 +25,25 @@ from defib.plugin import (
     MonitorId,
     MonitorSpec,
     Options,
+    masked,
 )
-from defib_strategies import command_action, docker_action, postgres_action, script_action, systemd_action
-from defib_strategies.display import masked
+from defib_strategies import (
+    command_action,
+    docker_action,
+    http_action,
+    postgres_action,
+    process_action,
+    script_action,
+    systemd_action,
+)
 from defib_testkit import processes
 from defib_testkit.ports import free_port
 from defib_testkit.systemctl_double import SystemctlDouble
 from defib_testkit.waiting import async_wait_until
 
-MODULES = (systemd_action, docker_action, script_action, command_action, postgres_action)
+MODULES = (
+    systemd_action, docker_action, script_action, command_action, postgres_action, process_action, http_action,
+)  # fmt: skip
 TYPES: dict[str, ActionType] = {each.kind: each for module in MODULES for each in module.defib_actions()}
 MONITOR = MonitorSpec(id=MonitorId("m"), name="M", kind="http", family=Family.AGENT, options=Options())
 
@@ -60,25 +70,38 @@ class Workshop:
         self._systemctl = systemctl
 
     def failing(self, name: str) -> Action:
+        self._systemctl.failed("broken.service", ActiveEnterTimestamp="", InvocationID="")
+        self._systemctl.on_start("broken.service", "fail")
         missing = str(self._folder / "docker.sock")
-        dsn = f"postgresql://app:hunter2@127.0.0.1:{free_port()}/app"
-        return self._make(name, script="exit 3", docker_host=missing, dsn=dsn)
+        return self._make(name, script="exit 3", docker_host=missing, port=free_port())
 
     def hanging(self, name: str) -> Action:
-        self._systemctl.fault("hang")
-        dsn = f"postgresql://app:hunter2@127.0.0.1:{self._silent_port}/app"
-        return self._make(name, script="sleep 600", docker_host=str(self._silent_socket), dsn=dsn)
+        self._systemctl.running("broken.service")
+        self._systemctl.fault("hang-jobs")
+        return self._make(
+            name, script="sleep 600", docker_host=str(self._silent_socket), port=self._silent_port
+        )
 
-    def _make(self, name: str, *, script: str, docker_host: str, dsn: str) -> Action:
+    def _make(self, name: str, *, script: str, docker_host: str, port: int) -> Action:
+        dsn = f"postgresql://app:hunter2@127.0.0.1:{port}/app"
         path = self._scripts / "restart.sh"
         path.write_text(f"#!/bin/sh\n: > {self._folder}/ran\n{script}\n")
         path.chmod(0o755)
         kind, options = {
-            "systemd": ("systemd", {"unit": "no-such-unit"}),
+            "systemd": ("systemd", {"unit": "broken"}),
             "docker": ("docker", {"container": "no-such", "docker_host": docker_host}),
             "script": ("script", {"file": "restart.sh", "args": ["password=hunter2"]}),
             "command": ("command", {"argv": ["/bin/sh", str(path), "--token", "hunter2"]}),
             "postgres": ("postgres", {"dsn": dsn}),
+            "process": (
+                "process",
+                {"argv": ["/bin/sh", str(path), "--token", "hunter2"], "pidfile": "app.pid"},
+            ),
+            "http": (
+                "http",
+                {"url": f"http://app:hunter2@127.0.0.1:{port}/x", "headers": {"X-Key": "hunter2"}},
+            ),
+            "postgres diagnosis": ("postgres", {"action": "diagnose", "dsn": dsn}),
             "postgres in a container": ("postgres", {"container": "db", "docker_host": docker_host}),
         }[name]
         made: Action = TYPES[kind].create(
@@ -93,7 +116,11 @@ class Workshop:
         return (self._folder / "ran").exists() or bool(self._systemctl.calls)
 
 
-ACTIONS = ("systemd", "docker", "script", "command", "postgres", "postgres in a container")
+ACTIONS = (
+    "systemd", "docker", "script", "command", "process", "http", "postgres", "postgres diagnosis",
+    "postgres in a container",
+)  # fmt: skip
+RUNNING_COMMANDS = ("systemd", "script", "command", "process")
 each_action = pytest.mark.parametrize("name", ACTIONS)
 each_type = pytest.mark.parametrize("kind", TYPES)
 
@@ -114,7 +141,7 @@ def workshop(
 
 
 def test_the_kinds_are_those_of_the_interface() -> None:
-    assert sorted(TYPES) == ["command", "docker", "postgres", "script", "systemd"]
+    assert sorted(TYPES) == ["command", "docker", "http", "postgres", "process", "script", "systemd"]
 
 
 @each_type
@@ -143,7 +170,7 @@ def test_importing_all_of_them_loads_none_of_the_heavy_libraries() -> None:
     program = (
         "import sys, importlib\n"
         "for name in sys.argv[1:]: importlib.import_module(name)\n"
-        "print(sorted({'docker', 'requests', 'psycopg'} & set(sys.modules)))"
+        "print(sorted({'docker', 'requests', 'psycopg', 'httpx', 'psutil'} & set(sys.modules)))"
     )
 
     done = subprocess.run([sys.executable, "-c", program, *names], capture_output=True, text=True, timeout=30)
@@ -195,7 +222,7 @@ async def test_a_cancelled_action_ends_at_once_with_its_processes(workshop: Work
     started: asyncio.Queue[int] = asyncio.Queue()
     frame = replace(context(0.8), execute=ProcessExecutor(started.put))
     running = asyncio.create_task(workshop.hanging(name).run(frame))
-    command = await started.get() if name in ("systemd", "script", "command") else None
+    command = await started.get() if name in RUNNING_COMMANDS else None
     await asyncio.sleep(0)
 
     running.cancel()
@@ -237,7 +264,23 @@ async def test_it_can_run_again(workshop: Workshop, name: str) -> None:
         ("password: hunter2", "password: ***"),
         ("api_key='hunter 2' next", "api_key=*** next"),
         ("SECRET_KEY = hunter2", "SECRET_KEY = ***"),
-        ("Authorization: Bearer hunter2", "Authorization: Bearer ***"),
+        ("Authorization: Bearer hunter2", "Authorization: ***"),
+        ("sent Bearer hunter2 along", "sent Bearer *** along"),
+        ('"Authorization": "Basic aHVudGVyMg==", "x": 1', '"Authorization": ***, "x": 1'),
+        ("{'apiKey': 'hunter2', 'user': 'app'}", "{'apiKey': ***, 'user': 'app'}"),
+        ('{"db_password":"hunter2","port":5432}', '{"db_password":***,"port":5432}'),
+        ("GET /x?access_token=hunter2", "GET /x?access_token=***"),
+        ("run --api-key hunter2 --verbose", "run --api-key *** --verbose"),
+        ("run --no-password --verbose", "run --no-password --verbose"),
+        ("https://hunter2@sentry.example.com/5", "https://***@sentry.example.com/5"),
+        ("postgresql://app@db/app", "postgresql://app@db/app"),
+        (
+            "-----BEGIN RSA PRIVATE KEY-----\nMIIhunter2\n-----END RSA",
+            "-----BEGIN RSA PRIVATE KEY-----*** RSA",
+        ),
+        ("-----BEGIN PRIVATE KEY-----\nMIIhunter2\ncut", "-----BEGIN PRIVATE KEY-----***"),
+        ("the bot 123456789:AAEhBP0av28frZ8vqQmcK3xYRT1QdOtWWhI ran", "the bot *** ran"),
+        ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ4In0.c2lnbmF0dXJl", "***"),
         ("password authentication failed for user app", "password authentication failed for user app"),
     ],
 )
@@ -247,9 +290,25 @@ def test_what_looks_like_a_secret_is_masked(text: str, shown: str) -> None:
 
 def test_a_known_secret_is_masked_wherever_it_stands() -> None:
     assert masked("it was hunter2, wasn't it", ["", "hunter2"]) == "it was ***, wasn't it"
+    assert masked("at /p%40ss%2F?", ["p@ss/"]) == "at /***?"
+    assert masked("hunter22 and hunter2", ["hunter2", "hunter22"]) == "*** and ***"
 
 
-@pytest.mark.parametrize("unit", ["a", "_", "://x:", "password", "--token ", "'", "password='\\"])
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "a",
+        "_",
+        "://x:",
+        "password",
+        "--token ",
+        "'",
+        "password='\\",
+        "eyJ",
+        "-----BEGIN PRIVATE KEY-----",
+        "https://",
+    ],
+)
 def test_masking_stays_fast_on_hostile_output(unit: str) -> None:
     hostile = unit * (65_536 // len(unit))
     began = time.monotonic()

@@ -13,10 +13,11 @@ from defib.model.alert import Alert, AlertFacts, AlertKind, Delivery, DeliverySt
 from defib.model.beat import Beat, Signal
 from defib.model.changes import Changes, DeliveryTry, Forget, WatchSpan
 from defib.model.evidence import Evidence, Grade, Observation, Source
-from defib.model.health import Health, Incident, State, Transition
+from defib.model.health import FaultLabel, Flaps, Health, Incident, State, Transition
 from defib.model.ids import AlertId, AttemptId, CaseId, DeliveryId, IncidentId, MonitorId, ReportId
 from defib.model.recovery import Attempt, AttemptOutcome, AuditEntry, Case, CaseState
 from defib.model.report import ReportDocument
+from defib.model.snapshot import Snapshot
 from defib.store import Database, Reader, Writer, open_database
 from defib.store.lock import OwnerLock
 from defib.store.migrate import newest_revision
@@ -75,6 +76,8 @@ HEALTH = Health(
     last_ok_at=T,
     was_up=True,
     beats={"heard": 1.5, "pulse": {"phases": [0.25, 0.5]}, "runs": {"": {"started": 2.0}}},
+    flaps=Flaps(swings=(T, at(5)), since=at(5), falls=2, told_at=at(5)),
+    stop_told=True,
 )
 FAULT = Transition(
     monitor=MAIN, from_state=State.SUSPECT, to_state=State.FAULT, t_lo=T, t_hi=at(5), decided_at=at(8),
@@ -89,6 +92,8 @@ OPEN = Incident(
     cause="refused",
     grade="E1",
     summary="refused",
+    root=IncidentId("inc_first"),
+    label=FaultLabel.INTERMITTENT,
 )
 CASE = Case(
     id=CaseId("c1"), incident=INCIDENT, monitor=MAIN, state=CaseState.PENDING, opened_at=at(8), due_at=at(16)
@@ -109,7 +114,7 @@ ALERT = Alert(
 def delivery(number: int, key: str) -> Delivery:
     return Delivery(
         id=DeliveryId(f"d{number}"), channel="mail", notice=ALERT.id, notice_type="alert", key=key,
-        created_at=at(number), due_at=at(number),
+        created_at=at(number), due_at=at(number), thread=INCIDENT,
     )  # fmt: skip
 
 
@@ -137,6 +142,23 @@ def test_a_decision_is_read_back_as_it_was_written(writer: Writer, reader: Reade
     assert reader.settings() == {"strategy": "aggressive"}
     assert reader.status_counts(T, at(60)) == {MAIN: {"healthy": 1, "error": 1}}
     assert reader.latencies(T, at(60)) == {MAIN: Latencies(mean_ms=1.5, p50_ms=1.5, p95_ms=1.5, p99_ms=1.5)}
+
+
+def test_an_incident_keeps_its_first_snapshot_in_its_order(writer: Writer, reader: Reader) -> None:
+    first = Snapshot(
+        incident=INCIDENT, monitor=MAIN, taken_at=at(3), took=timedelta(milliseconds=1250),
+        parts={"z log": "the queue is full\nüñ\\", "a disks": "", "m": "x" * 60_000}, missing={"rung 2": "late"},
+    )  # fmt: skip
+    commit(writer, Changes(snapshots=(first,)))
+    commit(writer, Changes(snapshots=(replace(first, parts={"log": "after the restart"}),)))
+
+    found = reader.snapshot(INCIDENT)
+
+    assert found == first
+    assert list(found.parts) == ["z log", "a disks", "m"]
+    assert reader.snapshot(IncidentId("inc-other")) is None
+    commit(writer, Changes(forget=(Forget(before=at(60), events=True),)))
+    assert reader.snapshot(INCIDENT) is None
 
 
 def test_a_row_of_the_same_key_is_replaced(writer: Writer, reader: Reader) -> None:

@@ -23,7 +23,7 @@ from defib.plugin import (
     MonitorSpec,
     Options,
 )
-from defib_strategies import docker_action
+from defib_strategies import docker_action, docker_target
 from defib_testkit.docker_engine import DockerEngine
 
 STUBBORN = ("sh", "-c", "trap '' TERM; while :; do sleep 1; done")
@@ -252,7 +252,7 @@ def silent(kit_tmp: Path) -> Iterator[Path]:
 
 
 async def test_asking_for_the_identity_is_bounded(silent: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(docker_action, "_IDENTITY_TIMEOUT", timedelta(seconds=0.3))
+    monkeypatch.setattr(docker_target, "ANSWER_TIMEOUT", timedelta(seconds=0.3))
 
     assert await action(str(silent)).identity() is None
 

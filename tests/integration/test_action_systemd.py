@@ -1,6 +1,7 @@
 """The ``systemd`` action against a stand-in for ``systemctl``."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from defib.plugin import (
     MonitorSpec,
     Options,
 )
-from defib_strategies import systemd_action
+from defib_strategies import systemd_action, systemd_manager
 from defib_testkit.systemctl_double import SystemctlDouble
 from defib_testkit.waiting import async_wait_until
 
@@ -52,6 +53,23 @@ def context(timeout_s: float = 10.0) -> ActionContext:
     )
 
 
+class SteppingClock(SystemClock):
+    """Monotonic time goes on by the same step at each look."""
+
+    def __init__(self, step_s: float) -> None:
+        super().__init__()
+        self._step_s, self._now = step_s, 0.0
+
+    def monotonic(self) -> float:
+        self._now += self._step_s
+        return self._now
+
+
+def done(units: SystemctlDouble) -> list[list[str]]:
+    """The calls that changed something."""
+    return [call for call in units.calls if "show" not in call]
+
+
 @pytest.fixture
 def units(systemctl: SystemctlDouble, monkeypatch: pytest.MonkeyPatch) -> SystemctlDouble:
     """``systemctl`` on the PATH."""
@@ -70,7 +88,7 @@ async def test_a_restart_gives_the_unit_a_new_process(units: SystemctlDouble) ->
 
     assert (result.exit_status, result.output) == (0, "")
     assert units.unit(UNIT)["MainPID"] != before
-    assert units.calls == [["--no-ask-password", "restart", "--", UNIT]]
+    assert done(units) == [["--no-ask-password", "restart", "--", UNIT]]
 
 
 async def test_a_failed_unit_is_started(units: SystemctlDouble) -> None:
@@ -87,7 +105,7 @@ async def test_a_reload_keeps_the_process(units: SystemctlDouble) -> None:
 
     assert (await reload.run(context())).exit_status == 0
     assert units.unit(UNIT)["MainPID"] == before
-    assert units.calls == [["--no-ask-password", "reload", "--", UNIT]]
+    assert done(units) == [["--no-ask-password", "reload", "--", UNIT]]
 
 
 async def test_a_start_limit_stops_a_restart_and_reset_failed_lifts_it(units: SystemctlDouble) -> None:
@@ -106,19 +124,26 @@ async def test_a_start_limit_stops_a_restart_and_reset_failed_lifts_it(units: Sy
 
 
 async def test_the_words_of_systemd_are_reported(units: SystemctlDouble) -> None:
-    units.running("other.service")
+    units.running(UNIT)
 
-    result = await action().run(context())
+    result = await action("reload").run(context())
 
-    assert result.exit_status == 5
-    assert result.output == f"Failed to restart {UNIT}: Unit {UNIT} not found.\n"
+    assert result.exit_status == 3
+    assert (
+        result.output
+        == f"Failed to reload {UNIT}: Job type reload is not applicable for unit {UNIT}.\n"
+    )
 
 
-async def test_a_unit_that_cannot_be_reset_is_still_restarted(units: SystemctlDouble) -> None:
+async def test_a_unit_that_fails_again_is_a_failure_with_systemds_words(units: SystemctlDouble) -> None:
+    units.failed(UNIT)
+    units.on_start(UNIT, "fail")
+
     result = await action("reset-failed").run(context())
 
-    assert [call[1] for call in units.calls] == ["reset-failed", "restart"]
-    assert result.exit_status == 5
+    assert [call[1] for call in done(units)] == ["reset-failed", "restart"]
+    assert result.exit_status == 1
+    assert "failed because the control process exited with error code" in result.output
 
 
 async def test_it_is_given_up_when_its_time_is_up(units: SystemctlDouble) -> None:
@@ -132,12 +157,13 @@ async def test_it_is_given_up_when_its_time_is_up(units: SystemctlDouble) -> Non
 
 async def test_no_restart_follows_a_reset_that_used_up_the_time(units: SystemctlDouble) -> None:
     units.running(UNIT)
-    units.fault("hang")
+    clock = SteppingClock(0.3)
 
-    result = await action("reset-failed").run(context(timeout_s=0.5))
+    result = await action("reset-failed").run(replace(context(timeout_s=0.5), clock=clock))
 
     assert result.timed_out
-    assert [call[1] for call in units.calls] == ["reset-failed"]
+    assert result.output == f"no time was left for: systemctl --no-ask-password restart -- {UNIT}"
+    assert [call[1] for call in done(units)] == ["reset-failed"]
 
 
 async def test_where_systemd_does_not_run_it_fails_with_systemds_words(units: SystemctlDouble) -> None:
@@ -202,7 +228,7 @@ async def test_where_systemd_does_not_run_there_is_no_identity(units: SystemctlD
 async def test_asking_for_the_identity_is_bounded(
     units: SystemctlDouble, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(systemd_action, "_IDENTITY_S", 0.3)
+    monkeypatch.setattr(systemd_manager, "ANSWER_S", 0.3)
     units.fault("hang")
 
     assert await action().identity() is None

@@ -1,8 +1,9 @@
 """Beats through the real engine, on virtual time and, where a crash matters, with a real store."""
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any, cast
@@ -12,12 +13,13 @@ import pytest
 from defib import registry
 from defib.engine.engine import Engine
 from defib.engine.roster import Roster
+from defib.hookspecs import PROJECT
 from defib.model.changes import Changes
 from defib.model.health import State, Transition
 from defib.model.ids import MonitorId
 from defib.model.monitor import Family, MonitorSpec
 from defib.model.settings import ChannelSpec, Route, Settings
-from defib.plugin import Signal, StoreError
+from defib.plugin import Beat, Deadline, Evidence, PushedVerdict, Signal, StoreError
 from defib_sim.memory_store import MemoryStore
 from defib_sim.plugin import REAL_PARTS, Notebook, NotebookOptions
 from defib_sim.virtual_loop import BEGINNING, VirtualClock, run, seconds_at
@@ -28,7 +30,7 @@ TOLERANCE_S = 0.01
 
 def plugins() -> registry.Registry:
     parts = {**REAL_PARTS, "simulation": "defib_sim.plugin", "heartbeat": "defib_plugins.heartbeat"}
-    return registry.load([EntryPoint(name, module, registry.PROJECT) for name, module in parts.items()])
+    return registry.load([EntryPoint(name, module, PROJECT) for name, module in parts.items()])
 
 
 def roster(notebook: Notebook, **options: Any) -> Roster:
@@ -326,8 +328,21 @@ def test_deadlines_that_passed_while_defib_was_away_are_put_off() -> None:
 
     world = play(story, every="60s")
 
-    # 5 s for the agent to catch up, and the margin of 6 s; once for the suspicion, and the fault follows.
-    assert_history(world, (State.UP, 0.0), (State.SUSPECT, 511.0), (State.FAULT, 511.0))
+    # 5 s for the agent to catch up, and the margin of 6 s; the fault comes an interval after the suspicion, as ever.
+    assert_history(world, (State.UP, 0.0), (State.SUSPECT, 511.0), (State.FAULT, 571.0))
+
+
+def test_an_agent_that_beats_on_time_after_our_absence_was_only_late() -> None:
+    async def story(world: World) -> None:
+        await world.beat(0.0, seq=0, epoch="a")
+        await world.die()
+        await world.until(485.0)
+        world.come_back()
+        await world.beat(540.0, seq=9, epoch="a")
+
+    world = play(story, every="60s")
+
+    assert_history(world, (State.UP, 0.0), (State.SUSPECT, 496.0), (State.UP, 540.0))
 
 
 def test_a_plain_ping_is_given_a_whole_interval_after_our_absence() -> None:
@@ -481,3 +496,133 @@ def test_many_deadlines_fire_within_ten_milliseconds() -> None:
 def _deadline(transition: Transition) -> datetime:
     assert transition.evidence is not None
     return transition.evidence.started_at
+
+
+def test_one_pass_judges_no_silence_for_nobody_listened() -> None:
+    async def story(world: World) -> None:
+        await world.beat(0.0)
+        await world.die()
+        await world.until(500.0)
+        world.engine = world._engine()
+        await world.engine.run_pass(every=True)
+        assert world.state is State.UP
+        await world.until(900.0)
+        world.come_back()
+        await world.until(931.0)
+        assert world.state is State.UP  # a plain ping has a whole interval, and its margin of 3 s
+        await world.until(940.0)
+
+    world = play(story, every="30s", misses=1)
+
+    assert_history(world, (State.UP, 0.0), (State.FAULT, 933.0))
+
+
+class Crashing:
+    """A pushed monitor whose rule breaks at the first silence."""
+
+    def __init__(self, plugin: Any) -> None:
+        self._plugin, self.target, self.keys, self.crashes = plugin, plugin.target, plugin.keys, 1
+
+    def fold(self, memory: Any, beat: Any) -> Any:
+        return self._plugin.fold(memory, beat)
+
+    def deadline(self, memory: Any) -> Any:
+        return self._plugin.deadline(memory)
+
+    def missed(self, memory: Any, deadline: Any) -> Any:
+        if self.crashes:
+            self.crashes -= 1
+            raise ZeroDivisionError
+        return self._plugin.missed(memory, deadline)
+
+
+def test_a_rule_that_crashes_is_asked_again_and_stops_nobody() -> None:
+    async def story(world: World) -> None:
+        watched = world.engine.roster.monitors[JOB]
+        watched.pushed = Crashing(watched.pushed)
+        await world.beat(0.0)
+        await world.until(100.0)
+
+    world = play(story, every="30s", misses=1)
+
+    assert_history(
+        world, (State.UP, 0.0), (State.FAULT, 93.0)
+    )  # at 33 s it crashes; a minute later it does not
+
+
+async def test_deadlines_fire_within_fifty_milliseconds_of_real_time() -> None:
+    class RealClock:
+        def now(self) -> datetime:
+            return datetime.now(UTC)
+
+        def monotonic(self) -> float:
+            return time.monotonic()
+
+        async def sleep(self, seconds: float) -> None:
+            await asyncio.sleep(seconds)
+
+    found = plugins()
+    kind = found.monitors["heartbeat"]
+    jobs = [MonitorId(f"job-{number:03}") for number in range(200)]
+    options = kind.options.model_validate({"every": "500ms", "misses": 1})
+    specs = tuple(
+        MonitorSpec(id=job, name=job, kind="heartbeat", family=Family.JOB, options=options) for job in jobs
+    )
+    settings = Settings(
+        base=Path("/"), files=(), strategy="normal", strategies=dict(found.strategies.items), monitors=specs
+    )
+    store = MemoryStore()
+    engine = Engine(RealClock(), Roster(found, settings, {}), cast(Any, store), cast(Any, store))
+    engine.beats.start()
+    running = asyncio.create_task(engine.beats.run())
+    for job in jobs:
+        await engine.beats.accept(job, Signal.ALIVE, protocol="agent")
+        await asyncio.sleep(0.01)
+    async with asyncio.timeout(10.0):
+        while sum(item.to_state is State.FAULT for item in store.all_transitions) < len(jobs):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    await engine.wind_down()
+
+    late = sorted(
+        (item.decided_at - _deadline(item)).total_seconds()
+        for item in store.all_transitions
+        if item.to_state is State.FAULT
+    )
+    assert late[0] >= 0.0
+    assert late[len(late) // 2] <= 0.01
+    assert late[int(0.95 * len(late))] <= 0.05
+
+
+class Strict:
+    """A pushed monitor that knows nothing of beats that waited: silence of 30 s is a fault."""
+
+    target: str = "strict"
+    keys: tuple[str, ...] = ()
+
+    def fold(self, memory: Any, beat: Beat) -> PushedVerdict:
+        return PushedVerdict(memory={"at": beat.sent_at.timestamp()}, evidence=Evidence.ok("beat received"))
+
+    def deadline(self, memory: Any) -> Deadline | None:
+        if "at" not in memory:
+            return None
+        at = datetime.fromtimestamp(memory["at"], UTC) + timedelta(seconds=30)
+        every = timedelta(seconds=30)
+        return Deadline(at=at, kind="missed", fault_at=at, every=every, margin=timedelta(seconds=1))
+
+    def missed(self, memory: Any, deadline: Deadline) -> PushedVerdict:
+        return PushedVerdict(memory={}, evidence=Evidence.fail("missed-beat", "silent"))
+
+
+def test_after_a_beat_that_waited_the_next_ones_are_given_time_whatever_the_monitor() -> None:
+    async def story(world: World) -> None:
+        world.engine.roster.monitors[JOB].pushed = Strict()
+        for n in range(4):
+            await world.beat(300.0 + 0.1 * n, age=timedelta(seconds=280 - 90 * n))
+        await world.until(305.0)
+        await world.beat(306.0)
+        await world.until(340.0)
+
+    # The newest that waited was sent at 290.3 s; within 6 s of it comes the present one.
+    assert_history(play(story, every="30s"), (State.UP, 300.0), (State.FAULT, 336.0))

@@ -103,3 +103,43 @@ async def test_whoever_runs_it_learns_the_process_as_soon_as_it_runs() -> None:
 async def test_the_command_has_no_terminal_and_no_input() -> None:
     done = await ProcessExecutor()(shell("read line || echo nothing; tty"), timeout=5 * SECOND, env={})
     assert done.output == "nothing\nnot a tty\n"
+
+
+async def test_a_command_dumps_no_core_and_lets_nobody_else_read_its_files(tmp_path: Path) -> None:
+    script = f"ulimit -Sc; touch {tmp_path}/made; stat -c %a {tmp_path}/made"
+
+    done = await ProcessExecutor()(shell(script), timeout=5 * SECOND, env={})
+
+    assert done.output.split() == ["0", "600"]
+
+
+async def test_who_asked_to_know_is_told_before_a_command_is_killed() -> None:
+    started: list[int] = []
+    seen: list[bool] = []
+
+    async def on_start(pid: int) -> None:
+        started.append(pid)
+
+    async def on_kill() -> None:
+        seen.append(psutil.pid_exists(started[0]))
+
+    done = await ProcessExecutor(on_start, on_kill)(shell("sleep 300"), timeout=0.2 * SECOND, env={})
+
+    assert done.timed_out
+    assert seen == [True]
+    assert not psutil.pid_exists(started[0])
+
+
+async def test_a_command_is_killed_also_when_nobody_could_be_told() -> None:
+    started: list[int] = []
+
+    async def on_start(pid: int) -> None:
+        started.append(pid)
+
+    async def on_kill() -> None:
+        raise RuntimeError("the store is gone")
+
+    with pytest.raises(RuntimeError, match="the store is gone"):
+        await ProcessExecutor(on_start, on_kill)(shell("sleep 300"), timeout=0.2 * SECOND, env={})
+
+    await async_wait_until(lambda: not psutil.pid_exists(started[0]), 5)

@@ -11,7 +11,7 @@ import pytest
 import uvicorn
 from starlette.applications import Starlette
 
-from defib.plugin import Fact, MonitorId, Signal, StoreError
+from defib.plugin import Fact, MonitorId, ReceiverContext, Signal, StoreError
 from defib_plugins import ping_receiver
 from defib_testkit.ports import free_port
 from defib_testkit.waiting import wait_until
@@ -50,12 +50,19 @@ class Sink:
         exit_status: int | None = None,
         body: str = "",
         facts: Mapping[str, Fact] | None = None,
+        **others: Any,
     ) -> None:
         assert protocol == "ping"
+        assert not others
         await asyncio.sleep(0)
         if self.is_full:
             raise StoreError("disk full")
         self.taken.append(Taken(monitor, signal, exit_status, body, dict(facts or {})))
+
+
+def around(sink: Sink) -> ReceiverContext:
+    nothing: Any = None  # a ping needs the sink only
+    return ReceiverContext(sink=sink, fleet=nothing, clock=nothing, may_read=lambda connection: False)
 
 
 @pytest.fixture
@@ -69,7 +76,7 @@ def client(sink: Sink) -> Iterator[httpx.Client]:
     (kind,) = ping_receiver.defib_receivers()
     port = free_port()
     config = uvicorn.Config(
-        Starlette(routes=list(kind.routes(sink))),
+        Starlette(routes=list(kind.routes(around(sink)))),
         host="127.0.0.1",
         port=port,
         log_level="warning",
@@ -219,7 +226,7 @@ def test_a_long_user_agent_is_cut(client: httpx.Client, sink: Sink) -> None:
 
 def test_it_is_a_receiver_of_its_own_kind() -> None:
     (kind,) = ping_receiver.defib_receivers()
-    routes: Any = kind.routes(Sink())
+    routes: Any = kind.routes(around(Sink()))
 
     assert kind.kind == "ping"
     assert [route.path for route in routes] == ["/ping/{key}", "/ping/{key}/", "/ping/{key}/{word}"]

@@ -10,7 +10,9 @@ import httpx
 import pytest
 from pydantic import TypeAdapter
 
+from defib.model.ids import MonitorId
 from defib.model.monitor import RecoveryMode
+from defib.model.recovery import CaseState
 from defib.web.operations import API
 from defib.web.snapshot import Snapshot
 from defib.web.steering import Steering
@@ -38,6 +40,12 @@ async def site(world: World) -> AsyncIterator[Site]:
 
 async def post(site: Site, path: str, body: Any = None) -> httpx.Response:
     return await site.client.post(f"{API}{path}", json=body)
+
+
+async def arm(site: Site, mode: str | None, monitor: str | None = None) -> Any:
+    response = await site.client.put(f"{API}/recovery", json={"mode": mode, "monitor": monitor})
+    assert response.status_code == 200, response.text
+    return response.json()
 
 
 async def audit(site: Site) -> list[tuple[str, str, str]]:
@@ -83,6 +91,12 @@ async def test_there_is_nothing_to_check_on_a_monitor_that_reports_by_itself(sit
 # --- recovery ------------------------------------------------------------------------------------------
 
 
+def is_watched_after(site: Site, monitor: str) -> bool:
+    """Whether a recovery has succeeded, and is in its probation."""
+    case = site.engine.recovery.case(MonitorId(monitor))
+    return case is not None and case.state is CaseState.PROBATION
+
+
 async def test_a_recovery_by_hand_runs_the_ladder_and_is_audited(site: Site) -> None:
     site.world.play("main", **BROKEN)
     await site.look("main", 3)  # it was never seen well, so Defib does not act by itself
@@ -91,7 +105,7 @@ async def test_a_recovery_by_hand_runs_the_ladder_and_is_audited(site: Site) -> 
     response = await post(site, "/monitors/main/recover")
 
     assert (response.status_code, response.json()["case"]["actor"]) == (202, "api")
-    await asyncio.wait_for(site.engine.recovery.wait_idle(), 10)
+    await async_wait_until(lambda: is_watched_after(site, "main"), 10)
     assert site.health("main").state == "up"
     assert [line[:2] for line in await audit(site)] == [
         ("api", "recovery.asked"), ("api", "recovery.intent"), ("api", "recovery.ended"), ("api", "recovery.verified"),
@@ -308,7 +322,7 @@ async def test_every_command_answers_as_it_is_described_and_nothing_without_the_
         await async_wait_until(lambda: site.engine.recovery.is_idle)
         for operation in Steering(site.services, Snapshot(site.services.views)).operations():
             path = API + operation.path.replace("{id}", "main").replace("{name}", "ops")
-            body = {"name": "normal"} if operation.method == "PUT" else {}
+            body = {"/recovery": {"mode": "auto"}, "/strategies": {"name": "normal"}}.get(operation.path, {})
 
             nobody = await site.client.request(operation.method, path, json=body)
             stranger = await site.client.request(
@@ -323,3 +337,60 @@ async def test_every_command_answers_as_it_is_described_and_nothing_without_the_
             assert operator.status_code == operation.status, operator.text
             TypeAdapter(operation.shape).validate_json(operator.content)
         await asyncio.wait_for(site.engine.recovery.wait_idle(), 10)
+
+
+# --- whether recovery acts -----------------------------------------------------------------------------
+
+
+async def test_recovery_is_armed_and_disarmed_at_run_time_and_stays_so(site: Site) -> None:
+    before = await site.get("/recovery")
+    assert before["monitors"]["main"] == "auto"
+
+    disarmed = await arm(site, "dry-run")
+    one = await arm(site, "auto", "main")
+    stored = await asyncio.to_thread(site.engine.reader.settings)
+    back = await arm(site, None)
+
+    assert (disarmed["monitors"]["main"], disarmed["set"]) == ("dry-run", {"recovery": "dry-run"})
+    assert (one["monitors"]["main"], one["set"]) == ("auto", {"recovery": "dry-run", "recovery:main": "auto"})
+    assert {"recovery": "dry-run", "recovery:main": "auto"}.items() <= stored.items()
+    assert (back["monitors"], back["set"]) == (before["monitors"], {})
+    assert [(line[0], line[1], line[2]) for line in await audit(site)] == [
+        ("api", "recovery.mode", "*"), ("api", "recovery.mode", "main"), ("api", "recovery.mode", "*"),
+    ]  # fmt: skip
+
+
+async def test_a_disarmed_monitor_is_rehearsed_and_acted_on_once_it_is_armed(site: Site) -> None:
+    await arm(site, "dry-run", "main")
+    await site.look("main", 1)  # well
+    site.world.play("main", **BROKEN)
+    await site.look("main", 3)
+    await async_wait_until(lambda: site.engine.recovery.is_idle, 15)
+    [rehearsal] = (await site.get("/recoveries"))["items"]
+
+    await arm(site, "auto", "main")
+
+    await async_wait_until(lambda: is_watched_after(site, "main"), 15)
+    assert rehearsal["dry_run"]
+    [told] = rehearsal["tries"]
+    assert told["outcome"] == "dry-run"
+    assert "mode: dry-run: the action is told, not run" in told["output"]
+    assert site.health("main").state == "up"
+
+
+async def test_a_recovery_that_is_cancelled_does_nothing_more(site: Site) -> None:
+    await site.look("main", 1)
+    site.world.play("main", **BROKEN)
+    await site.look("main", 3)  # it holds, and would act
+
+    response = await post(site, "/monitors/main/recover/cancel")
+
+    await async_wait_until(lambda: site.engine.recovery.is_idle, 10)
+    [case] = (await site.get("/recoveries"))["items"]
+    assert response.status_code == 202
+    assert (case["state"], case["reason"], case["tries"]) == ("aborted", "cancelled by api", [])
+    assert ("api", "recovery.cancelled") in [line[:2] for line in await audit(site)]
+    again = await post(site, "/monitors/main/recover/cancel")
+    assert (again.status_code, again.json()["detail"]) == (
+        409, "no recovery of main is at work; there is nothing to cancel",
+    )  # fmt: skip

@@ -21,7 +21,7 @@ from defib.engine.engine import Engine
 from defib.model.health import Health
 from defib.model.ids import MonitorId
 from defib.model.monitor import Family, MonitorSpec, RecoveryMode, RecoveryPolicy, Rung
-from defib.model.settings import ChannelSpec, ReportSpec, Route, ServerSettings, Settings
+from defib.model.settings import ChannelSpec, RecoveryLimits, ReportSpec, Route, ServerSettings, Settings
 from defib.model.strategy import Strategy
 from defib.plugin import (
     Action,
@@ -208,6 +208,7 @@ class World:
     reload: Callable[[], Awaitable[list[str]]] = _nothing_to_reload
     plugins: Registry = field(default_factory=load_plugins)
     warnings: tuple[str, ...] = ()
+    limits: RecoveryLimits = field(default_factory=lambda: RecoveryLimits(startup_grace=timedelta(0)))
     watches: bool = (
         True  #: otherwise the schedule stands still, and the application is called without a socket
     )
@@ -260,6 +261,7 @@ class World:
         return Settings(
             base=self.folder, files=(), store=f"sqlite:///{self.folder / 'defib.db'}", server=self.server,
             strategy="normal", strategies={**presets, "quick": QUICK}, recovery_mode=RecoveryMode.AUTO,
+            recovery_limits=self.limits,
             monitors=tuple(self.monitors), channels=tuple(self.channels),
             routes=(Route(channels=tuple(channel.name for channel in self.channels)),),
             reports=(ReportSpec(kind="daily", cron="0 8 * * *", timezone="UTC",

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alert_samples import NOW, make_facts
-from defib.plugin import AlertKind, AlertText, Family
+from defib.plugin import AlertKind, AlertText, Family, MonitorId, Together
 from defib_alerts import advice, texts
 from defib_alerts.advice import WHEN_DEGRADED, WHEN_DOWN, Line
 from defib_alerts.causes import CAUSES, advice_for
@@ -63,7 +63,17 @@ def test_a_fault_has_the_kind_and_severity_of_its_sort_of_component(
         (AlertKind.DEGRADED, "host", "disk", "host_degraded", "low"),
         (AlertKind.RECOVERED, "agent", "ok", "recovered", "info"),
         (AlertKind.RECOVERY_FAILED, "database", "refused", "recovery_failed", "severe"),
+        (AlertKind.RECOVERY_LATE, "database", "refused", "recovery_late", "severe"),
+        (AlertKind.RECOVERY_BLOCKED, "database", "refused", "recovery_blocked", "severe"),
+        (AlertKind.CRASH_LOOPING, "agent", "refused", "crash_looping", "high"),
+        (AlertKind.RELAPSED, "agent", "refused", "relapsed", "low"),
+        (AlertKind.OBSERVER_SICK, "observer", "observer-sick", "observer_sick", "high"),
+        (AlertKind.OBSERVER_WELL, "observer", "observer-sick", "observer_well", "info"),
         (AlertKind.TEST, "agent", "test", "test", "info"),
+        (AlertKind.FLAPPING, "service", "refused", "flapping", "high"),
+        (AlertKind.STILL_FLAPPING, "service", "refused", "still_flapping", "low"),
+        (AlertKind.STOPPED, "service", "unit-inactive", "stopped", "low"),
+        (AlertKind.STARTED, "service", "ok", "started", "info"),
     ],
 )
 def test_other_events_have_kinds_of_their_own(
@@ -80,6 +90,8 @@ def test_every_sort_of_component_has_recommendations_of_its_own() -> None:
 
 def test_every_kind_is_on_the_reference_page() -> None:
     kinds = {kind for kind, _ in DOWN_KINDS.values()} | {"agent_slow", "recovered", "recovery_failed", "test"}
+    kinds |= {"several_down", "flapping", "still_flapping", "settled", "stopped", "started"}
+    kinds |= {"relapsed", "crash_looping", "recovery_late", "recovery_blocked"}
     page = REFERENCE.read_text()
 
     assert sorted(kind for kind in kinds if f"`{kind}`" not in page) == []
@@ -100,8 +112,20 @@ def test_every_kind_is_on_the_reference_page() -> None:
         ),
         ({"event": AlertKind.RECOVERED, "cause": "ok"}, "Main Agent has recovered"),
         ({"event": AlertKind.RECOVERY_FAILED}, "Main Agent needs a human"),
+        ({"event": AlertKind.RECOVERY_LATE}, "Main Agent is still failing and needs you"),
+        ({"event": AlertKind.RECOVERY_BLOCKED}, "Main Agent needs you: recovery is held back"),
+        ({"event": AlertKind.CRASH_LOOPING}, "Main Agent is crash-looping"),
+        ({"event": AlertKind.RELAPSED}, "Main Agent fell again"),
         ({"event": AlertKind.TEST}, "Test: this channel works"),
         ({"family": "job", "cause": "missed-beat"}, "Main Agent did not report in time"),
+        ({"label": "intermittent"}, "Main Agent fails now and then"),
+        ({"label": "unverified"}, "Main Agent is probably down"),
+        ({"event": AlertKind.FLAPPING, "state": "up", "falls": 3}, "Main Agent goes up and down"),
+        ({"event": AlertKind.STILL_FLAPPING, "state": "up", "falls": 9}, "Main Agent still goes up and down"),
+        ({"event": AlertKind.SETTLED, "state": "up"}, "Main Agent goes up and down no more: well"),
+        ({"event": AlertKind.SETTLED, "state": "fault"}, "Main Agent goes up and down no more: at fault"),
+        ({"event": AlertKind.STOPPED, "state": "stopped"}, "Main Agent was stopped"),
+        ({"event": AlertKind.STARTED, "state": "up"}, "Main Agent is no longer stopped"),
         ({"family": "job", "cause": "job-failed"}, "Main Agent failed"),
         ({"family": "check", "cause": "critical"}, "Main Agent fails"),
     ],
@@ -229,6 +253,113 @@ def test_evidence_is_the_newest_lines_one_line_each() -> None:
 
 def test_without_evidence_the_summary_is_the_evidence() -> None:
     assert compose(evidence=()).evidence == ("connection refused by localhost:8000",)
+
+
+# --- beyond up and down --------------------------------------------------------------------------------
+
+
+def test_flapping_is_told_with_its_figures_and_what_is_not_told() -> None:
+    text = compose(
+        event=AlertKind.FLAPPING, state="up", falls=3, duration_s=720.0, summary="HTTP 200", recovery=""
+    )
+
+    assert text.description == (
+        "Main Agent has failed and come back 3 times since 22:14:07 (Asia/Hong_Kong), in 12 min. It is well now: "
+        "HTTP 200. As long as this goes on you hear of it once in a quarter of an hour, and not of each fall and "
+        "return; how it ends is told in any case."
+    )
+    assert text.recommendations[0].startswith("Look for what comes and goes with it")
+
+
+@pytest.mark.parametrize(("state", "family", "severity"), [
+    ("up", "service", "info"), ("degraded", "database", "info"), ("fault", "service", "high"),
+    ("fault", "database", "severe"), ("unreachable", "service", "high"),
+])  # fmt: skip
+def test_the_end_of_flapping_is_as_pressing_as_how_it_ends(state: str, family: str, severity: str) -> None:
+    assert compose(event=AlertKind.SETTLED, state=state, family=family).severity == severity
+
+
+def test_a_fault_that_ends_the_flapping_says_what_defib_does() -> None:
+    text = compose(event=AlertKind.SETTLED, state="fault", falls=7)
+
+    assert "it is at fault: connection refused by localhost:8000." in text.description
+    assert text.description.endswith("Defib will run: systemctl restart openclaw-main.")
+
+
+def test_a_stop_on_purpose_is_left_alone() -> None:
+    text = compose(
+        event=AlertKind.STOPPED, state="stopped", facts={"unit": "web.service"}, summary="exited 0"
+    )
+
+    assert text.description == (
+        "Main Agent was stopped on purpose at 22:14:07 (Asia/Hong_Kong) and is still stopped: exited 0. Defib leaves "
+        "it stopped, and says so when it is back."
+    )
+    assert (
+        text.recommendations[0]
+        == "If nobody meant to, see who did it: `journalctl -u web.service -n 50 --no-pager`"
+    )
+
+
+def test_labels_of_a_fault_are_explained() -> None:
+    assert "It does not fail at every look, but now and then." in compose(label="intermittent").description
+    assert "Defib itself was not well when it saw this" in compose(label="unverified").description
+
+
+# --- several at once -----------------------------------------------------------------------------------
+
+
+def member(name: str, after_s: float = 0.0, **more: Any) -> Together:
+    known: dict[str, Any] = {
+        "monitor": MonitorId(name.lower()), "name": name, "family": "service", "summary": "connection refused",
+        "since": NOW - timedelta(seconds=72 - after_s), "recovery": "Defib will run: systemctl restart it",
+    }  # fmt: skip
+    return Together(**{**known, **more})
+
+
+def test_what_fell_together_is_one_message() -> None:
+    text = compose(together=(member("Gate"), member("Shop", 2.4), member("Web", 3.6)), family="service")
+
+    assert text.title == "3 services failed together: Gate, Shop, Web"
+    assert (text.kind, text.severity) == ("service_down", "high")
+    assert text.description == (
+        "Gate, Shop, Web have been failing since 22:14:07 (Asia/Hong_Kong), and fell within 4 s of each other. What "
+        "fails together mostly has one cause. Defib will run: systemctl restart it."
+    )
+    assert text.evidence == (
+        "22:14:07 Gate: connection refused", "22:14:09 Shop: connection refused", "22:14:10 Web: connection refused",
+    )  # fmt: skip
+    assert text.recommendations[0].startswith("Look first at what they have in common")
+
+
+def test_several_sorts_are_monitors_and_each_is_repaired_in_its_own_way() -> None:
+    text = compose(together=(member("Gate"), member("Db", family="database", recovery="Defib will not act")))
+
+    assert text.title == "2 monitors failed together: Gate, Db"
+    assert text.kind == "several_down"
+    assert text.description.endswith("Defib does for each of them what is configured, one after the other.")
+
+
+def test_many_are_named_in_part() -> None:
+    text = compose(together=tuple(member(f"S{number}") for number in range(30)))
+
+    assert text.title == "30 services failed together: S0, S1, S2, S3 and 26 more"
+    assert len(text.evidence) == 13
+    assert text.evidence[-1] == "and 18 more"
+
+
+def test_those_that_are_back_say_how_long_each_was_gone() -> None:
+    back = (
+        member("Gate", duration_s=48.0, recovery="recovered by itself"),
+        member("Shop", duration_s=130.0, recovery="restart helped"),
+    )
+    text = compose(event=AlertKind.RECOVERED, together=back)
+
+    assert text.title == "2 services have recovered: Gate, Shop"
+    assert (text.kind, text.severity) == ("recovered", "info")
+    assert text.description.endswith("The longest of them was at fault for 2 min 10 s.")
+    assert text.evidence[1] == "22:14:07 Shop: at fault for 2 min 10 s; restart helped"
+    assert text.recommendations == ()
 
 
 # --- recommendations -------------------------------------------------------------------------------
@@ -583,3 +714,26 @@ def test_one_line_is_one_printable_line_of_bounded_length(text: str, limit: int)
 )
 def test_sentences_begin_large_and_end_once(text: str, closed: str) -> None:
     assert sentence(text) == closed
+
+
+@pytest.mark.parametrize(
+    ("event", "recovery", "description"),
+    [
+        (AlertKind.RECOVERY_LATE, "1 attempt so far; Defib is at it: verifying",
+         "Main Agent has been failing since 22:14:07 (Asia/Hong_Kong), and Defib has not brought it back so far: "
+         "connection refused by localhost:8000. "
+         "Its host answers, but nothing listens on the port: the process is gone or still starting. "
+         "1 attempt so far; Defib is at it: verifying."),
+        (AlertKind.RECOVERY_BLOCKED, "Defib has been held back for 10 min: another action runs on db1",
+         "Main Agent has been failing since 22:14:07 (Asia/Hong_Kong): connection refused by localhost:8000. "
+         "Its host answers, but nothing listens on the port: the process is gone or still starting. "
+         "Defib has been held back for 10 min: another action runs on db1."),
+        (AlertKind.RELAPSED, "Defib tries again after a short wait",
+         "Main Agent had recovered, and soon fell again: connection refused by localhost:8000. It is the same trouble "
+         "as before, since 22:14:07 (Asia/Hong_Kong). Defib tries again after a short wait."),
+    ],
+)  # fmt: skip
+def test_what_recovery_tells_on_its_way_says_that_it_goes_on(
+    event: AlertKind, recovery: str, description: str
+) -> None:
+    assert compose(event=event, recovery=recovery).description == description

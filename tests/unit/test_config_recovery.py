@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from config_kit import RestartOptions, load, mistakes
-from defib.model.monitor import RecoveryMode, RecoveryPolicy, Rung
+from defib.model.monitor import OnRelapse, RecoveryMode, RecoveryPolicy, Rung
+from defib.model.settings import RecoveryLimits
 
 MONITOR = "monitors:\n  - id: a\n    type: beat\n    recovery: %s\n"
 
@@ -45,6 +46,10 @@ def test_a_mapping_sets_the_policy_beside_the_ladder(tmp_path: Path) -> None:
       max_attempts: 5
       window: 1h
       start_timeout: 2m
+      probation: 30s
+      max_relapses: 3
+      on_relapse: stop
+      max_per_day: 20
       ladder:
         - restart: {unit: main}
 """
@@ -56,6 +61,10 @@ def test_a_mapping_sets_the_policy_beside_the_ladder(tmp_path: Path) -> None:
         max_attempts=5,
         window=timedelta(hours=1),
         start_timeout=timedelta(minutes=2),
+        probation=timedelta(seconds=30),
+        max_relapses=3,
+        on_relapse=OnRelapse.STOP,
+        max_per_day=20,
     )
 
 
@@ -77,7 +86,7 @@ def test_a_word_is_the_mode(written: str, mode: str | None, tmp_path: Path) -> N
             "4: monitors[0].recovery.mode: must be 'auto', 'dry-run' or 'off'; did you mean 'off'?"
         ]
     else:
-        assert policy(tmp_path, written).mode == mode
+        assert policy(tmp_path, written.replace("auto", "{mode: auto, ladder: [restart: ]}")).mode == mode
 
 
 def test_defaults_hold_where_a_monitor_says_nothing(tmp_path: Path) -> None:
@@ -97,14 +106,13 @@ def test_the_own_mode_of_a_monitor_wins(general: str, own: str, tmp_path: Path) 
     assert policy(tmp_path, f"{{mode: {own}, ladder: [restart: ]}}", before).mode == own
 
 
-def test_acting_without_a_ladder_warns_where_it_was_asked_for(tmp_path: Path) -> None:
-    warned = load(tmp_path, MONITOR % "auto").warnings
+def test_acting_with_an_empty_ladder_warns_where_it_was_asked_for(tmp_path: Path) -> None:
+    warned = load(tmp_path, MONITOR % "{mode: auto, ladder: []}").warnings
     silent = load(tmp_path, "defaults: {recovery: auto}\nmonitors: [{id: a, type: beat}]\n").warnings
 
     assert warned == (
         f"{tmp_path}/defib.yaml:4: monitors[0].recovery: mode is auto but the ladder is empty: nothing will be "
-        f"repaired; "
-        "add a rung",
+        "repaired; add a rung",
     )
     assert silent == ()
 
@@ -124,8 +132,8 @@ def test_acting_without_a_ladder_warns_where_it_was_asked_for(tmp_path: Path) ->
         ),
         (
             "{restart: {}}",
-            "recovery.restart: unknown key; known keys: cooldown, hold, ladder, max_attempts, mode, "
-            "start_timeout, window",
+            "recovery.restart: unknown key; known keys: cooldown, hold, ladder, max_attempts, "
+            "max_per_day, max_relapses, mode, on_relapse, probation, start_timeout, window",
         ),
         (
             "[restart]",
@@ -174,8 +182,8 @@ def test_mistakes_in_the_defaults_are_told_too(tmp_path: Path) -> None:
 
     assert mistakes(tmp_path, text) == [
         "3: defaults.recovery.mode: must be 'auto', 'dry-run' or 'off'",
-        "4: defaults.recovery.ladder: unknown key; known keys: cooldown, hold, max_attempts, mode, "
-        "start_timeout, window",
+        "4: defaults.recovery.ladder: unknown key; known keys: cooldown, hold, max_attempts, "
+        "max_per_day, max_relapses, mode, on_relapse, probation, start_timeout, window",
         "5: defaults.recovery.cooldwn: unknown key; did you mean 'cooldown'?",
     ]
 
@@ -195,3 +203,24 @@ def test_scripts_are_not_looked_for_while_their_folders_are_in_doubt(tmp_path: P
     assert mistakes(tmp_path, "defaults: {recovery_scripts: 5}\n" + MONITOR % "[script: {file: x.sh}]") == [
         "1: defaults.recovery_scripts: must be a list; write [first, second]"
     ]
+
+
+def test_what_recovery_may_do_at_once_is_bounded_for_all_monitors_together(tmp_path: Path) -> None:
+    text = "recovery: {concurrent: 1, refill: 2m, group_share: 0.5}\n" + MONITOR % "off"
+
+    limits = load(tmp_path, text).recovery_limits
+
+    assert limits == RecoveryLimits(concurrent=1, refill=timedelta(minutes=2), group_share=0.5)
+    assert limits.burst == 10
+
+
+def test_a_share_is_one_of_a_whole(tmp_path: Path) -> None:
+    [mistake] = mistakes(tmp_path, "recovery: {share: 20}\n" + MONITOR % "off")
+
+    assert mistake.startswith("1: recovery.share: ")
+
+
+def test_a_monitor_names_its_group(tmp_path: Path) -> None:
+    [spec] = load(tmp_path, MONITOR % "off" + "    group: nodes\n").monitors
+
+    assert spec.group == "nodes"

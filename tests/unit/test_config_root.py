@@ -7,7 +7,7 @@ import pytest
 
 from config_kit import load, mistakes
 from defib.model.monitor import RecoveryMode
-from defib.model.settings import Retention, ServerSettings
+from defib.model.settings import DeadManSettings, ObserverSettings, Retention, ServerSettings
 
 
 def test_an_empty_configuration_has_the_defaults(tmp_path: Path) -> None:
@@ -202,3 +202,44 @@ def test_sections_of_the_wrong_shape_say_which_they_want(tmp_path: Path) -> None
         "6: routes: must be a list; write each route as '- {match: {…}, channels: […]}'",
         "7: reports: must be a mapping; write each report as 'daily: {cron: …, channels: […]}'",
     ]
+
+
+# --- observer --------------------------------------------------------------------------------------
+
+
+def test_the_observer_has_anchors_and_a_dead_man(tmp_path: Path) -> None:
+    text = """
+observer:
+  anchors: ["1.1.1.1:443", "[2606:4700:4700::1111]:53"]
+  dead_man: {url: "https://hc-ping.example.com/3f2c", every: 2m}
+"""
+
+    observer = load(tmp_path, text).observer
+
+    assert observer.anchors == (("1.1.1.1", 443), ("2606:4700:4700::1111", 53))
+    assert observer.dead_man == DeadManSettings(
+        url="https://hc-ping.example.com/3f2c", every=timedelta(minutes=2)
+    )
+    assert "3f2c" not in repr(observer)
+
+
+def test_nobody_outside_is_asked_unless_it_is_configured(tmp_path: Path) -> None:
+    assert load(tmp_path, "").observer == ObserverSettings(anchors=(), dead_man=None)
+
+
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        ("{anchors: [one.one.one.one:443]}", "must be a numeric address and a port, such as 1.1.1.1:443"),
+        ("{anchors: [1.1.1.1]}", "must be a numeric address and a port, such as 1.1.1.1:443"),
+        ("{anchors: ['1.1.1.1:0']}", "must be a numeric address and a port, such as 1.1.1.1:443"),
+        ("{dead_man: {}}", "is missing"),
+        ("{dead_man: {url: hunter2}}", "is not an address; write https://host/path as the service shows it"),
+        ("{dead_man: {url: 'http://h/x', every: 0}}", "must be longer than nothing"),
+    ],
+)
+def test_a_mistake_about_the_observer_says_what_to_write(written: str, message: str, tmp_path: Path) -> None:
+    (mistake,) = mistakes(tmp_path, f"observer: {written}\n")
+
+    assert message in mistake
+    assert "hunter2" not in mistake

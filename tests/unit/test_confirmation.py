@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from defib.plugin import Detector, Evidence, Grade, Health, MonitorId, Observation, Source, State, Strategy
+from defib.plugin import Detector, Evidence, Grade, Health, MonitorId, Observation, Source, Strategy
 from defib_strategies import consecutive, cusum, presets
 from defib_strategies.confirmation import confirming_waits
 
@@ -73,11 +73,3 @@ def test_a_raised_threshold_goes_on_in_doubled_steps() -> None:
     patient = replace(NORMAL, fail_threshold=5)
 
     assert waits(cusum.Cusum(), patient, *[GONE] * 5) == [0.2, 0.4, 0.8, 0.8, None]
-
-
-def test_echo_of_other_failures_does_not_spread_the_looks_at_what_is_gone() -> None:
-    loud = {"echo_1_failed": 40.0, "echo_1_passed": 40.0, "noise_at": START.timestamp()}
-    health = Health(monitor=MonitorId("main"), since=START, state=State.UP, memory=loud, was_up=True)
-
-    assert waits(cusum.Cusum(), NORMAL, REFUSED, REFUSED, health=health) == [2, 4]
-    assert waits(cusum.Cusum(), NORMAL, GONE, GONE, health=health) == [0.2, 0.4]

@@ -147,6 +147,25 @@ def test_twenty_monitors_polled_each_half_minute_trigger_before_their_first_faul
     )  # three others are still well in the window; of all twenty, half would have failed at 13.5
 
 
+def test_a_second_failure_triggers_when_nothing_else_has_succeeded_since_the_first() -> None:
+    """Few targets never fail by threes: this comes a second after the first failure, two before its fault."""
+    [look] = [Look(monitor=MonitorId("m"), group="host m", path=WAN, at=NOW, is_ok=False)]
+
+    trigger = find_trigger([look], WAN, NOW - 20, NOW, NOW - 1)
+
+    assert trigger is not None
+    assert not trigger.is_together
+    assert trigger.reason == "no wan monitor has succeeded since one began to fail 1 s ago"
+    assert find_trigger([look], WAN, NOW - 20, NOW) is None  # its first failure
+    assert find_trigger([look], WAN, NOW - 0.5, NOW, NOW - 1) is None  # another one was reached meanwhile
+
+
+def test_a_second_failure_on_this_machine_is_its_own() -> None:
+    look = Look(monitor=MonitorId("m"), group="monitor m", path=LOCAL, at=NOW, is_ok=False)
+
+    assert find_trigger([look], LOCAL, NOW - 20, NOW, NOW - 1) is None
+
+
 def test_the_reason_is_in_words() -> None:
     trigger = find_trigger(looks(bad=4, ok=2), WAN, NOW, NOW)
     assert trigger is not None

@@ -988,3 +988,31 @@ def test_cleaning_keeps_what_scripts_need_and_drops_what_deceives() -> None:
     assert clean("  a\tb\r\nc\x1b[31m\u202e ") == "a b c [31m"
     assert clean("می\u200cخواهم") == "می\u200cخواهم"
     assert clean("x" * 10, 5) == "xxxx…"
+
+
+@pytest.mark.parametrize(
+    ("events", "end"),
+    [
+        ((AlertKind.FLAPPING,), "it still does"),
+        ((AlertKind.FLAPPING, AlertKind.STILL_FLAPPING), "it still does"),
+        ((AlertKind.FLAPPING, AlertKind.SETTLED), "it has settled since"),
+    ],
+)
+def test_what_went_up_and_down_is_worth_a_look(events: tuple[AlertKind, ...], end: str) -> None:
+    alerts = tuple(alert(f"al{number}", event) for number, event in enumerate(events))
+    incidents = tuple(incident(f"i{number}") for number in range(4))
+
+    period = day(monitor(), alerts=alerts, incidents=incidents)
+
+    assert concern(period) == ("look", "flapping", f"went up and down: 4 incidents; {end}.")
+
+
+def test_the_noisiest_of_those_that_flap_comes_first() -> None:
+    alerts = (alert("al1", AlertKind.FLAPPING, of="quiet"), alert("al2", AlertKind.FLAPPING, of="noisy"))
+    incidents = (incident("i1", of="quiet"), incident("i2", of="noisy"), incident("i3", of="noisy"))
+
+    found = data_of(day(monitor("quiet"), monitor("noisy"), alerts=alerts, incidents=incidents))["concerns"]
+
+    assert [item["text"] for item in found] == [
+        "went up and down: 2 incidents; it still does.", "went up and down: 1 incident; it still does.",
+    ]  # fmt: skip

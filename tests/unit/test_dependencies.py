@@ -9,7 +9,7 @@ from defib.model.health import Health, State
 from defib.model.ids import MonitorId
 from defib.model.monitor import Family, MonitorSpec
 from defib.model.options import Options
-from defib.rules.dependencies import parents_of, root_cause, waiting_for
+from defib.rules.dependencies import Footing, implied, parents_of, root_cause, waiting_for
 
 T = datetime(2026, 11, 20, 12, tzinfo=UTC)
 LONG_AGO = T - timedelta(hours=1)
@@ -98,3 +98,46 @@ def test_the_root_cause_is_the_deepest_fault() -> None:
     assert root() is None
     states["db"] = State.FAULT
     assert root() == "db"
+
+
+def footing(
+    requires: tuple[str, ...] = (), stands_on: tuple[str, ...] = (), carries: tuple[str, ...] = ()
+) -> Footing:
+    return Footing(
+        requires=tuple(map(MonitorId, requires)), stands_on=frozenset(stands_on), carries=frozenset(carries)
+    )
+
+
+def test_who_stands_on_something_requires_who_carries_it() -> None:
+    known = {
+        MonitorId("ping"): footing(stands_on=("host 10.0.0.1",), carries=("host 10.0.0.1",)),
+        MonitorId("dockerd"): footing(stands_on=("host 10.0.0.1",), carries=("docker",)),
+        MonitorId("shop"): footing(stands_on=("host 10.0.0.1", "docker")),
+        MonitorId("elsewhere"): footing(stands_on=("host 10.0.0.2",)),
+    }
+
+    assert implied(known) == {"ping": (), "dockerd": ("ping",), "shop": ("ping", "dockerd"), "elsewhere": ()}
+
+
+def test_what_is_configured_is_not_implied_again() -> None:
+    known = {
+        MonitorId("ping"): footing(carries=("host h",)),
+        MonitorId("app"): footing(requires=("ping",), stands_on=("host h",)),
+    }
+
+    assert implied(known)[MonitorId("app")] == ()
+
+
+def test_nothing_is_implied_that_would_close_a_circle() -> None:
+    known = {
+        MonitorId("ping"): footing(requires=("vpn",), carries=("host h",)),
+        MonitorId("vpn"): footing(requires=("tunnel",)),
+        MonitorId("tunnel"): footing(stands_on=("host h",)),
+        MonitorId("twin"): footing(stands_on=("host h",), carries=("host h",)),
+    }
+
+    found = implied(known)
+
+    assert found[MonitorId("tunnel")] == ("twin",)
+    assert found[MonitorId("ping")] == ()
+    assert found[MonitorId("twin")] == ()  # which the ping requires by now, through all the others

@@ -138,3 +138,15 @@ def test_a_description_without_anything_is_a_failure_and_no_crash() -> None:
     evidence = judge({}, "gateway", timedelta(0))
 
     assert (evidence.outcome, evidence.cause) == (Outcome.FAIL, "unknown")
+
+
+@pytest.mark.parametrize(
+    ("policy", "supervised"),
+    [({}, None), ({"Name": "no"}, None), ({"Name": ""}, None), ({"Name": "on-failure"}, True), ({"Name": "always"}, True)],
+)  # fmt: skip
+def test_a_container_that_docker_restarts_by_itself_says_so(
+    policy: dict[str, str], supervised: bool | None
+) -> None:
+    found = {"State": {"Status": "exited", "ExitCode": 1}, "HostConfig": {"RestartPolicy": policy}}
+
+    assert judge(found, "gateway", timedelta(0)).facts.get("supervised") is supervised

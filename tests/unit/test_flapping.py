@@ -1,17 +1,27 @@
 """When a monitor flaps, and the percentages that Nagios and Icinga would show."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from defib.model.health import State, Transition
+from defib.model.health import Flaps, State, Transition
 from defib.model.ids import MonitorId
-from defib.rules.flapping import Flapping, icinga_percent, is_swing, nagios_percent
+from defib.rules.flapping import (
+    Flapping,
+    gaps_between,
+    icinga_percent,
+    is_digest_due,
+    is_swing,
+    nagios_percent,
+    scheduled,
+)
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 RULE = Flapping()
+NONE = Flaps()
 
 
 def at(*minutes: float) -> list[datetime]:
@@ -110,6 +120,82 @@ def test_a_swing_is_a_fall_into_fault_or_a_return(before: State, after: State, e
     assert is_swing(transition) is expected
 
 
+# --- what is remembered and told -----------------------------------------------------------------------
+
+
+def swing(minute: float, *, fell: bool) -> Transition:
+    (moment,) = at(minute)
+    before, after = (State.SUSPECT, State.FAULT) if fell else (State.FAULT, State.UP)
+    return Transition(
+        monitor=MonitorId("main"), from_state=before, to_state=after, t_lo=moment, t_hi=moment, decided_at=moment,
+        reason="because",
+    )  # fmt: skip
+
+
+def after(*minutes: float, flaps: Flaps = NONE, first_fell: bool = True) -> Flaps:
+    """What is remembered after falls and returns in turn."""
+    for number, minute in enumerate(minutes):
+        flaps = RULE.after(flaps, swing(minute, fell=(number % 2 == 0) is first_fell))
+    return flaps
+
+
+def test_the_third_return_within_half_an_hour_makes_it_flap() -> None:
+    assert after(0, 2, 4, 6, 8).since is None
+
+    flaps = after(0, 2, 4, 6, 8, 10)
+
+    assert flaps == Flaps(swings=tuple(at(0, 2, 4, 6, 8, 10)), since=at(0)[0], falls=3, told_at=at(10)[0])
+
+
+def test_it_may_begin_to_flap_with_a_fall() -> None:
+    assert after(0, 2, 4, 6, 8, 10, first_fell=False).falls == 3
+
+
+def test_falls_are_counted_as_long_as_it_flaps_and_few_swings_are_remembered() -> None:
+    flaps = after(*range(0, 40, 2))
+
+    assert flaps.falls == 10
+    assert flaps.swings == tuple(at(28, 30, 32, 34, 36, 38))
+    assert flaps.told_at == at(10)[0]
+
+
+def test_what_is_no_swing_leaves_it_as_it_was() -> None:
+    paused = replace(swing(5, fell=True), to_state=State.SUSPECT, from_state=State.UP)
+    assert RULE.after(after(0, 2), paused) == after(0, 2)
+
+
+def test_it_settles_a_quarter_of_an_hour_after_the_last_swing() -> None:
+    flaps = after(0, 2, 4, 6, 8, 10)
+    assert not RULE.has_settled(flaps, at(24.9)[0])
+    assert RULE.has_settled(flaps, at(25)[0])
+    assert not RULE.has_settled(flaps, at(25)[0], [(at(12)[0], at(13)[0])])
+    assert not RULE.has_settled(after(0, 2), at(60)[0])
+
+
+@pytest.mark.parametrize(("last", "now", "expected"), [(12, 24.9, False), (12, 25, True), (10, 25, False)])
+def test_a_digest_is_due_when_something_happened_since_the_last_word(
+    last: float, now: float, expected: bool
+) -> None:
+    flaps = after(0, 2, 4, 6, 8, 10)
+    if last > 10:
+        flaps = after(last, flaps=flaps)
+    assert is_digest_due(flaps, at(now)[0]) is expected
+
+
+def test_gaps_are_what_lies_between_the_spans_of_watching() -> None:
+    spans = [(at(0)[0], at(5)[0]), (at(8)[0], at(9)[0])]
+    minute = timedelta(minutes=1)
+    assert gaps_between(spans, at(10)[0], minute) == [(at(5)[0], at(8)[0])]
+    assert gaps_between(spans, at(12)[0], minute) == [(at(5)[0], at(8)[0]), (at(9)[0], at(12)[0])]
+    assert gaps_between([], at(12)[0], minute) == []
+
+
+def test_gaps_are_asked_for_only_where_they_can_matter() -> None:
+    assert not RULE.needs_gaps(at(0, 2, 4, 6, 8, 10), at(10)[0])
+    assert not RULE.needs_gaps(at(0, 2), at(60)[0])
+    assert RULE.needs_gaps(at(0, 2, 4, 6, 8, 31), at(31)[0])
+
+
 # --- percentages ---------------------------------------------------------------------------------------
 
 
@@ -141,6 +227,13 @@ def test_the_percentages_are_those_of_nagios_and_icinga(drawn: str, nagios: floa
 def test_the_example_of_the_icinga_manual() -> None:
     """Changes at the places 2, 3, 4, 5, 9, 13, 16 and 19 of the ring."""
     assert icinga_percent(states("...x.x....xxxx...xxx.")) == pytest.approx(39.1)
+
+
+def test_quick_looks_after_a_failure_do_not_raise_the_percentage() -> None:
+    looks = [(at(minute)[0], True) for minute in (0.0, 0.5, 1.0)]
+    looks += [(at(1.5 + extra)[0], False) for extra in (0.0, 1 / 60, 3 / 60)]
+    looks += [(at(2.0)[0], True)]
+    assert scheduled(looks, timedelta(seconds=30)) == [True, True, True, False, True]
 
 
 @pytest.mark.parametrize("drawn", ["", ".", "x", "xxx"])

@@ -10,6 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from defib.plugin import (
+    Askable,
     Beat,
     BeatMemory,
     BuildContext,
@@ -506,3 +507,107 @@ def test_a_wrong_calendar_is_refused_with_an_example(expression: str, message: s
         build(calendar=expression)
 
     assert 'write for example "Mon..Fri 02:30"' in str(caught.value)
+
+
+# --- asking ----------------------------------------------------------------------------------------
+
+ALIVE = Evidence.ok("HTTP 200 in 12 ms")
+REFUSED = Evidence.fail("refused", "connection refused", grade=Grade.STRONG)
+
+
+def askable(probe: str = "http://worker.lan:8000/health", **options: Any) -> Askable:
+    monitor = build(every="30s", probe=probe, **options)
+    assert isinstance(monitor, Askable)
+    return monitor
+
+
+@pytest.mark.parametrize(
+    ("probe", "target", "host"),
+    [
+        ("http://worker.lan:8000/health", "http://worker.lan:8000/health", "worker.lan"),
+        ("https://user:geheim@worker.lan/health", "https://worker.lan/health", "worker.lan"),
+        ("tcp://worker.lan:5000", "worker.lan:5000", "worker.lan"),
+        ("tcp://[::1]:5000", "[::1]:5000", "::1"),
+    ],
+)
+def test_a_silent_sender_is_asked_at_its_address(probe: str, target: str, host: str) -> None:
+    asked = askable(probe).asked
+
+    assert asked is not None
+    assert (asked.target, asked.host) == (target, host)
+
+
+def test_without_an_address_nobody_is_asked() -> None:
+    monitor = build(every="30s")
+    assert isinstance(monitor, Askable)
+
+    assert monitor.asked is None
+    assert monitor.answered(told(build(every="30s"), beat()).memory, [REFUSED]) is None
+
+
+def test_a_silent_sender_that_does_not_answer_is_down() -> None:
+    memory = told(build(every="30s"), beat()).memory
+
+    evidence = askable().answered(memory, [REFUSED, REFUSED, REFUSED])
+
+    assert evidence is not None
+    assert (evidence.outcome, evidence.cause, evidence.grade) == (Outcome.FAIL, "silent-sender", Grade.STRONG)
+    assert evidence.summary == (
+        "it is silent, and http://worker.lan:8000/health does not answer well either: connection refused; "
+        "every 30s, 2 in a row, the last came at 2026-11-20 02:31:00 UTC"
+    )
+    assert evidence.facts == {
+        "asked": "http://worker.lan:8000/health",
+        "answer": "connection refused",
+        "last_beat_at": "2026-11-20T02:31:00+00:00",
+    }
+
+
+def test_a_silent_sender_that_answers_is_a_suspicion_and_no_more() -> None:
+    memory = told(build(every="30s"), beat()).memory
+
+    evidence = askable().answered(memory, [REFUSED, ALIVE])
+
+    assert evidence is not None
+    assert (evidence.cause, evidence.grade) == ("answers-without-beats", Grade.WEAK)
+    assert evidence.summary == (
+        "it answers at http://worker.lan:8000/health (HTTP 200 in 12 ms), but it does not beat; every 30s, 2 in a "
+        "row, the last came at 2026-11-20 02:31:00 UTC"
+    )
+
+
+def test_a_look_that_could_not_be_made_tells_nothing_of_the_sender() -> None:
+    memory = told(build(every="30s"), beat()).memory
+    own = Evidence.inconclusive("no-descriptors", "too many open files")
+
+    assert askable().answered(memory, [REFUSED, own, REFUSED]) is None
+
+
+@pytest.mark.parametrize(
+    "probe", ["worker.lan:8000", "ftp://worker.lan", "tcp://worker.lan", "tcp://worker.lan:99999",
+              "tcp://worker.lan:5000/health", "http://", "/run/worker.sock"],
+)  # fmt: skip
+def test_an_address_where_nobody_can_be_asked_is_refused(probe: str) -> None:
+    with pytest.raises(ValidationError, match=r"write for example http://worker\.lan:8000/health or tcp://"):
+        build(every="30s", probe=probe)
+
+
+def test_the_secrets_of_the_address_are_never_shown() -> None:
+    options = KIND.options.model_validate({"every": "30s", "probe": "http://me:geheim@worker.lan/"})
+
+    assert "geheim" not in repr(options)
+    assert "geheim" not in options.model_dump_json()
+
+
+def test_a_job_of_a_schedule_has_nobody_to_ask() -> None:
+    with pytest.raises(ValidationError, match="probe: goes with every"):
+        build(cron="30 2 * * *", probe="tcp://worker.lan:5000")
+
+
+def test_an_agent_is_told_of_by_its_own_number_of_misses() -> None:
+    monitor = build(every="10s")
+    memory = silence(monitor, told(monitor, beat(seq=0, epoch="a")).memory).memory
+    evidence = silence(monitor, memory).evidence
+
+    assert evidence is not None
+    assert "every 10s, 2 in a row, the last came" in evidence.summary

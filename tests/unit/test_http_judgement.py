@@ -88,14 +88,17 @@ def test_another_status_is_unhealthy(status: int, cause: str, summary: str) -> N
     assert evidence.latency == timedelta(milliseconds=12)
 
 
-@pytest.mark.parametrize(
-    ("status", "headers", "cause"),
-    [(429, {}, "http-429"), (503, {"retry-after": "120"}, "http-503")],
-)
-def test_throttling_is_weak(status: int, headers: dict[str, str], cause: str) -> None:
-    evidence = judged(status, headers=headers)
+def test_throttling_is_degraded() -> None:
+    evidence = judged(429)
 
-    assert (evidence.is_degraded, evidence.grade, evidence.cause) == (True, Grade.WEAK, cause)
+    assert (evidence.is_degraded, evidence.grade, evidence.cause) == (True, Grade.WEAK, "http-429")
+
+
+def test_a_service_that_asks_to_come_back_later_fails_weakly() -> None:
+    evidence = judged(503, headers={"retry-after": "120"})
+
+    assert (evidence.outcome, evidence.grade, evidence.cause) == (Outcome.FAIL, Grade.WEAK, "http-503")
+    assert evidence.summary == "HTTP 503 in 12 ms: the service asks to come back later (Retry-After: 120)"
 
 
 def test_a_slow_answer_is_degraded_and_never_a_failure() -> None:

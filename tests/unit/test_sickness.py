@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from defib.model.evidence import Evidence, Outcome
-from defib.rules.sickness import Sickness, Vitals, fold, is_valid, weigh
+from defib.model.evidence import Evidence, Grade, Outcome
+from defib.rules.sickness import Sickness, Vitals, fold, is_valid, is_void, weigh
 
 CLEAN = Vitals()
 BLOCKED = Vitals(max_lag_s=0.3)
@@ -85,14 +85,6 @@ def test_pressure_does_not_prolong_a_freeze() -> None:
     assert not after(BUSY, BUSY, BUSY, start=after(BLOCKED, BLOCKED)).is_frozen
 
 
-def test_people_are_told_after_thirty_seconds_of_freeze() -> None:
-    frozen = after(BLOCKED, BLOCKED)  # since second 2
-    assert frozen.frozen_for(31.5) == 29.5
-    assert not frozen.is_worth_telling(31.5)
-    assert frozen.is_worth_telling(32.0)
-    assert not WELL.is_worth_telling(1e9)
-
-
 VITALS = st.builds(
     Vitals,
     max_lag_s=st.sampled_from([0.0, 0.15, 0.3, 9.0]),
@@ -157,6 +149,20 @@ def test_a_success_stays_one_without_its_latency() -> None:
     ok = Evidence.ok("HTTP 200", latency=timedelta(milliseconds=700))
     assert weigh(ok, 0.6, FIVE) == Evidence.ok("HTTP 200")
     assert weigh(ok, 0.4, FIVE) == ok
+
+
+def test_what_was_slow_while_we_were_held_up_is_not_called_slow() -> None:
+    slow = Evidence.degraded("slow", "HTTP 200 in 1.2 s", latency=timedelta(seconds=1.2))
+    expiring = Evidence.degraded("tls-expiring", "10 days left", grade=Grade.SCHEDULED)
+
+    assert weigh(slow, 0.6, FIVE).outcome is Outcome.INCONCLUSIVE
+    assert weigh(slow, 0.4, FIVE) == slow
+    assert weigh(expiring, 9.0, FIVE).cause == "tls-expiring"
+
+
+def test_only_what_was_taken_away_is_void() -> None:
+    assert [is_void(weigh(BAD, lag, FIVE)) for lag in (0.6, 0.4)] == [True, False]
+    assert is_void(weigh(BAD, 0.0, FIVE, has_gap=True))
 
 
 def test_inconclusive_evidence_stays_as_it_is() -> None:

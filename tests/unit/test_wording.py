@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from defib.engine.wording import STATE_WORDS, doing, headline
+from defib.engine.wording import STATE_WORDS, doing, headline, of_incident, why
 from defib.model.health import State
 from defib.model.recovery import CaseState
 
@@ -71,3 +71,120 @@ def test_recovery_says_what_it_is_doing(now: dict[str, Any], words: str) -> None
 )
 def test_recovery_without_a_case_says_why(mode: str, words: str) -> None:
     assert doing(mode, None) == words
+
+
+# --- why -----------------------------------------------------------------------------------------------
+
+SINCE = "2026-11-21T03:44:35+00:00"
+LOOK = {"outcome": "fail", "summary": "connection refused", "ended_at": SINCE, "source": "probe"}
+
+
+def view(state: str, **more: Any) -> dict[str, Any]:
+    plain: dict[str, Any] = {
+        "name": "Shop", "state": state, "since": SINCE, "reason": "3 failures in a row: connection refused",
+        "last": LOOK, "deadline": None, "suspicion": None, "flapping": None, "label": "", "together": [],
+        "strategy_detail": {"fail_threshold": 3, "recovery_threshold": 2}, "incident": "inc-1", "alerts": [],
+        "recovery": {"doing": "No recovery is configured"},
+    }  # fmt: skip
+    return plain | more
+
+
+def told(**more: Any) -> dict[str, Any]:
+    delivery = {
+        "channel": "mail", "state": "delivered", "tries": 1, "due_at": SINCE, "sent_with": None,
+    } | more  # fmt: skip
+    return {
+        "title": "Shop is down",
+        "kind": "service_down",
+        "incident": "inc-1",
+        "at": SINCE,
+        "deliveries": [delivery],
+    }
+
+
+def sentences(state: str, **more: Any) -> list[str]:
+    return why(view(state, **more), more.get("parents", {}), "Europe/Berlin")
+
+
+def test_a_fault_is_explained_from_its_reason_to_who_was_told() -> None:
+    assert sentences("fault", alerts=[told()]) == [
+        "Shop is at fault since 2026-11-21 04:44:35: 3 failures in a row: connection refused.",
+        "It is well again after 2 good answers in a row.",
+        "No recovery is configured.",
+        "“Shop is down” went to mail (delivered).",
+    ]
+
+
+def test_what_fell_together_is_said_to_be_one_story() -> None:
+    found = sentences("fault", together=["db", "web"], alerts=[told(sent_with="send-1")])
+
+    assert "It fell together with db, web: they are told as one story." in found
+    assert found[-1] == "“Shop is down” went to mail (delivered, in one message with others)."
+
+
+def test_a_message_that_waits_for_company_says_when_it_leaves() -> None:
+    found = sentences("fault", alerts=[told(state="pending", tries=0)])
+
+    assert found[-1] == (
+        "“Shop is down” went to mail (leaves at 2026-11-21 04:44:35, with all that falls together with it)."
+    )
+
+
+def test_flapping_is_explained_with_what_is_not_told() -> None:
+    found = sentences("fault", flapping={"since": SINCE, "falls": 7})
+
+    assert found[1].startswith(
+        "It goes up and down: 7 falls since 2026-11-21 04:44:35. Single falls and returns"
+    )
+    assert found[-1] == "Nobody was told of this fall: it goes up and down."
+
+
+@pytest.mark.parametrize(
+    ("label", "beginning"),
+    [("intermittent", "It does not fail at every look"), ("unverified", "Defib itself was not well")],
+)
+def test_a_label_is_explained(label: str, beginning: str) -> None:
+    assert any(sentence.startswith(beginning) for sentence in sentences("fault", label=label))
+
+
+def test_a_late_beat_says_how_near_a_fault_it_is() -> None:
+    assert "Its beat is late, 40% of the way from when it was expected to a fault." in sentences(
+        "suspect", suspicion=0.4
+    )
+
+
+def test_a_silent_sender_is_well_again_with_its_next_beat() -> None:
+    assert "It is well again with its next good beat." in sentences(
+        "fault", last=LOOK | {"source": "deadline"}
+    )
+
+
+@pytest.mark.parametrize(
+    ("alerts", "last"),
+    [
+        ([], "People hear of it when that has lasted a minute."),
+        ([told() | {"kind": "stopped"}], "People know."),
+    ],
+)
+def test_a_stop_on_purpose_says_whether_people_know(alerts: list[dict[str, Any]], last: str) -> None:
+    assert sentences("stopped", alerts=alerts)[-2:] == [
+        "It was stopped on purpose, so nothing is restarted.", last,
+    ]  # fmt: skip
+
+
+def test_an_incident_is_told_from_its_beginning_to_its_end() -> None:
+    story = {
+        "name": "Shop", "fault_at": SINCE, "opened_at": "2026-11-21T03:44:37.600000+00:00", "label": "",
+        "summary": "connection refused", "members": [{"monitor": "web"}, {"monitor": "db"}], "affected": ["cart"],
+        "cases": [], "attempts": [{"intent_at": SINCE, "action": "restart shop", "outcome": "verified"}],
+        "closed_at": "2026-11-21T03:45:05+00:00", "resolution": "restart shop helped", "alerts": [told()],
+    }  # fmt: skip
+    assert of_incident(story, "UTC") == [
+        "Shop failed at 2026-11-21 03:44:35 or shortly before: connection refused.",
+        "It was sure to be a fault after 2.6 s.",
+        "It fell together with db, web: they are told as one story.",
+        "Behind it were cart: they need it, so nobody was told of them.",
+        "At 2026-11-21 03:44:35 Defib ran restart shop: verified.",
+        "It was over at 2026-11-21 03:45:05, after 30 s: restart shop helped.",
+        "“Shop is down” went to mail (delivered).",
+    ]

@@ -1,9 +1,10 @@
 """Finding and talking to the daemon that owns a store."""
 
+import getpass
 import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -35,14 +36,26 @@ def announced(settings: Settings, url: str, token: str) -> Iterator[None]:
     path = _file(settings)
     pid = os.getpid()
     address = Address(url=url, token=token, pid=pid, pid_started=process_started(pid))
+    text = json.dumps(asdict(address))
     path.unlink(missing_ok=True)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "w") as file:
-        json.dump(asdict(address), file)
+        file.write(text)
     try:
         yield
     finally:
-        path.unlink(missing_ok=True)
+        with suppress(OSError):
+            if path.read_text() == text:  # else another daemon has taken over
+                path.unlink()
+
+
+def actor() -> str:
+    """Who works on this command line, for the audit log."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        user = f"user {os.getuid()}"
+    return f"{user} (command line)"
 
 
 def find(settings: Settings) -> "Daemon | None":
@@ -87,7 +100,10 @@ class Daemon:
         try:
             response = httpx.request(
                 method, f"{self.address.url}{path}", params=query, json=body, timeout=timeout, trust_env=False,
-                headers={"Authorization": f"Bearer {self.address.token}"},
+                headers={
+                    "Authorization": f"Bearer {self.address.token}",
+                    "Defib-Actor": actor().encode("ascii", "backslashreplace").decode(),
+                },
             )  # fmt: skip
         except httpx.HTTPError as error:
             raise DefibError(

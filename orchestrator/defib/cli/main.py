@@ -9,9 +9,9 @@ import typer
 from typer.exceptions import TyperException
 
 from defib import __version__
-from defib.cli import demo, init, report, run, serve, show, steer
+from defib.cli import demo, doctor, init, polkit, report, run, serve, show, steer
 from defib.cli.context import State
-from defib.errors import ConfigError, DefibError, PluginError, UsageError
+from defib.errors import ConfigError, DefibError, PluginError, StaleEpochError, UsageError
 
 app = typer.Typer(
     name="defib",
@@ -22,7 +22,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for part in (init, run, serve, show, steer, report, demo):
+for part in (init, run, serve, show, steer, report, doctor, demo, polkit):
     part.register(app)
 
 
@@ -72,12 +72,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         if debug:
             raise
         print(_told(error), file=sys.stderr)
-        return _status(command, 2 if isinstance(error, ConfigError | UsageError | PluginError) else 1)
+        return _status(command, _status_of(error))
     except OSError as error:
         if debug:
             raise
         print(f"defib: {_told_os(error)}", file=sys.stderr)
         return _status(command, 1)
+
+
+def _status_of(error: DefibError) -> int:
+    """Of commands but a pass: see the tree of errors."""
+    match error:
+        case ConfigError() | UsageError() | PluginError():
+            return 2
+        case StaleEpochError():
+            return 4
+    return 1
 
 
 def _status(command: str, otherwise: int) -> int:

@@ -4,10 +4,11 @@ A running daemon owns the store, so they ask it; when none runs they work on the
 """
 
 import asyncio
-import getpass
 import json
+import math
 import time
 from datetime import timedelta
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -16,6 +17,8 @@ from defib.cli import daemon, words
 from defib.cli.context import State, state_of
 from defib.errors import DefibError, UsageError
 from defib.model.ids import MonitorId
+from defib.model.monitor import RecoveryMode
+from defib.model.recovery import CaseState
 
 if TYPE_CHECKING:
     from defib.engine.engine import Engine
@@ -37,10 +40,6 @@ def _monitor(state: State, monitor: str) -> MonitorId:
     if monitor not in {spec.id for spec in state.settings.monitors}:
         raise UsageError(f"there is no monitor {monitor!r}; 'defib status' lists them")
     return MonitorId(monitor)
-
-
-def _actor() -> str:
-    return f"{getpass.getuser()} (command line)"
 
 
 def check(context: typer.Context, monitor: Annotated[str, typer.Argument(metavar="ID")]) -> None:
@@ -135,22 +134,63 @@ def strategy_set(
 
 
 async def _switch(engine: "Engine", name: str | None, monitor: MonitorId | None) -> None:
-    await engine.switch_strategy(name, monitor, _actor(), schedule=False)
+    await engine.switch_strategy(name, monitor, daemon.actor(), schedule=False)
+
+
+class Wish(StrEnum):
+    """What ``defib recover`` can do besides recovering."""
+
+    ARM = "arm"
+    DISARM = "disarm"
+    CONFIGURED = "as-configured"
+    CANCEL = "cancel"
+    RESET = "reset"
+
+
+_MODES: dict[Wish, RecoveryMode | None] = {
+    Wish.ARM: RecoveryMode.AUTO, Wish.DISARM: RecoveryMode.DRY_RUN, Wish.CONFIGURED: None,
+}  # fmt: skip
 
 
 def recover(
     context: typer.Context,
-    monitor: Annotated[str, typer.Argument(metavar="ID")],
+    monitor: Annotated[str | None, typer.Argument(metavar="[ID]")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done; do nothing.")] = False,
     rung: Annotated[
         int | None, typer.Option("--rung", metavar="N", help="Start at this rung of the ladder, from 1.")
     ] = None,
+    arm: Annotated[
+        bool, typer.Option("--arm", help="Let Defib act by itself from now on: for ID, or for all.")
+    ] = False,
+    disarm: Annotated[
+        bool, typer.Option("--disarm", help="Let it only say what it would do: for ID, or for all.")
+    ] = False,
+    as_configured: Annotated[
+        bool, typer.Option("--as-configured", help="Go back to what the configuration says: for ID, or for all.")
+    ] = False,
+    cancel: Annotated[bool, typer.Option("--cancel", help="End the recovery of ID that is at work.")] = False,
+    reset: Annotated[
+        bool, typer.Option("--reset", help="Forget what was spent on ID, and that it was given up.")
+    ] = False,
 ) -> None:
-    """Run the recovery ladder of a monitor that is at fault by hand: same gates, same verification, audited."""
+    """Run the recovery ladder of a monitor that is at fault by hand: same gates, same verification, audited.
+
+    Or say whether Defib may do so by itself (--arm, --disarm), end what it is doing (--cancel), or let it try again
+    what it had given up (--reset).
+    """
     from defib import assembly, logs
 
     state = state_of(context)
     logs.configure(level="debug" if state.debug else "error")
+    given = (arm, disarm, as_configured, cancel, reset)
+    wishes = [wish for wish, is_given in zip(Wish, given, strict=True) if is_given]
+    if len(wishes) > 1 or (wishes and (dry_run or rung is not None)):
+        raise UsageError("say one thing at a time; see 'defib recover --help'")
+    if wishes:
+        _steer(state, wishes[0], None if monitor is None else _monitor(state, monitor))
+        return
+    if monitor is None:
+        raise UsageError("say which monitor; only --arm, --disarm and --as-configured are also for all")
     target = _monitor(state, monitor)
     running = daemon.find(state.settings)
     body = {"dry_run": dry_run, "rung": rung}
@@ -166,7 +206,45 @@ def recover(
         for attempt in attempts:
             print(f"{target}: {attempt['action']}: {attempt['outcome']} {attempt['detail']}".rstrip())
         print(f"{target}: {case['state']}: {case['reason']}")
-    raise typer.Exit(0 if case["state"] == "done" or dry_run else 1)
+    raise typer.Exit(0 if case["state"] in (CaseState.DONE, CaseState.PROBATION) or dry_run else 1)
+
+
+def _steer(state: State, wish: Wish, target: MonitorId | None) -> None:
+    """Arm, disarm, cancel or reset, through the daemon when one runs."""
+    from defib import assembly
+
+    if target is None and wish not in _MODES:
+        raise UsageError(f"say which monitor to {wish}: 'defib recover ID --{wish}'")
+    running = daemon.find(state.settings)
+    if running is None:
+        with assembly.engine(state.registry, state.settings, role=f"'defib recover --{wish}'") as engine:
+            asyncio.run(_do(engine, wish, target))
+    elif wish in _MODES:
+        running.put("/api/v1/recovery", {"mode": _MODES[wish], "monitor": target})
+    else:
+        running.post(f"/api/v1/monitors/{target}/recover/{wish}")
+    print(f"{target or 'all monitors'}: {_DONE[wish]}")
+
+
+_DONE = {
+    Wish.ARM: "recovery is armed",
+    Wish.DISARM: "recovery is disarmed: it only says what it would do",
+    Wish.CONFIGURED: "recovery is as configured",
+    Wish.CANCEL: "the recovery is being ended",
+    Wish.RESET: "recovery begins afresh",
+}
+
+
+async def _do(engine: "Engine", wish: Wish, target: MonitorId | None) -> None:
+    """What nobody is there to do but us; whoever runs next goes on with it."""
+    if wish in _MODES:
+        await engine.arming.set_mode(_MODES[wish], target, daemon.actor(), begin=False)
+        return
+    assert target is not None
+    if wish is Wish.CANCEL:
+        await engine.recovery.cancel(target, daemon.actor())
+    else:
+        await engine.arming.reset(target, daemon.actor(), begin=False)
 
 
 def _follow(running: daemon.Daemon, case: Any) -> tuple[Any, Any]:
@@ -174,7 +252,7 @@ def _follow(running: daemon.Daemon, case: Any) -> tuple[Any, Any]:
     while True:
         story = running.get(f"/api/v1/incidents/{case['incident']}")
         found = next(item for item in story["cases"] if item["id"] == case["id"])
-        if found["closed_at"]:
+        if found["closed_at"] or found["state"] == CaseState.PROBATION:
             return found, [item for item in story["attempts"] if item["case"] == case["id"]]
         time.sleep(_LOOK_EVERY_S)
 
@@ -183,9 +261,10 @@ async def _recover(engine: "Engine", monitor: MonitorId, dry_run: bool, rung: in
     from defib import assembly
 
     engine.courier.start()
+    engine.recovery.horizon = math.inf  # the probation is left to who watches
     try:
         case = await engine.recovery.by_hand(
-            monitor, _actor(), dry_run=dry_run, rung=None if rung is None else rung - 1
+            monitor, daemon.actor(), dry_run=dry_run, rung=None if rung is None else rung - 1
         )
         await engine.recovery.wait_idle()
         await asyncio.wait({asyncio.ensure_future(engine.courier.wait_tried())}, timeout=12.0)

@@ -73,6 +73,11 @@ def print_overview(view: Json) -> None:
         case = item["recovery"]["case"]
         if case:
             what += f"\nrecovery: {case['state']}: {case['reason']}"
+        if item["flapping"]:
+            flapping = item["flapping"]
+            what += f"\nflapping: {count(flapping['falls'], 'fall')}, the first {ago(flapping['since'])}"
+        if item["suspicion"] is not None:
+            what += f"\nlate: {item['suspicion']:.0%} of the way to a fault"
         since = "" if item["state"] == "new" else ago(item["since"])
         table.add_row(_state(item["state"]), Text(item["id"]), since, latency, Text(what or "not seen yet"))
     counts = ", ".join(f"{number} {state}" for state, number in view["counts"].items()) or "no monitors"
@@ -91,6 +96,9 @@ def print_monitor(view: Json, timezone: str, *, story: bool = False) -> None:
         "strategy": f"{strategy['name']}: every {strategy['interval']}, timeout {strategy['timeout']}, fault after "
         f"{_failures(strategy['fail_threshold'])}, well after "
         f"{count(strategy['recovery_threshold'], 'good answer')}",
+        "late": "" if view["suspicion"] is None else f"{view['suspicion']:.0%} of the way to a fault",
+        "flapping": _flapping(view, timezone),
+        "fell with": ", ".join(view["together"]),
         "requires": ", ".join(view["requires"]),
         "recovery": _recovery(view),
         "availability": ", ".join(
@@ -99,7 +107,8 @@ def print_monitor(view: Json, timezone: str, *, story: bool = False) -> None:
         ),
     }
     what = f"  {view['type']} {view['target']}"
-    _show(Text.assemble(_state(view["state"]), "  ", (view["name"], "bold"), what), _pairs(lines))
+    head = Text.assemble(_state(view["state"]), "  ", (view["name"], "bold"), what)
+    _show(head, *(_sentences(view) if story else [_pairs(lines)]))
     if story:
         decided = (
             (item["decided_at"], f"{item['from']} → {item['to']}: {item['reason']}")
@@ -107,25 +116,30 @@ def print_monitor(view: Json, timezone: str, *, story: bool = False) -> None:
         )
         _story("What was decided", decided, timezone)
         _story("What was done", map(_attempt, view["attempts"][:10]), timezone)
+        _print_snapshot(view["snapshot"], timezone)
         _story("What was told", map(_told, view["alerts"][:10]), timezone)
 
 
 def print_incident(view: Json, timezone: str) -> None:
     """The story of one incident, its times in ``timezone``."""
-    ended = "still open"
-    if view["closed_at"]:
-        ended = f"{local(view['closed_at'], timezone)}: {view['resolution']}"
-    lines = {
-        "began": local(view["fault_at"], timezone),
-        "declared": local(view["opened_at"], timezone),
-        "ended": ended,
-        "behind it": ", ".join(view["affected"]),
-    }
-    _show(Text.assemble((view["monitor"], "bold"), f"  {view['summary']}"), _pairs(lines))
+    _show(Text.assemble((view["name"], "bold"), f"  {view['summary']}"), *_sentences(view))
     cases = ((item["opened_at"], f"{item['state']}: {item['reason']}") for item in view["cases"])
     _story("Recovery", cases, timezone)
     _story("What was done", map(_attempt, view["attempts"]), timezone)
+    _print_snapshot(view["snapshot"], timezone)
     _story("What was told", map(_told, view["alerts"]), timezone)
+
+
+def _print_snapshot(snapshot: Json | None, timezone: str) -> None:
+    """What was seen before the first action, as it was; nothing where none was taken."""
+    if snapshot is None:
+        return
+    _show(Text(f"\nWhat was seen before the first action, at {local(snapshot['taken_at'], timezone)}", style="bold"))
+    for part in snapshot["parts"]:
+        if part["text"]:
+            _show(Text(f"  {part['heading']}", style="dim"))
+            sys.stdout.writelines(f"    {line}\n" for line in part["text"].splitlines())
+    _show(*(Text(f"  {part['who']}: {part['why']}", style="dim") for part in snapshot["missing"]))
 
 
 def _failures(threshold: int | str) -> str:
@@ -166,6 +180,13 @@ def print_plugins(offers: Iterable[Json], faults: Iterable[Json]) -> None:
     _show(table, *(Text(line, style="bold red") for line in broken))
 
 
+def _flapping(view: Json, timezone: str) -> str:
+    flapping = view["flapping"]
+    if not flapping:
+        return ""
+    return f"{count(flapping['falls'], 'fall')} since {local(flapping['since'], timezone)}; told once in 15 min"
+
+
 def _recovery(view: Json) -> str:
     recovery = view["recovery"]
     if not view["ladder"]:
@@ -184,7 +205,17 @@ def _attempt(item: Json) -> tuple[str, str]:
 
 
 def _told(item: Json) -> tuple[str, str]:
-    return item["at"], f"{item['severity']}: {item['title']}"
+    ways = ", ".join(f"{delivery['channel']} {delivery['state']}" for delivery in item["deliveries"])
+    return item["at"], f"{item['severity']}: {item['title']} ({ways or 'no channel'})"
+
+
+def _sentences(view: Json) -> list[RenderableType]:
+    grid = Table.grid(padding=(0, 1))
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    for sentence in view["sentences"]:
+        grid.add_row(Text("·", style="dim"), Text(sentence))
+    return [grid]
 
 
 def _pairs(lines: Mapping[str, str]) -> Table:

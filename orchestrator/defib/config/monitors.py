@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from defib.config import recovery, requirements, strategies
+from defib.config import default_ladders, recovery, requirements, strategies
 from defib.config.building import known_kind, try_to_build
 from defib.config.findings import Findings, remedy
 from defib.config.nodes import ListNode, Scalar, Spot
@@ -65,6 +65,9 @@ def _monitor(spot: Spot, around: Surroundings, findings: Findings) -> MonitorSpe
     options = validate(monitor_type.options, rest, findings, beside=TAKEN_KEYS.keys())
     if options is None:
         return None
+    recovery_spot = spot.get("recovery")
+    if recovery_spot is not None and default_ladders.is_left_open(recovery_spot):
+        policy, rungs = default_ladders.add(policy, recovery_spot, monitor_type, options, registry, findings)
     spec = MonitorSpec(
         id=MonitorId(keys.id),
         name=keys.name or keys.id,
@@ -76,6 +79,7 @@ def _monitor(spot: Spot, around: Surroundings, findings: Findings) -> MonitorSpe
         tags=frozenset(keys.tags),
         requires=tuple(MonitorId(required) for required in keys.requires),
         requires_any=tuple(MonitorId(required) for required in keys.requires_any),
+        group=keys.group,
         recovery=policy,
         enabled=keys.enabled,
     )

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+from defib.config import default_ladders
 from defib.config.building import is_known
 from defib.config.findings import Findings
 from defib.config.nodes import Entry, ListNode, MapNode, Node, Scalar, Spot
@@ -49,7 +50,7 @@ def read(
     for rung, place in _rungs(ladder, registry, findings):
         rungs.append(rung)
         spots.append(place)
-    if policy.mode is RecoveryMode.AUTO and not rungs:
+    if policy.mode is RecoveryMode.AUTO and not rungs and not default_ladders.is_left_open(spot):
         findings.warning(spot, "mode is auto but the ladder is empty: nothing will be repaired; add a rung")
     return replace(policy, ladder=tuple(rungs)), tuple(spots)
 

@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import fields
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from pydantic import Field
 
 from defib.config.values import (
+    Anchor,
     Count,
     Cron,
     Durations,
@@ -16,20 +18,30 @@ from defib.config.values import (
     KeptFor,
     Listen,
     Mode,
+    PingUrl,
     Positive,
     PublicUrl,
     Severities,
+    Share,
     Store,
     Threshold,
     Timezone,
     Words,
     host_and_port,
 )  # fmt: skip
-from defib.model.monitor import RecoveryPolicy, Rung
-from defib.model.options import Duration, Options, format_duration
-from defib.model.settings import Retention, ServerSettings
+from defib.model.monitor import OnRelapse, RecoveryPolicy, Rung
+from defib.model.options import Duration, Options, Secret, format_duration
+from defib.model.settings import (
+    DeadManSettings,
+    IngestSettings,
+    ObserverSettings,
+    RecoveryLimits,
+    Retention,
+    ServerSettings,
+)
 
 _POLICY = RecoveryPolicy()
+_LIMITS = RecoveryLimits()
 _RUNG = {field.name: field.default for field in fields(Rung)}
 
 
@@ -37,6 +49,32 @@ def _inherited(default: Any, description: str) -> Any:
     """A key that may stay unset; ``default`` is what then holds, and what the JSON Schema tells."""
     shown: Any = format_duration(default) if isinstance(default, timedelta) else default
     return Field(default=None, description=description, json_schema_extra={"default": shown})
+
+
+class IngestKeys(Options):
+    """Who may report to Defib."""
+
+    require_token: bool = Field(
+        default=True,
+        description="Ask for a token also where a beat names a monitor by its id; ping UUIDs are keys already.",
+    )
+    registration_key: Secret | None = Field(
+        default=None, description="Agents that show this key may register and are given a token of their own."
+    )
+    open_registration: bool = Field(
+        default=False, description="Let any agent register. Only where nobody else reaches the server."
+    )
+    new_agents: bool = Field(
+        default=True,
+        description="Let an agent that shows a good token come in by its first beat, without registering.",
+    )
+
+    def settings(self) -> IngestSettings:
+        key = self.registration_key.get_secret_value() if self.registration_key else ""
+        return IngestSettings(
+            require_token=self.require_token, registration_key=key, open_registration=self.open_registration,
+            new_agents=self.new_agents,
+        )  # fmt: skip
 
 
 class ServerKeys(Options):
@@ -48,10 +86,19 @@ class ServerKeys(Options):
     public_url: PublicUrl | None = Field(
         default=None, description="Address that people open, for links in alerts and reports."
     )
+    unix_socket: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Where agents on this machine connect and beat, relative to the configuration; off when absent.",
+    )
+    ingest: IngestKeys = Field(default=IngestKeys(), description="Who may report to Defib.")
 
-    def settings(self) -> ServerSettings:
+    def settings(self, base: Path) -> ServerSettings:
         host, port = host_and_port(self.listen)
-        return ServerSettings(host=host, port=port, public_url=self.public_url or "")
+        return ServerSettings(
+            host=host, port=port, public_url=self.public_url or "",
+            unix_socket=base / self.unix_socket if self.unix_socket else None, ingest=self.ingest.settings(),
+        )  # fmt: skip
 
 
 class RecoveryKeys(Options):
@@ -71,7 +118,23 @@ class RecoveryKeys(Options):
     )
     window: Positive | None = _inherited(_POLICY.window, "The span in which attempts are counted.")
     start_timeout: Positive | None = _inherited(
-        _POLICY.start_timeout, "How long a restarted target may take to come up."
+        _POLICY.start_timeout,
+        "How long a restarted target may take to come up; unset learns it: three times what its restarts took, "
+        "10s to 5m, and 90s until it is learned.",
+    )
+    probation: Duration | None = _inherited(
+        _POLICY.probation, "How long a recovered target is watched closely; a fall within it is a relapse."
+    )
+    max_relapses: Count | None = _inherited(
+        _POLICY.max_relapses,
+        "Falls within 10m of a good recovery, counted over an hour; then it is crash-looping.",
+    )
+    on_relapse: OnRelapse | None = _inherited(
+        _POLICY.on_relapse,
+        "What to do about what is crash-looping: continue restarts it every 5m, stop leaves it to a human.",
+    )
+    max_per_day: Count | None = _inherited(
+        _POLICY.max_per_day, "Attempts of any outcome within 24h; then it needs a human."
     )
 
 
@@ -100,7 +163,7 @@ class StrategyKeys(Options):
         default=None, description="Wait before the second look after a first success; unset is the interval."
     )
     fail_threshold: Threshold | None = Field(
-        default=None, description="Failures in a row that make a fault; auto learns 3 to 6."
+        default=None, description="Failures in a row that make a fault; auto learns 3 to 8."
     )
     recovery_threshold: Count | None = Field(default=None, description="Successes in a row that end it.")
     detector: str | None = Field(default=None, description="The rule that judges.")
@@ -125,6 +188,38 @@ class DefaultsKeys(Options):
     )
 
 
+class RecoveryLimitKeys(Options):
+    """What Defib may do at once, over all monitors: the blast radius of a mistake."""
+
+    concurrent: Count = Field(default=_LIMITS.concurrent, description="Actions at the same time.")
+    share: Share = Field(
+        default=_LIMITS.share,
+        description="And at most this share of all monitors at the same time; one is always allowed.",
+    )
+    burst: Count = Field(
+        default=_LIMITS.burst, description="Attempts that may follow one another without a wait."
+    )
+    refill: Positive = Field(
+        default=_LIMITS.refill, description="How long each of them takes to be allowed again."
+    )
+    per_host: Count = Field(default=_LIMITS.per_host, description="Actions at the same time on one host.")
+    group_share: Share = Field(
+        default=_LIMITS.group_share,
+        description="Share of a group that may be in recovery at the same time; one is always allowed.",
+    )
+    mass_failure: Share = Field(
+        default=_LIMITS.mass_failure,
+        description="Share of a group of three or more that fails: from then on one at a time, each verified first.",
+    )
+    startup_grace: Duration = Field(
+        default=_LIMITS.startup_grace,
+        description="A daemon that has just started acts when it has seen every monitor once, or after this.",
+    )
+
+    def settings(self) -> RecoveryLimits:
+        return RecoveryLimits(**{name: getattr(self, name) for name in type(self).model_fields})
+
+
 class RetentionKeys(Options):
     """How long history is kept."""
 
@@ -135,6 +230,38 @@ class RetentionKeys(Options):
 
     def settings(self) -> Retention:
         return Retention(raw=self.raw, events=self.events)
+
+
+class DeadManKeys(Options):
+    """A service that raises the alarm when it is pinged no more, such as Healthchecks."""
+
+    url: PingUrl = Field(description="Address to ping with GET; it is a secret, and shown nowhere.")
+    every: Positive = Field(
+        default=timedelta(seconds=60),
+        description="Between two pings of the daemon; a single pass pings once, at its end.",
+    )
+
+
+class ObserverKeys(Options):
+    """How Defib watches itself and its own network."""
+
+    anchors: tuple[Anchor, ...] = Field(
+        default=(),
+        description="Addresses beyond the gateway, address:port, that tell whether the uplink works; asked only "
+        "when targets fail. Two or more, of different owners.",
+    )
+    dead_man: DeadManKeys | None = Field(
+        default=None, description="Who is pinged while Defib works, so that its own death is noticed."
+    )
+
+    def settings(self) -> ObserverSettings:
+        dead_man = self.dead_man
+        return ObserverSettings(
+            anchors=tuple(host_and_port(anchor) for anchor in self.anchors),
+            dead_man=None
+            if dead_man is None
+            else DeadManSettings(url=dead_man.url.get_secret_value(), every=dead_man.every),
+        )
 
 
 class MonitorKeys(Options):
@@ -148,6 +275,12 @@ class MonitorKeys(Options):
     requires: Words = Field(
         default=(),
         description="Monitors that must be well first: while one is down, this one counts as unreachable.",
+    )
+    group: str = Field(
+        default="",
+        max_length=100,
+        description="Name of the monitors that do the same work for one another, such as the nodes of a cluster: "
+        "recovery never restarts many of them at once.",
     )
     requires_any: Words = Field(
         default=(),
@@ -194,7 +327,13 @@ class RootKeys(Options):
         description="sqlite:///path, relative to the configuration, or postgresql://user@host/database.",
     )
     server: ServerKeys = Field(default=ServerKeys(), description="The dashboard and the API.")
+    recovery: RecoveryLimitKeys = Field(
+        default=RecoveryLimitKeys(), description="What recovery may do at once, over all monitors."
+    )
     retention: RetentionKeys = Field(default=RetentionKeys(), description="How long history is kept.")
+    observer: ObserverKeys = Field(
+        default=ObserverKeys(), description="How Defib watches itself and its own network."
+    )
 
 
 def field_names(*models: type[Options]) -> Mapping[str, None]:

@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
@@ -11,7 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter, WithJs
 from defib.config.findings import nearest
 from defib.model.alert import Severity
 from defib.model.monitor import RecoveryMode
-from defib.model.options import Duration, parse_duration
+from defib.model.options import Duration, Secret, parse_duration
 
 _ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -100,6 +101,33 @@ def host_and_port(listen: str) -> tuple[str, int]:
     return match["v6"] or match["host"], int(match["port"])
 
 
+def _anchor(value: object) -> str:
+    """The address must be numeric: a name would need the resolver that is in question."""
+    match = _LISTEN.fullmatch(str(value))
+    try:
+        if match is None or not 0 < int(match["port"]) <= 65535:
+            raise ValueError
+        ip_address(match["v6"] or match["host"])
+    except ValueError as error:
+        raise ValueError(
+            "must be a numeric address and a port, such as 1.1.1.1:443 or [2606:4700:4700::1111]:443; "
+            "a name would need the resolver that may be down"
+        ) from error
+    return match[0]
+
+
+def _ping_url(value: Secret) -> Secret:
+    """The message does not repeat the address: its path is the key."""
+    try:
+        parts = urlsplit(value.get_secret_value())
+        is_complete = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_complete = False
+    if not is_complete:
+        raise ValueError("is not an address; write https://host/path as the service shows it")
+    return value
+
+
 def _public_url(value: str) -> str:
     parts = urlsplit(value)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
@@ -158,12 +186,15 @@ Severities = Annotated[
 Store = Annotated[str, AfterValidator(_store)]
 Listen = Annotated[str, BeforeValidator(_listen)]
 PublicUrl = Annotated[str, AfterValidator(_public_url)]
+Anchor = Annotated[str, BeforeValidator(_anchor)]
+PingUrl = Annotated[Secret, AfterValidator(_ping_url)]
 Timezone = Annotated[str, AfterValidator(_timezone)]
 Cron = Annotated[str, AfterValidator(_cron)]
 Positive = Annotated[Duration, AfterValidator(_positive)]
 Interval = Annotated[Duration, AfterValidator(_at_least_a_second)]
 Durations = Annotated[tuple[Duration, ...], BeforeValidator(_one_or_many), Field(max_length=20)]
 Count = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(gt=0, le=1)]
 
 Threshold = Count | Literal["auto"]
 """A number, or learned."""

@@ -23,15 +23,13 @@ from defib.engine.packets import (
     is_alive_at,
     raise_own_trouble,
 )
+from defib.engine.senses import Address
 from defib.ports import Clock
 from defib.rules.correlation import Interface, PathClass, Readings, Verdict, diagnose, path_class
 
 TIMEOUT = 1.0  #: seconds for all of it
 CACHED = 2.0  #: seconds that an outcome holds
 _GATEWAY_PORT = 53  #: a router that does not run a resolver refuses, which tells as much
-
-Address = tuple[str, int]
-"""A numeric address and a port."""
 
 log = structlog.get_logger("defib.canaries")
 
@@ -234,9 +232,17 @@ def _is_address(text: str) -> bool:
 
 
 def read_interfaces() -> tuple[Interface, ...]:
-    """Every address of this machine with its on-link network, for :func:`defib.rules.correlation.path_class`."""
+    """Every address of this machine with its on-link network, for :func:`defib.rules.correlation.path_class`.
+
+    :raises OwnTroubleError: the system could not be asked for want of a file descriptor.
+    """
+    try:
+        shown = psutil.net_if_addrs()
+    except OSError as error:
+        raise_own_trouble(error)
+        return ()
     found: list[Interface] = []
-    for addresses in psutil.net_if_addrs().values():
+    for addresses in shown.values():
         for item in addresses:
             bare = item.address.partition("%")[0]
             if item.netmask and _is_address(bare):

@@ -13,10 +13,14 @@ from typing import Any
 
 import structlog
 
+from defib.engine.alarm import Alarm
+from defib.engine.arming import Arming
+from defib.engine.asking import Asking
 from defib.engine.beats import Beats
-from defib.engine.canaries import Canaries
+from defib.engine.dead_man import DeadMan
 from defib.engine.delivery import Courier
 from defib.engine.events import Event, EventBus
+from defib.engine.fleet import Fleet
 from defib.engine.guard import Guard
 from defib.engine.housekeeping import PASS_GAP, Housekeeping
 from defib.engine.judge import Judge
@@ -27,12 +31,17 @@ from defib.engine.recovery import Recovery
 from defib.engine.reporting import Reporting
 from defib.engine.roster import STRATEGY_KEY, Roster, Watched
 from defib.engine.scheduler import Scheduler
+from defib.engine.senses import Lookout, Senses
+from defib.engine.snapshots import Snapshots
+from defib.engine.standing import Standing
 from defib.engine.table import StateTable
 from defib.engine.tripwires import Tripwires
+from defib.engine.vitals import SystemSenses
+from defib.engine.working import obstacle_to_vouching
 from defib.errors import StoreError, UsageError
 from defib.model.alert import DeliveryState
 from defib.model.changes import Changes
-from defib.model.evidence import Observation
+from defib.model.evidence import Observation, Outcome
 from defib.model.health import State
 from defib.model.ids import MonitorId
 from defib.model.recovery import AuditEntry
@@ -56,9 +65,14 @@ class Engine:
     """One Defib over one store."""
 
     def __init__(
-        self, clock: Clock, roster: Roster, reader: Reader, writer: Writer, canaries: Canaries | None = None
-    ) -> None:
-        """:param canaries: None where the network is not to be looked at: in a single pass, in a simulation."""
+        self, clock: Clock, roster: Roster, reader: Reader, writer: Writer, canaries: Lookout | None = None,
+        senses: Senses | None = None, takes_snapshots: bool = False,
+    ) -> None:  # fmt: skip
+        """
+        :param canaries: None where the network is not to be looked at.
+        :param senses: None for those of this process and machine.
+        :param takes_snapshots: whether this machine is looked at before the first action of a recovery.
+        """
         self.clock = clock
         self.roster = roster
         self.writer = writer
@@ -67,25 +81,37 @@ class Engine:
         self.table = StateTable(self.reader.health())
         self.table.ensure(roster.monitors, clock.now())
         self.prober = Prober(clock)
-        self.guard = Guard(clock, roster, self.bus, canaries)
+        self.guard = Guard(clock, roster, self.bus, senses or SystemSenses(), canaries)
         self.judge = Judge(clock, roster, self.table, writer, self.reader, self.bus, self.guard)
         self.looking = Looking(clock, roster, self.table, self.prober, self.judge, self.guard)
-        self.beats = Beats(clock, roster, self.table, writer, self.reader, self.judge)
+        asking = Asking(clock, self.prober, self.guard)
+        self.beats = Beats(clock, roster, self.table, writer, self.reader, self.judge, asking)
+        self.fleet = Fleet(clock, roster, self.table, writer, self.reader, self.beats, self.bus)
+        self.table.ensure(roster.monitors, clock.now())
         self.recovery = Recovery(
-            clock, roster, self.table, writer, self.reader, self.judge, self.bus, self.look, self.guard
-        )
+            clock, roster, self.table, writer, self.reader, self.judge, self.bus, self.look, self.guard,
+            snapshot=Snapshots(clock, reader, lambda: self.roster.settings).take if takes_snapshots else None,
+        )  # fmt: skip
+        self.arming = Arming(clock, writer, self.bus, self.recovery)
         self.courier = Courier(clock, roster, writer, self.reader, self.bus)
         self.reporting = Reporting(clock, roster, writer, self.reader)
         self.housekeeping = Housekeeping(clock, self.table, writer, self.reader)
+        self.alarm = Alarm(clock, roster, writer, self.reader, self.guard)
+        self.dead_man = DeadMan(clock, roster, lambda: obstacle_to_vouching(self))
         self.scheduler = Scheduler(clock, self._turn, epoch=clock.now().timestamp() - clock.monotonic())
         self.tripwires = Tripwires(clock, roster, self.scheduler.look_soon)
-        self.judge.on_deliveries = self.courier.added
-        self.judge.on_suspect = self._look_at_parents
+        self.standing = Standing(clock, roster, self.table, writer, self.judge.telling, self.bus)
+        self.judge.on_deliveries = self.standing.on_deliveries = self.courier.added
+        self.judge.on_suspect = self._look_around
+        self.judge.on_lasting = self.standing.take_change
         self.judge.on_return = self._look_at_children
         self.recovery.on_deliveries = self.courier.added
+        self.alarm.on_deliveries = self.courier.added
         self.guard.worst_lateness = self.scheduler.take_worst_lateness
-        self.guard.on_release = self._look_at_suspects
+        self.guard.on_release = self._look_afresh
         self.guard.on_gap = self._take_gap
+        self.judge.on_change = self.fleet.take_change
+        self.guard.correlated_silence = self.beats.correlated_silence
         self.started_at = clock.now()
         self._stop = asyncio.Event()
 
@@ -106,26 +132,40 @@ class Engine:
             log.error("look crashed", monitor=monitor, error=repr(error), exc_info=error)
             return None
 
-    def _look_at_parents(self, watched: Watched) -> None:
+    def _look_around(self, watched: Watched) -> None:
+        """Something is under suspicion: what of the things that it requires, and that share its fate?"""
         for parent in (*watched.spec.requires, *watched.spec.requires_any):
             health = self.table.get(parent)
             if health is not None and not health.state.is_bad:
                 self.scheduler.look_soon(parent)
+        for sibling in self.judge.telling.siblings_to_look_at(watched.spec.id):
+            self.scheduler.look_soon(sibling)
 
     def _look_at_children(self, watched: Watched) -> None:
         for child in self.roster.children(watched.spec.id):
             self.scheduler.look_soon(child)
+            if self.roster.monitors[child].is_pushed:
+                self.beats.judge_again(child)
 
-    def _look_at_suspects(self) -> None:
+    def _look_afresh(self) -> None:
+        """We trust ourselves again: look at suspects now, and soon at whatever was put down to us."""
+        self.beats.take_gap()
         for monitor in self.roster.monitors:
-            if self.table[monitor].state is State.SUSPECT:
+            health = self.table[monitor]
+            is_void = health.last is not None and health.last.evidence.outcome is Outcome.INCONCLUSIVE
+            if health.state is State.SUSPECT:
                 self.scheduler.look_soon(monitor)
+            elif is_void or health.state is State.UNREACHABLE:
+                self.scheduler.look_soon(
+                    monitor, phase(monitor, spread(self.roster.strategy(monitor).interval))
+                )
 
     def _take_gap(self, gap: Gap) -> None:
         """Time that nobody watched: unknown, never down. What was counted before it counts no more."""
         if gap.kind is GapKind.CLOCK_STEP:
             self.scheduler.epoch = self.clock.now().timestamp() - self.clock.monotonic()
             self.beats.take_step()
+            self.courier.take_step(timedelta(seconds=gap.seconds))
             return
         self.beats.take_gap()
         self.housekeeping.end_span(self.clock.now() - timedelta(seconds=gap.seconds))
@@ -142,6 +182,7 @@ class Engine:
     async def serve(self) -> None:
         """Watch until :meth:`stop`; then come to a clean end."""
         self.guard.start()
+        self.alarm.start()
         self._schedule_all()
         self.beats.start()
         self.courier.start()
@@ -156,6 +197,9 @@ class Engine:
             ("retention", self._forget_often),
             ("vitals", self.guard.watch_vitals),
             ("clocks", self.guard.watch_clocks),
+            ("standing", self.standing.run),
+            ("alarm", self.alarm.watch),
+            ("dead-man", self.dead_man.watch),
         ]
         tasks = [asyncio.create_task(chore(), name=f"defib-{name}") for name, chore in chores]
         stopping = asyncio.create_task(self._stop.wait())
@@ -190,6 +234,13 @@ class Engine:
         while True:
             await self.clock.sleep(FLUSH_EVERY)
             await self.housekeeping.flush()
+            self._check_term()
+
+    def _check_term(self) -> None:
+        """:raises StaleEpochError: another Defib decides now; this one has to end."""
+        if self.writer.stale is not None:
+            log.critical("this Defib decides and acts no more", error=str(self.writer.stale))
+            raise self.writer.stale
 
     async def _report_often(self) -> None:
         while True:
@@ -210,6 +261,8 @@ class Engine:
 
     async def wind_down(self) -> None:
         """End what runs, write what is left, release the plugins."""
+        self.fleet.close()
+        await asyncio.to_thread(self.alarm.close)
         self.guard.close()
         await self.tripwires.close()
         await self.recovery.drain()
@@ -239,25 +292,35 @@ class Engine:
         self.courier.start()
         self.recovery.resume()
         await self.recovery.rearm()
-        running = asyncio.create_task(self.scheduler.run(), name="defib-scheduler")
+        self.guard.start()
+        running = [
+            asyncio.create_task(self.scheduler.run(), name="defib-scheduler"),
+            asyncio.create_task(self.guard.watch_clocks(), name="defib-clocks"),
+        ]
         try:
             await self._make_due_reports()
             while self.clock.monotonic() < ends and self._has_work(ends) and not self._stop.is_set():
+                self._check_term()
                 await self.clock.sleep(0.02)
         finally:
-            running.cancel()
-            await asyncio.gather(running, return_exceptions=True)
-            if not self._stop.is_set():
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+            if not self._stop.is_set() and self.writer.stale is None:
+                await self.standing.review()
                 await asyncio.wait({asyncio.ensure_future(self.courier.wait_tried())}, timeout=12.0)
+                await self.housekeeping.flush()
+                await self.dead_man.ping()
             await self.wind_down()
 
     def _due(self, every: bool) -> list[MonitorId]:
-        now = self.clock.now()
+        now, unfinished = self.clock.now(), self.recovery.unfinished()
         due = []
         for monitor in self.roster.monitors:
             health = self.table[monitor]
             if (
                 every
+                or monitor in unfinished
                 or health.last is None
                 or health.state is State.SUSPECT
                 or now - health.last.started_at >= self.roster.strategy(monitor).interval - DUE_SLACK
@@ -343,18 +406,25 @@ class Engine:
     async def reload(self, roster: Roster) -> None:
         """Put another configuration in force; monitors whose id stays keep state, history and counters."""
         old = self.roster
+        self.fleet.enlist(roster)
         for part in (
             self,
             self.judge,
+            self.judge.telling,
+            self.standing,
             self.looking,
             self.guard,
+            self.alarm,
+            self.dead_man,
             self.beats,
+            self.fleet,
             self.recovery,
             self.courier,
             self.reporting,
             self.tripwires,
         ):
             part.roster = roster
+        self.guard.set_anchors(roster.settings.observer.anchors)
         self.table.ensure(roster.monitors, self.clock.now())
         for monitor in old.monitors:
             if monitor not in roster.monitors or roster.monitors[monitor].is_pushed:

@@ -6,6 +6,7 @@ environment of a few allowed names.
 
 import asyncio
 import os
+import resource
 import signal
 import subprocess
 import time
@@ -26,14 +27,19 @@ _PASSED_ON = (
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 OnStart = Callable[[int], Awaitable[None]]
+OnKill = Callable[[], Awaitable[None]]
 
 
 class ProcessExecutor:
     """Executes argument lists."""
 
-    def __init__(self, on_start: OnStart | None = None) -> None:
-        """:param on_start: awaited with the process id as soon as the command runs."""
+    def __init__(self, on_start: OnStart | None = None, on_kill: OnKill | None = None) -> None:
+        """
+        :param on_start: awaited with the process id as soon as the command runs.
+        :param on_kill: awaited when it has taken too long, before its group is ended.
+        """
         self._on_start = on_start
+        self._on_kill = on_kill
 
     async def __call__(
         self,
@@ -65,7 +71,7 @@ class ProcessExecutor:
                     await _ended(process)
             except TimeoutError:
                 timed_out = True
-                await _kill_group(process)
+                await self._kill(process)
             await output.wait_ended(PIPE_GRACE)
         finally:
             if process.poll() is None:  # cancelled: nothing may go on unseen
@@ -79,6 +85,14 @@ class ProcessExecutor:
             timed_out=timed_out,
         )
 
+    async def _kill(self, process: "subprocess.Popen[bytes]") -> None:
+        """End the group, whatever becomes of telling so."""
+        try:
+            if self._on_kill is not None:
+                await self._on_kill()
+        finally:
+            await _kill_group(process)
+
 
 async def _start(
     argv: Sequence[str], output: int, *, env: Mapping[str, str], cwd: Path, pass_fds: Sequence[int]
@@ -87,6 +101,7 @@ async def _start(
 
     Not by the event loop's own subprocesses: uvloop's know no umask, and asyncio's wait for grandchildren.
     """
+    _forbid_core_dumps()
     starting = asyncio.ensure_future(
         asyncio.to_thread(
             subprocess.Popen, list(argv), stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=dict(env),
@@ -100,6 +115,17 @@ async def _start(
         _signal_group(process.pid, signal.SIGKILL)
         process.wait()
         raise
+
+
+def _forbid_core_dumps() -> None:
+    """No core dumps from here on, neither of Defib nor of what it runs: they hold secrets, and fill disks.
+
+    Only the soft limit, and no other one: what a command starts inherits them, and a service that is brought back
+    must not be crippled by limits that are meant for the script that starts it.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    if soft != 0:
+        resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
 
 
 class _Output:

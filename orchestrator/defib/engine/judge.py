@@ -12,16 +12,20 @@ from defib.engine.ids import new_id
 from defib.engine.notifier import Notifier
 from defib.engine.roster import Roster, Watched
 from defib.engine.table import StateTable
+from defib.engine.telling import Telling
+from defib.errors import StoreError
 from defib.model.changes import Changes
-from defib.model.evidence import Grade, Observation, Outcome
-from defib.model.health import Health, Incident, State
+from defib.model.decision import DecisionRecord
+from defib.model.evidence import Observation, Outcome
+from defib.model.health import FaultLabel, Health, Incident, State, Transition
 from defib.model.ids import CaseId, IncidentId, MonitorId
 from defib.model.monitor import RecoveryMode
 from defib.model.recovery import Case, CaseState
 from defib.model.strategy import Strategy
 from defib.ports import Clock, Judgement
-from defib.rules import status
+from defib.rules import replay, sickness, status, told
 from defib.rules.dependencies import parents_of, root_cause
+from defib.rules.lasting import is_lasting
 from defib.store import Reader, Writer
 
 log = structlog.get_logger("defib.judge")
@@ -49,15 +53,17 @@ class Judge:
         self._reader = reader
         self._bus = bus
         self._guard = guard
-        self._incidents: dict[IncidentId, Incident] = {
-            item.id: item for item in reader.incidents(only_open=True)
-        }
+        self.telling = Telling(roster, table, reader, guard)
         self.on_case: OnCase = lambda case: None  #: told of each recovery case that was opened
         self.on_deliveries: Callable[[Changes], None] = lambda changes: (
             None
         )  #: told of each commit with deliveries
         self.on_suspect: Callable[[Watched], None] = lambda watched: None
+        self.on_change: Callable[[MonitorId, State, State], None] = lambda monitor, before, after: None
+        self.on_lasting: Callable[[], None] = lambda: None  #: time alone may give something to tell
         self.on_return: Callable[[Watched], None] = lambda watched: None  #: well again after a fault
+        self.relapse_of: Callable[[MonitorId], tuple[IncidentId, int] | None] = lambda monitor: None
+        """The incident that a new fault goes on with, because recovery still works on it, and after how many attempts."""
         self.healer: Callable[[str], tuple[str, int] | None] = lambda monitor: None
         """What to credit with a recovery: (text, attempts), or None when it healed by itself."""
         self.decision_latency_s: list[float] = []
@@ -82,17 +88,29 @@ class Judge:
             health = self._table[observation.monitor]
             if observation.evidence.outcome is Outcome.INCONCLUSIVE:
                 decision = status.note(health, observation)
+                if watched.polled is not None and sickness.is_void(observation.evidence):
+                    again = self._guard.look_again_in(observation.monitor)
+                    decision = replace(decision, look_again_in=again)
+            elif status.is_stale(health, observation):
+                decision = status.Decision(health=health)
             else:
-                judgement = self._judgement(health, observation, self.roster.strategy(observation.monitor))
-                decision = status.fold(
-                    health, observation, judgement, self._parents(watched, opinion), self._clock.now()
-                )
+                strategy, now = self.roster.strategy(observation.monitor), self._clock.now()
+                judgement = self._judgement(health, observation, strategy)
+                parents = self._parents(watched, opinion)
+                decision = status.fold(health, observation, judgement, parents, now)
             if decision.must_commit:
-                await self._commit(watched, health, decision, observation)
+                record = replay.keep(
+                    health, observation, strategy, parents, decision, now, is_told=watched.is_pushed
+                )
+                await self._commit(watched, health, decision, record)
                 self.decision_latency_s.append(self._clock.monotonic() - started)
                 del self.decision_latency_s[:-1024]
+            elif observation is health.last:  # judged once more
+                self._table.amend(decision.health)
             else:
                 self._table.note(decision.health, observation)
+            if self._is_verified_by(observation, health):
+                await self._verify(watched, health.incident)
         self._bus.publish(Event(type="monitor", monitor=observation.monitor))
         if decision.health.state is State.SUSPECT:
             self.on_suspect(watched)
@@ -101,9 +119,7 @@ class Judge:
     def _judgement(self, health: Health, observation: Observation, strategy: Strategy) -> Judgement:
         watched = self.roster.monitors[health.monitor]
         if watched.is_pushed:
-            if observation.evidence.grade is Grade.INTENT and health.state is not State.FAULT:
-                return Judgement(state=State.STOPPED, reason=observation.evidence.summary, memory={})
-            strategy = _for_beats(strategy, observation)
+            return told.judge(health.state, observation.evidence)
         detector = self.roster.detectors[strategy.detector]
         try:
             return detector.fold(health, observation, strategy)
@@ -133,94 +149,123 @@ class Judge:
         return table[root].incident if root is not None else None
 
     async def _commit(
-        self, watched: Watched, before: Health, decision: status.Decision, observation: Observation
+        self, watched: Watched, before: Health, decision: status.Decision, record: DecisionRecord
     ) -> None:
-        """Write the decision and everything that follows from it, in one transaction."""
+        """Write the decision and everything that follows from it, in one transaction.
+
+        :raises StoreError: nothing was written.
+        """
         health, transition, now = decision.health, decision.transition, self._clock.now()
-        changes = Changes(observations=(observation,))
+        observation = record.observation
+        changes = Changes(observations=(observation,), decisions=(record,))
         case: Case | None = None
         incident: Incident | None = None
-        if transition is not None and decision.opens_incident:
-            incident = Incident(
-                id=IncidentId(new_id("inc", now)), monitor=health.monitor, opened_at=now, fault_lo=transition.t_lo,
-                fault_hi=transition.t_hi, cause=observation.evidence.cause[:60], grade=observation.evidence.grade,
-                summary=observation.evidence.summary,
-            )  # fmt: skip
+        attempts = 0
+        if transition is not None:
+            health = replace(health, flaps=(await self.telling.swung(before, transition)).flaps)
+        relapse = self.relapse_of(health.monitor) if decision.opens_incident else None
+        if transition is not None and relapse is not None:
+            incident_id, attempts = relapse
+            incident = replace(self.telling.incident(incident_id), closed_at=None, healed_by=None, resolution="")
             health = replace(health, incident=incident.id)
             transition = replace(transition, incident=incident.id)
-            changes += self.notifier.down(watched, health, incident, now)
+        elif transition is not None and decision.opens_incident:
+            incident = self.telling.placed(self._new_incident(transition, observation, decision.label))
+            health = replace(health, incident=incident.id)
+            transition = replace(transition, incident=incident.id)
             case = self._new_case(watched, incident)
         elif transition is not None and decision.closes_incident and before.incident is not None:
             healed = self.healer(health.monitor)
-            incident = self._incident(before.incident)
+            attempts = healed[1] if healed else 0
             incident = replace(
-                incident, closed_at=now, healed_by="defib" if healed else "itself",
+                self.telling.incident(before.incident), closed_at=now, healed_by="defib" if healed else "itself",
                 resolution=healed[0] if healed else "recovered by itself",
             )  # fmt: skip
             health = replace(health, incident=None)
-            changes += self.notifier.recovered(
-                watched, health, incident, now, attempts=healed[1] if healed else 0
-            )
         elif transition is not None and transition.to_state is State.UNREACHABLE:
             transition = replace(transition, incident=self._root_incident(health.monitor))
-        elif transition is not None and transition.to_state is State.DEGRADED:
-            changes += self.notifier.degraded(watched, health, now)
+        if transition is not None:
+            health, told_changes = self.telling.of(
+                watched, before, health, incident, now, attempts=attempts, is_relapse=relapse is not None
+            )
+            changes += told_changes
         changes += Changes(
             health=(health,),
             transitions=(transition,) if transition else (),
             incidents=(incident,) if incident else (),
             cases=(case,) if case else (),
         )
-        await self._writer.commit(changes)
+        try:
+            await self._writer.commit(changes)
+        except StoreError:
+            if incident is not None and incident.closed_at is None:
+                self.telling.forget(incident.id)
+            raise
         self._table.put(health)
         if transition is not None and transition.from_state.is_bad and not health.state.is_bad:
             self.on_return(watched)
         if transition is not None:
             self._log(watched, transition.from_state, health)
+            self.on_change(health.monitor, transition.from_state, health.state)
+            if is_lasting(health):
+                self.on_lasting()
         if incident is not None:
-            self._incidents[incident.id] = incident
             if incident.closed_at is not None:
-                del self._incidents[incident.id]
+                self.telling.forget(incident.id)
             self._bus.publish(Event(type="incident", monitor=health.monitor))
         if changes.new_deliveries:
             self.on_deliveries(changes)
         if case is not None:
             self.on_case(case)
 
+    def _is_verified_by(self, observation: Observation, health: Health) -> bool:
+        """Whether this failure confirms a fault that was declared while we were too sick to be sure."""
+        if health.incident is None or observation.evidence.outcome is not Outcome.FAIL:
+            return False
+        is_open = self.telling.incident(health.incident).label is FaultLabel.UNVERIFIED
+        return is_open and not self._guard.is_frozen and health.state is State.FAULT
+
+    async def _verify(self, watched: Watched, incident_id: IncidentId | None) -> None:
+        """A fault that was not verified is now, and may be acted on."""
+        assert incident_id is not None
+        incident = replace(self.telling.incident(incident_id), label=FaultLabel.NONE)
+        case = self._new_case(watched, incident)
+        await self._writer.commit(Changes(incidents=(incident,), cases=(case,) if case else ()))
+        self.telling.incidents[incident.id] = incident
+        self._bus.publish(Event(type="incident", monitor=incident.monitor))
+        if case is not None:
+            self.on_case(case)
+
+    def _new_incident(
+        self, transition: Transition, observation: Observation, label: FaultLabel
+    ) -> Incident:
+        evidence, now = observation.evidence, self._clock.now()
+        return Incident(
+            id=IncidentId(new_id("inc", now)), monitor=transition.monitor, opened_at=now, fault_lo=transition.t_lo,
+            fault_hi=transition.t_hi, cause=evidence.cause[:60], grade=evidence.grade, summary=evidence.summary,
+            label=FaultLabel.UNVERIFIED if self._guard.is_frozen else label,
+        )  # fmt: skip
+
     @property
     def notifier(self) -> Notifier:
-        return Notifier(self.roster, self._table.recent)
+        return self.telling.notifier
 
     def _new_case(self, watched: Watched, incident: Incident) -> Case | None:
-        policy = watched.spec.recovery
-        if not policy.ladder or policy.mode is RecoveryMode.OFF:
+        mode = self.roster.recovery_mode(watched.spec)
+        if not watched.actions or mode is RecoveryMode.OFF or incident.label is FaultLabel.UNVERIFIED:
             return None
         now = self._clock.now()
         return Case(
             id=CaseId(new_id("case", now)), incident=incident.id, monitor=incident.monitor, state=CaseState.PENDING,
-            opened_at=now, due_at=now, dry_run=policy.mode is RecoveryMode.DRY_RUN, reason="opened",
+            opened_at=now, due_at=now, dry_run=mode is RecoveryMode.DRY_RUN, reason="opened",
         )  # fmt: skip
-
-    def _incident(self, incident: IncidentId) -> Incident:
-        found = self._incidents.get(incident) or self._reader.incident(incident)
-        assert found is not None, f"incident {incident} of an open fault is missing in the store"
-        return found
 
     def incident(self, incident: IncidentId) -> Incident:
         """An open incident."""
-        return self._incident(incident)
+        return self.telling.incident(incident)
 
     def _log(self, watched: Watched, before: State, health: Health) -> None:
         level = log.warning if health.state.is_bad else log.info
         level(
             "state changed", monitor=watched.spec.id, before=before, state=health.state, reason=health.reason
         )
-
-
-def _for_beats(strategy: Strategy, observation: Observation) -> Strategy:
-    """A beat is believed at once, and a missed deadline is the confirmation already; a late one is a suspicion."""
-    threshold = 2 if observation.evidence.grade is Grade.WEAK else 1
-    return replace(
-        strategy, fail_threshold=threshold if not observation.evidence.is_ok else 1, recovery_threshold=1, confirm=(),
-        detector="consecutive",
-    )  # fmt: skip

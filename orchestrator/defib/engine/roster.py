@@ -2,31 +2,39 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 import structlog
 
+from defib.engine.own import own_parts
 from defib.errors import ConfigError, Mistake
 from defib.model.ids import MonitorId
-from defib.model.monitor import MonitorSpec
+from defib.model.monitor import MonitorSpec, RecoveryMode
 from defib.model.settings import Settings
 from defib.model.strategy import Strategy
 from defib.ports import (
     Action,
     AlertTexts,
+    Askable,
     BuildContext,
     Channel,
     Detector,
+    Founded,
     Monitor,
     PushedMonitor,
     ReportWriter,
 )
 from defib.registry import Registry
-from defib.rules.effective import strategy_for
+from defib.rules.dependencies import Footing, implied
+from defib.rules.effective import mode_for, strategy_for
 
 log = structlog.get_logger("defib.roster")
 
 STRATEGY_KEY = "strategy"  #: run-time setting: the global strategy; ``strategy:ID`` is one monitor's
+RECOVERY_KEY = "recovery"  #: run-time setting: the mode of recovery of all; ``recovery:ID`` is one monitor's
+RESET_KEY = "recovery-reset"  #: run-time setting: ``recovery-reset:ID``, when its budgets were wiped, ISO 8601
+_SETTINGS = (STRATEGY_KEY, RECOVERY_KEY, RESET_KEY)
 TEXTS = "standard"
 
 
@@ -41,12 +49,15 @@ class Watched:
 
     pushed: PushedMonitor | None = field(init=False)  #: the plugin, when it is told instead of looking
     polled: Monitor | None = field(init=False)  #: the plugin, when it looks
+    asked: Monitor | None = field(init=False)  #: what looks: the plugin, or what it asks a silent sender with
 
     def __post_init__(self) -> None:
         if isinstance(self.plugin, PushedMonitor):
             self.pushed, self.polled = self.plugin, None
+            self.asked = self.plugin.asked if isinstance(self.plugin, Askable) else None
         else:
             self.pushed, self.polled = None, self.plugin
+            self.asked = self.plugin
 
     @property
     def is_pushed(self) -> bool:
@@ -73,27 +84,20 @@ class Roster:
         self._switched = dict(switched)
         self._keys: dict[str, MonitorId] = {}
         self._strategies: dict[MonitorId, Strategy] = {}  # in force, worked out at first use
+        self._own = own_parts(settings)
         self._build()
 
     def _build(self) -> None:
         mistakes = []
-        context = BuildContext(base=self.settings.base, script_folders=self.settings.script_folders)
+        context = self._context
         for spec in self.settings.monitors:
             if not spec.enabled:
                 continue
             try:
-                plugin = self.registry.monitors[spec.kind].create(spec.options, context)
-                actions = tuple(
-                    self.registry.actions[rung.kind].create(rung.options, spec, context)
-                    for rung in spec.recovery.ladder
-                )
+                self.enlist(spec)
             except ValueError as error:
                 mistakes.append(Mistake(message=str(error), path=f"monitors: {spec.id}"))
-                continue
-            watched = self.monitors[spec.id] = Watched(spec, plugin, actions)
-            if watched.pushed is not None:
-                self._keys[spec.id] = spec.id
-                self._keys.update(dict.fromkeys(watched.pushed.keys, spec.id))
+        self._imply()
         for channel in self.settings.channels:
             try:
                 self.channels[channel.name] = self.registry.channels[channel.kind].create(
@@ -106,6 +110,40 @@ class Roster:
         if mistakes:
             raise ConfigError(mistakes)
 
+    def _imply(self) -> None:
+        """Let each monitor require what carries it."""
+        footings = {name: _footing(watched) for name, watched in self.monitors.items()}
+        for name, more in implied(footings).items():
+            if more:
+                watched = self.monitors[name]
+                watched.spec = replace(watched.spec, requires=(*watched.spec.requires, *more))
+
+    @property
+    def _context(self) -> BuildContext:
+        return BuildContext(
+            base=self.settings.base, script_folders=self.settings.script_folders, own=self._own
+        )
+
+    def enlist(self, spec: MonitorSpec) -> None:
+        """Build a monitor and watch it; one of the same id is replaced.
+
+        :raises ValueError: a factory refused its options.
+        """
+        plugin = self.registry.monitors[spec.kind].create(spec.options, self._context)
+        actions = tuple(
+            self.registry.actions[rung.kind].create(rung.options, spec, self._context)
+            for rung in spec.recovery.ladder
+        )
+        watched = self.monitors[spec.id] = Watched(spec, plugin, actions)
+        if watched.pushed is not None:
+            self._keys[spec.id] = spec.id
+            self._keys.update(dict.fromkeys(watched.pushed.keys, spec.id))
+
+    def dismiss(self, monitor: MonitorId) -> None:
+        """Watch a monitor no more."""
+        self.monitors.pop(monitor, None)
+        self._keys = {key: known for key, known in self._keys.items() if known != monitor}
+
     # --- questions ---------------------------------------------------------------------------------
 
     def strategy(self, monitor: MonitorId) -> Strategy:
@@ -113,7 +151,11 @@ class Roster:
         found = self._strategies.get(monitor)
         if found is None:
             spec = self.monitors[monitor].spec
-            per_monitor = {key.partition(":")[2]: name for key, name in self._switched.items() if ":" in key}
+            per_monitor = {
+                key.partition(":")[2]: name
+                for key, name in self._switched.items()
+                if key.startswith(f"{STRATEGY_KEY}:")
+            }
             found = strategy_for(spec, self.settings.strategies, self.global_strategy, per_monitor)
             self._strategies[monitor] = found
         return found
@@ -126,8 +168,23 @@ class Roster:
 
     @property
     def switched(self) -> Mapping[str, str]:
-        """Run-time settings in force."""
-        return self._switched
+        """Strategies that were switched at run time."""
+        return {key: value for key, value in self._switched.items() if is_setting(key, STRATEGY_KEY)}
+
+    @property
+    def armed(self) -> Mapping[str, str]:
+        """Modes of recovery that were set at run time."""
+        return {key: value for key, value in self._switched.items() if is_setting(key, RECOVERY_KEY)}
+
+    def recovery_mode(self, spec: MonitorSpec) -> RecoveryMode:
+        """The mode of recovery in force for a monitor."""
+        everywhere = self._switched.get(RECOVERY_KEY)
+        return mode_for(spec.recovery.mode, everywhere, self._switched.get(f"{RECOVERY_KEY}:{spec.id}"))
+
+    def budgets_reset_at(self, monitor: MonitorId) -> datetime | None:
+        """When an operator wiped what a monitor's recovery had spent."""
+        found = self._switched.get(f"{RESET_KEY}:{monitor}")
+        return None if found is None else datetime.fromisoformat(found)
 
     def switch(self, key: str, name: str | None) -> None:
         """Take note of a run-time setting; the caller has stored it."""
@@ -151,10 +208,26 @@ class Roster:
 
     async def close(self) -> None:
         """Release what plugins hold; a plugin that fails at this is logged."""
-        holders: list[Monitor | Channel] = [w.polled for w in self.monitors.values() if w.polled is not None]
+        holders: list[Monitor | Channel] = [w.asked for w in self.monitors.values() if w.asked is not None]
         holders += self.channels.values()
         for holder in holders:
             try:
                 await asyncio.wait_for(holder.close(), 5.0)
             except Exception as error:  # a plugin may raise anything
                 log.warning("plugin did not close cleanly", plugin=type(holder).__name__, exc_info=error)
+
+
+def is_setting(key: str, of: str = "") -> bool:
+    """Whether ``key`` is a run-time setting that a roster takes, or just one of the kind ``of``."""
+    return any(key == name or key.startswith(f"{name}:") for name in ((of,) if of else _SETTINGS))
+
+
+def _footing(watched: Watched) -> Footing:
+    plugin, spec = watched.plugin, watched.spec
+    own = plugin if isinstance(plugin, Founded) else None
+    host = watched.asked.host if watched.asked is not None else ""
+    return Footing(
+        requires=(*spec.requires, *spec.requires_any),
+        stands_on=(own.stands_on if own else frozenset()) | ({f"host {host}"} if host else frozenset()),
+        carries=own.carries if own else frozenset(),
+    )

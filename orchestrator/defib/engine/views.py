@@ -11,14 +11,18 @@ from defib.engine.recent import Recent
 from defib.engine.roster import Roster, Watched
 from defib.model.alert import Alert, Delivery
 from defib.model.evidence import Outcome
-from defib.model.health import Health, Incident, State, Transition
+from defib.model.health import FaultLabel, Health, Incident, State, Transition
 from defib.model.ids import IncidentId, MonitorId, ReportId
 from defib.model.options import format_duration
 from defib.model.recovery import Attempt, Case
 from defib.model.report import ReportDocument
+from defib.model.snapshot import Snapshot
 from defib.model.strategy import Strategy
 from defib.ports import Clock
 from defib.rules.availability import uptime
+from defib.rules.flapping import NAGIOS_STATES, nagios_percent, scheduled
+from defib.rules.heartbeat import suspicion
+from defib.rules.observer import Trouble
 from defib.store import Reader, rows
 
 Json = dict[str, Any]
@@ -36,7 +40,8 @@ class Sources:
     health: Callable[[MonitorId], Health | None]
     case: Callable[[MonitorId], Case | None]
     store_error: Callable[[], str]
-    observer: Callable[[], str]  #: what is wrong with the observer itself; "" when it is well
+    observer: Callable[[], Trouble | None]  #: what is wrong with the observer itself; None when it is well
+    dead_man_problem: Callable[[], str]  #: why the newest dead-man ping failed; "" when it did not
     report_problem: Callable[[], str]
     started_at: datetime | None
 
@@ -61,6 +66,8 @@ class Views:
         for item in monitors:
             counts[item["state"]] = counts.get(item["state"], 0) + 1
         headline, tone = wording.headline(counts)
+        if tone == "ok" and s.observer() is not None:
+            headline, tone = wording.UNTRUSTED, "warn"
         return {
             "version": __version__,
             "generated_at": s.clock.now().isoformat(),
@@ -83,8 +90,14 @@ class Views:
         }
 
     def _open_incidents(self, s: Sources) -> list[Json]:
-        """Incidents that are not over, newest first, with what recovery is doing about each."""
-        incidents = s.reader.incidents(only_open=True)[::-1]
+        """Stories that are not over, newest first, with what recovery is doing about each.
+
+        Of those that began together the first that is still open stands for all.
+        """
+        stories: dict[IncidentId, list[Incident]] = {}
+        for incident in s.reader.incidents(only_open=True):
+            stories.setdefault(incident.story, []).append(incident)
+        incidents = [story[0] for story in stories.values()][::-1]
         newest = {
             case.incident: case for case in s.reader.cases(incidents=[incident.id for incident in incidents])
         }
@@ -98,7 +111,10 @@ class Views:
                 self.incident(incident)
                 | {
                     "name": watched.spec.name if watched else incident.monitor,
-                    "recovery": self._recovery(watched, newest.get(incident.id)),
+                    "together": [
+                        _name(s, other.monitor) for other in stories[incident.story] if other is not incident
+                    ],
+                    "recovery": self._recovery(s, watched, newest.get(incident.id)),
                 }
             )
         return found
@@ -112,7 +128,11 @@ class Views:
         ]
         found += [{"what": "configuration", "message": warning} for warning in s.roster.settings.warnings]
         if trouble := s.observer():
-            found.append({"what": "observer", "message": trouble})
+            found.append(
+                {"what": "observer", "message": wording.observer(trouble, s.roster.settings.timezone)}
+            )
+        if problem := s.dead_man_problem():
+            found.append({"what": "dead-man", "message": problem})
         if error := s.store_error():
             found.append({"what": "store", "message": error})
         if problem := s.report_problem():
@@ -145,29 +165,57 @@ class Views:
         view = self._monitor(s, watched)
         if health is not None and health.incident is not None:
             cases = s.reader.cases(incident=health.incident)
-            view["recovery"] = self._recovery(watched, s.case(monitor) or (cases[-1] if cases else None))
+            view["recovery"] = self._recovery(s, watched, s.case(monitor) or (cases[-1] if cases else None))
         transitions = s.reader.transitions(monitor=monitor, newest=30)
-        return view | {
+        attempts = s.reader.attempts(monitor=monitor, newest=20)
+        snapshot = s.reader.snapshot(attempts[0].incident) if attempts else None
+        incidents = s.reader.incidents(monitor=monitor, newest=20)
+        story = view | {
+            "flap_percent": self._flap_percent(s, watched, now),
+            "together": self._together(s, incidents),
             "requires": [*watched.spec.requires, *watched.spec.requires_any],
             "ladder": [action.description for action in watched.actions],
             "strategy_detail": strategy_json(s.roster, monitor),
             "last": rows.observation_json(health.last) if health else None,
             "availability": {name: self._availability(s, monitor, now - span, now) for name, span in _SPANS},
             "transitions": [self.transition(item) for item in transitions],
-            "incidents": [self.incident(item) for item in s.reader.incidents(monitor=monitor, newest=20)],
-            "attempts": [self.attempt(item) for item in s.reader.attempts(monitor=monitor, newest=20)],
+            "incidents": [self.incident(item) for item in incidents],
+            "attempts": [self.attempt(item) for item in attempts],
+            "snapshot": self.snapshot(snapshot),
             "alerts": self._told(s.reader, s.reader.alerts(monitor=monitor, newest=20)),
         }
+        parents = {
+            parent: str(known.state) for parent in story["requires"] if (known := s.health(parent)) is not None
+        }
+        return story | {
+            "parents": parents, "sentences": wording.why(story, parents, s.roster.settings.timezone),
+        }  # fmt: skip
+
+    @staticmethod
+    def _together(s: Sources, incidents: list[Incident]) -> list[str]:
+        """The other monitors of the newest incident's story, while it is open."""
+        if not incidents or incidents[0].closed_at is not None:
+            return []
+        story = s.reader.incidents(story=incidents[0].story)
+        return sorted(item.monitor for item in story if item.monitor != incidents[0].monitor)
+
+    @staticmethod
+    def _flap_percent(s: Sources, watched: Watched, now: datetime) -> float | None:
+        """How much it changes, as Nagios counts it over its last 21 scheduled looks; None for what is not looked at."""
+        if watched.polled is None:
+            return None
+        interval = s.roster.strategy(watched.spec.id).interval
+        samples = s.reader.samples(
+            monitor=watched.spec.id, since=now - (NAGIOS_STATES + 4) * interval, until=now
+        )
+        looks = [(row["at"], row["status"] == "healthy") for row in samples if row["status"] != "unknown"]
+        return round(nagios_percent(scheduled(looks, interval)), 1)
 
     def why(self, monitor: MonitorId) -> Json | None:
         """Why a monitor is in its state, in words and with what was known; None when there is none of that id."""
         view = self.monitor(monitor)
         if view is None:
             return None
-        s = self._sources()
-        parents = {
-            parent: str(known.state) for parent in view["requires"] if (known := s.health(parent)) is not None
-        }
         keys = (
             "id",
             "name",
@@ -176,14 +224,17 @@ class Views:
             "reason",
             "last",
             "incident",
+            "label",
+            "together",
+            "flapping",
+            "suspicion",
             "recovery",
             "transitions",
             "alerts",
+            "sentences",
+            "parents",
         )
-        return {key: view[key] for key in keys} | {
-            "sentences": wording.why(view, parents, s.roster.settings.timezone),
-            "parents": parents,
-        }
+        return {key: view[key] for key in keys}
 
     def history(self, monitor: MonitorId, since: datetime, until: datetime) -> list[Json]:
         """Single observations, oldest first."""
@@ -220,16 +271,23 @@ class Views:
             "strategy": s.roster.strategy(spec.id).name,
             "interval": format_duration(s.roster.strategy(spec.id).interval),
             "incident": health.incident,
-            "recovery": self._recovery(watched, s.case(spec.id)),
+            "label": str(self._label(s, health)),
+            "flapping": _flapping(health),
+            "suspicion": _suspicion(health, s.clock.now()),
+            "recovery": self._recovery(s, watched, s.case(spec.id)),
             "hours": self._recent.cells(spec.id),
             "latencies_ms": self._recent.latencies_ms(spec.id),
             "metrics": dict(last.metrics) if last else {},
         }
 
-    def _recovery(self, watched: Watched | None, case: Case | None) -> Json:
+    @staticmethod
+    def _label(s: Sources, health: Health) -> FaultLabel:
+        incident = s.reader.incident(health.incident) if health.incident else None
+        return incident.label if incident else FaultLabel.NONE
+
+    def _recovery(self, s: Sources, watched: Watched | None, case: Case | None) -> Json:
         """How a monitor recovers, and how far its case is; ``watched`` is None once it is not configured any more."""
-        policy = watched.spec.recovery if watched else None
-        mode = str(policy.mode) if policy and policy.ladder else "none"
+        mode = str(s.roster.recovery_mode(watched.spec)) if watched and watched.actions else "none"
         actions = watched.actions if watched else ()
         view = None
         if case is not None:
@@ -271,6 +329,21 @@ class Views:
             "summary": item.summary,
             "healed_by": item.healed_by,
             "resolution": item.resolution,
+            "root": item.root,
+            "label": str(item.label),
+        }
+
+    @staticmethod
+    def snapshot(item: Snapshot | None) -> Json | None:
+        """Parts as a list, since their order says something."""
+        if item is None:
+            return None
+        return {
+            "incident": item.incident,
+            "taken_at": item.taken_at.isoformat(),
+            "took_ms": item.took / timedelta(milliseconds=1),
+            "parts": [{"heading": heading, "text": text} for heading, text in item.parts.items()],
+            "missing": [{"who": who, "why": why} for who, why in item.missing.items()],
         }
 
     @staticmethod
@@ -285,6 +358,8 @@ class Views:
             "attempts": item.attempts,
             "failures": item.failures,
             "dry_run": item.dry_run,
+            "gate": str(item.gate) if item.gate else None,
+            "gated_since": item.gated_since.isoformat() if item.gated_since else None,
             "actor": item.actor,
             "opened_at": item.opened_at.isoformat(),
             "due_at": item.due_at.isoformat(),
@@ -307,6 +382,7 @@ class Views:
             "intent_at": item.intent_at.isoformat(),
             "ended_at": item.ended_at.isoformat() if item.ended_at else None,
             "verified_at": item.verified_at.isoformat() if item.verified_at else None,
+            "relapsed_at": item.relapsed_at.isoformat() if item.relapsed_at else None,
             "output": item.output,
             "detail": item.detail,
         }
@@ -336,6 +412,7 @@ class Views:
             "created_at": item.created_at.isoformat(),
             "due_at": item.due_at.isoformat(),
             "accepted_at": item.accepted_at.isoformat() if item.accepted_at else None,
+            "sent_with": item.sent_with,
             "error": item.error,
         }
 
@@ -368,16 +445,23 @@ class Views:
 
     def explain(self, incident: IncidentId) -> Json | None:
         """One incident with everything that was decided, done and told about it."""
-        reader = self._sources().reader
+        s = self._sources()
+        reader = s.reader
         found = reader.incident(incident)
         if found is None:
             return None
-        return self.incident(found) | {
+        story = self.incident(found) | {
+            "name": _name(s, found.monitor),
             "cases": [self.case(case) for case in reader.cases(incident=incident)],
             "attempts": [self.attempt(item) for item in reader.attempts(incident=incident)],
-            "alerts": [self.alert(item) for item in reader.alerts(incident=incident)],
+            "alerts": self._told(reader, reader.alerts(incident=incident)),
             "affected": reader.affected(incident),
+            "snapshot": self.snapshot(reader.snapshot(incident)),
+            "members": [
+                self.incident(item) for item in reader.incidents(story=found.story) if item.id != incident
+            ],
         }
+        return story | {"sentences": wording.of_incident(story, s.roster.settings.timezone)}
 
     # --- what there is -----------------------------------------------------------------------------
 
@@ -393,6 +477,18 @@ class Views:
             ],
             "monitors": {monitor: roster.strategy(monitor).name for monitor in roster.monitors},
             "switched": dict(roster.switched),
+        }
+
+    def recovery(self) -> Json:
+        """Which mode of recovery is in force for which monitor, and what was set at run time."""
+        roster = self._sources().roster
+        return {
+            "configured": str(roster.settings.recovery_mode),
+            "monitors": {
+                monitor: str(roster.recovery_mode(watched.spec)) if watched.actions else "none"
+                for monitor, watched in roster.monitors.items()
+            },
+            "set": dict(roster.armed),
         }
 
     def plugins(self) -> Json:
@@ -444,6 +540,30 @@ def _says(health: Health) -> str:
     if last.outcome is Outcome.INCONCLUSIVE:
         return f"could not look: {last.summary}"
     return last.summary if health.state is State.UP else health.reason or last.summary
+
+
+def _name(s: Sources, monitor: MonitorId) -> str:
+    watched = s.roster.monitors.get(monitor)
+    return watched.spec.name if watched else monitor
+
+
+def _flapping(health: Health) -> Json | None:
+    """Since when it goes up and down, and how often it fell; None when it does not."""
+    if health.flaps.since is None:
+        return None
+    return {"since": health.flaps.since.isoformat(), "falls": health.flaps.falls}
+
+
+def _suspicion(health: Health, now: datetime) -> float | None:
+    """How far a beat that is late is on its way to a fault, 0 to 1; None while none is."""
+    if health.state is not State.SUSPECT or health.last is None:
+        return None
+    facts = health.last.evidence.facts
+    expected_at, fault_at = facts.get("expected_at"), facts.get("fault_at")
+    if not isinstance(expected_at, str) or not isinstance(fault_at, str):
+        return None
+    expected, fault = (datetime.fromisoformat(item).timestamp() for item in (expected_at, fault_at))
+    return round(suspicion(expected, fault, now.timestamp()), 3)
 
 
 def worst(states: "Any") -> str:

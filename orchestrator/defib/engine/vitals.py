@@ -12,6 +12,9 @@ from pathlib import Path
 
 import structlog
 
+from defib.engine.canaries import read_interfaces
+from defib.engine.senses import Pressure
+from defib.rules.correlation import Interface
 from defib.rules.gaps import Clocks
 
 SAMPLE_EVERY = 0.05  #: seconds
@@ -128,14 +131,6 @@ class LagSampler:
         return " > ".join(f"{Path(call.filename).name}:{call.lineno} {call.name}" for call in calls)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pressure:
-    """Pressure stall information: per cent of the last 10 s that tasks lost waiting."""
-
-    cpu_some_avg10: float = 0.0  #: some task waited for a CPU
-    memory_full_avg10: float = 0.0  #: all tasks waited for memory
-
-
 def read_pressure(folder: Path = _PRESSURE) -> Pressure:
     """The machine's pressure; zero where the kernel does not tell (before 4.20, ``psi=0``, not Linux)."""
     return Pressure(
@@ -165,3 +160,16 @@ def read_clocks() -> Clocks:
 
 def _boot_time() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
+
+
+class SystemSenses(LagSampler):
+    """:class:`~defib.engine.senses.Senses` of this process and machine."""
+
+    def clocks(self) -> Clocks:
+        return read_clocks()
+
+    async def pressure(self) -> Pressure:
+        return await asyncio.to_thread(read_pressure)
+
+    def interfaces(self) -> tuple[Interface, ...]:
+        return read_interfaces()

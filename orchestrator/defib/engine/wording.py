@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from defib.model.health import State
 from defib.model.recovery import CaseState
+from defib.rules.observer import Trouble
 
 Json = Mapping[str, Any]
 
@@ -24,12 +25,22 @@ STATE_WORDS: Mapping[State, str] = {
 }
 """Each state as people read it, those that need attention first."""
 
+_LABELS = {
+    "intermittent": "It does not fail at every look, but now and then, and more often than chance explains",
+    "unverified": "Defib itself was not well when it declared this fault: it tells of it, and does not act on it "
+    "before it has seen it afresh",
+}
+
 _HEADLINES = (
     (State.FAULT, "bad", "at fault"),
     (State.UNREACHABLE, "bad", "unreachable"),
     (State.SUSPECT, "warn", "under suspicion"),
     (State.DEGRADED, "warn", "degraded"),
 )
+
+
+UNTRUSTED = "Defib itself is not well"
+"""In place of the headline that all is well."""
 
 
 def headline(counts: Mapping[str, int]) -> tuple[str, str]:
@@ -68,16 +79,29 @@ def doing(mode: str, case: Json | None) -> str:
             return f"Taking one last look before running {action}"
         case CaseState.INTENT | CaseState.ACTING:
             return f"Running {action}, attempt {n}"
+        case CaseState.KILLING:
+            return f"Ending {action}, attempt {n}, which took too long"
         case CaseState.VERIFYING:
             return f"Ran {action}, attempt {n}; looking whether it is well again"
         case CaseState.BACKOFF:
             return f"Recovery backs off: {reason}"
-        case CaseState.PROBATION | CaseState.DONE:
+        case CaseState.PROBATION:
+            return f"Recovered, and watched for a while: {reason}"
+        case CaseState.DONE:
             return f"Recovered: {reason}"
+        case CaseState.FENCED:
+            return "Another Defib decides about it now"
         case CaseState.ABORTED:
             return f"Recovery ended: {reason}"
         case CaseState.OPEN:
             return f"Recovery gave up after {n} attempt{'' if n == 1 else 's'}: {reason}"
+
+
+def observer(trouble: Trouble, timezone: str) -> str:
+    """What is wrong with the observer, since when, and what follows."""
+    since = _local(trouble.since.isoformat(), ZoneInfo(timezone))
+    reason = trouble.reason[:1].upper() + trouble.reason[1:]
+    return f"{reason}, since {since}. {trouble.effect}."
 
 
 def why(view: Json, parents: Mapping[str, str], timezone: str) -> list[str]:
@@ -87,6 +111,43 @@ def why(view: Json, parents: Mapping[str, str], timezone: str) -> list[str]:
     :param parents: states of the monitors it requires, by id.
     """
     return [f"{sentence.rstrip('.')}." for sentence in _sentences(view, parents, ZoneInfo(timezone))]
+
+
+def of_incident(story: Json, timezone: str) -> list[str]:
+    """An incident from its beginning to its end: one sentence each.
+
+    :param story: as :meth:`defib.engine.views.Views.explain` makes it.
+    """
+    return [f"{sentence.rstrip('.')}." for sentence in _of_incident(story, ZoneInfo(timezone))]
+
+
+def _of_incident(story: Json, zone: ZoneInfo) -> Iterator[str]:
+    began = _local(story["fault_at"], zone)
+    yield f"{story['name']} failed at {began} or shortly before: {story['summary']}"
+    declared = datetime.fromisoformat(story["opened_at"]) - datetime.fromisoformat(story["fault_at"])
+    yield f"It was sure to be a fault after {max(declared.total_seconds(), 0.0):.1f} s"
+    if story["label"]:
+        yield _LABELS[story["label"]]
+    if story["members"]:
+        others = ", ".join(sorted(item["monitor"] for item in story["members"]))
+        yield f"It fell together with {others}: they are told as one story"
+    if story["affected"]:
+        yield f"Behind it were {', '.join(story['affected'])}: they need it, so nobody was told of them"
+    for attempt in story["attempts"]:
+        yield f"At {_local(attempt['intent_at'], zone)} Defib ran {attempt['action']}: {attempt['outcome']}"
+    if not story["attempts"] and story["cases"]:
+        case = story["cases"][-1]
+        yield f"Defib has done nothing: {case['reason']}"
+    if story["closed_at"]:
+        lasted = datetime.fromisoformat(story["closed_at"]) - datetime.fromisoformat(story["fault_at"])
+        seconds = round(lasted.total_seconds())
+        yield f"It was over at {_local(story['closed_at'], zone)}, after {seconds} s: {story['resolution']}"
+    else:
+        yield "It is not over"
+    if not story["alerts"]:
+        yield "Nobody was told of it by itself"
+    for alert in story["alerts"]:
+        yield _telling(alert, zone)
 
 
 def _sentences(view: Json, parents: Mapping[str, str], zone: ZoneInfo) -> Iterator[str]:
@@ -99,10 +160,22 @@ def _sentences(view: Json, parents: Mapping[str, str], zone: ZoneInfo) -> Iterat
         yield "It has not been looked at yet"
     elif last["outcome"] == "inconclusive":
         yield f"The newest look could not tell anything, so it changed nothing: {last['summary']}"
-    else:
+    elif last["summary"] not in view["reason"]:
         yield f"The newest look, at {_local(last['ended_at'], zone)}, showed: {last['summary']}"
     if view["deadline"]:
         yield f"Its next beat must come by {_local(view['deadline'], zone)}"
+    if view["suspicion"] is not None:
+        yield f"Its beat is late, {view['suspicion']:.0%} of the way from when it was expected to a fault"
+    if flapping := view["flapping"]:
+        yield (
+            f"It goes up and down: {flapping['falls']} falls since {_local(flapping['since'], zone)}. Single falls and "
+            "returns are not told as long as this lasts, only once in a quarter of an hour what became of it, and in "
+            "any case how it ends"
+        )
+    if view["label"]:
+        yield _LABELS[view["label"]]
+    if view["together"]:
+        yield f"It fell together with {', '.join(view['together'])}: they are told as one story"
     for parent, parent_state in parents.items():
         if parent_state != State.UP:
             yield f"It requires {parent}, which is {STATE_WORDS[State(parent_state)].lower()}"
@@ -113,22 +186,44 @@ def _sentences(view: Json, parents: Mapping[str, str], zone: ZoneInfo) -> Iterat
             yield "It becomes a fault when its failures reach the score that Defib has learned for it"
         else:
             yield f"It becomes a fault after {n} failure{'' if n == 1 else 's'} in a row"
+    if state is State.STOPPED:
+        yield "It was stopped on purpose, so nothing is restarted"
+        is_told = any(alert["kind"] == "stopped" and alert["at"] >= view["since"] for alert in view["alerts"])
+        yield "People know" if is_told else "People hear of it when that has lasted a minute"
     if state is State.UNREACHABLE:
         yield "Nobody is told and nothing is restarted: what it requires has to be well first"
     if state is State.FAULT:
         n = strategy["recovery_threshold"]
-        yield f"It is well again after {n} good answer{'' if n == 1 else 's'} in a row"
+        is_looked_at = last is None or last["source"] == "probe"
+        good = f"after {n} good answer{'' if n == 1 else 's'} in a row" if is_looked_at else "with its next good beat"
+        yield f"It is well again {good}"
         yield view["recovery"]["doing"]
-        yield from _told(view)
+        yield from _told(view, zone)
 
 
-def _told(view: Json) -> Iterator[str]:
+def _told(view: Json, zone: ZoneInfo) -> Iterator[str]:
     told = [alert for alert in view["alerts"] if alert["incident"] == view["incident"]]
-    if not told:
+    if not told and view["flapping"]:
+        yield "Nobody was told of this fall: it goes up and down"
+    elif not told:
         yield "Nobody was told: no alert was made for this incident"
     for alert in told:
-        ways = [f"{item['channel']} ({item['state']})" for item in alert["deliveries"]]
-        yield f"“{alert['title']}” went to {', '.join(ways) if ways else 'no channel: no route takes it'}"
+        yield _telling(alert, zone)
+
+
+def _telling(alert: Json, zone: ZoneInfo) -> str:
+    ways = [_way(item, zone) for item in alert["deliveries"]]
+    return f"“{alert['title']}” went to {', '.join(ways) if ways else 'no channel: no route takes it'}"
+
+
+def _way(delivery: Json, zone: ZoneInfo) -> str:
+    """``mail (delivered)``; with what is worth knowing about the rest."""
+    state = delivery["state"]
+    if state == "pending" and not delivery["tries"]:
+        state = f"leaves at {_local(delivery['due_at'], zone)}, with all that falls together with it"
+    elif delivery["sent_with"]:
+        state += ", in one message with others"
+    return f"{delivery['channel']} ({state})"
 
 
 def _local(instant: str, zone: ZoneInfo) -> str:

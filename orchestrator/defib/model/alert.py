@@ -28,8 +28,32 @@ class AlertKind(StrEnum):
     DOWN = "down"
     DEGRADED = "degraded"
     RECOVERED = "recovered"
-    RECOVERY_FAILED = "recovery_failed"  #: needs a human
+    FLAPPING = "flapping"  #: it goes up and down
+    STILL_FLAPPING = "still_flapping"  #: what became of it since people were last told
+    SETTLED = "settled"  #: it flaps no more; it may be well or at fault
+    STOPPED = "stopped"  #: on purpose, and not started again since
+    STARTED = "started"  #: what was stopped on purpose is not stopped any more
+    RELAPSED = "relapsed"  #: it fell again soon after Defib had recovered it
+    CRASH_LOOPING = "crash_looping"  #: it does so again and again
+    RECOVERY_LATE = "recovery_late"  #: still failing: needs a human, while Defib goes on
+    RECOVERY_BLOCKED = "recovery_blocked"  #: held back for long: needs a human
+    RECOVERY_FAILED = "recovery_failed"  #: given up: needs a human
+    OBSERVER_SICK = "observer_sick"  #: Defib itself is held up or cut off
+    OBSERVER_WELL = "observer_well"
     TEST = "test"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Together:
+    """One of several monitors that are told of in one message."""
+
+    monitor: MonitorId
+    name: str
+    family: str
+    summary: str
+    since: datetime
+    recovery: str = ""  #: what Defib did or will do
+    duration_s: float | None = None  #: of the outage, once it is over
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +79,11 @@ class AlertFacts:
     tags: tuple[str, ...] = ()
     timezone: str = "UTC"  #: for times shown to people
     url: str = ""  #: the monitor's page, when a public address is configured
+    label: str = ""  #: of the fault: ``intermittent``, ``unverified``, or nothing special
+    state: str = ""  #: the monitor's at that time: ``up``, ``fault``, …
+    falls: int = 0  #: into a fault, since it began to flap
+    together: tuple[Together, ...] = ()  #: all that one message tells of, if more than one
+    snapshot: tuple[str, ...] = ()  #: what was to be seen of it before the first action: at most ten short lines
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,8 +132,10 @@ class Delivery:
     key: str  #: idempotency key, unique: the same notice never enters a channel's outbox twice
     created_at: datetime
     due_at: datetime
+    thread: str  #: the conversation it belongs to, which the channel keeps together
     state: DeliveryState = DeliveryState.PENDING
     tries: int = 0
     accepted_at: datetime | None = None
     receipt: str = ""  #: the far end's id of the message
     error: str = ""  #: of the newest failed try, without secrets
+    sent_with: DeliveryId | None = None  #: the delivery in whose message it went, if not in one of its own

@@ -32,6 +32,7 @@ class Beat:
     facts: Mapping[str, Fact] = field(
         default_factory=dict
     )  #: ``rid`` names a run: it ties its end to its start
+    metrics: Mapping[str, float] = field(default_factory=dict)  #: numbers worth a curve: ``cpu_percent``
     seq: int | None = None  #: as the sender counts its beats
     epoch: str | None = None  #: changes with each start of the sender, which then counts afresh
     eta: timedelta | None = None  #: the sender's own word on how often it beats

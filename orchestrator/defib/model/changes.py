@@ -3,13 +3,16 @@
 from dataclasses import dataclass, fields
 from datetime import datetime
 
+from defib.model.agent import Agent, Token
 from defib.model.alert import Alert, Delivery
 from defib.model.beat import Beat
+from defib.model.decision import DecisionRecord
 from defib.model.evidence import Observation
 from defib.model.health import Health, Incident, Transition
 from defib.model.ids import DeliveryId
 from defib.model.recovery import Attempt, AuditEntry, Case
 from defib.model.report import ReportDocument
+from defib.model.snapshot import Snapshot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,17 +47,19 @@ class Forget:
 class Changes:
     """Rows to write in one transaction.
 
-    Health, incidents, cases, attempts, deliveries and watch spans replace the row of the same key; the
+    Health, incidents, cases, attempts, deliveries, watch spans, agents and tokens replace the row of the same key; the
     rest is appended. A delivery whose key exists already is left as it is (``new_deliveries``), so that
     a decision that is taken again after a crash never tells twice.
     """
 
     health: tuple[Health, ...] = ()
     observations: tuple[Observation, ...] = ()
+    decisions: tuple[DecisionRecord, ...] = ()
     transitions: tuple[Transition, ...] = ()
     incidents: tuple[Incident, ...] = ()
     cases: tuple[Case, ...] = ()
     attempts: tuple[Attempt, ...] = ()
+    snapshots: tuple[Snapshot, ...] = ()  #: an incident's first one stays
     audit: tuple[AuditEntry, ...] = ()
     alerts: tuple[Alert, ...] = ()
     new_deliveries: tuple[Delivery, ...] = ()
@@ -64,6 +69,8 @@ class Changes:
     reports: tuple[ReportDocument, ...] = ()
     settings: tuple[tuple[str, str | None], ...] = ()  #: run-time settings; None removes one
     watch: tuple[WatchSpan, ...] = ()
+    agents: tuple[Agent, ...] = ()
+    tokens: tuple[Token, ...] = ()
     forget: tuple[Forget, ...] = ()
 
     def __add__(self, other: "Changes") -> "Changes":

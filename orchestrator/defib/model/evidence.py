@@ -25,7 +25,7 @@ class Grade(StrEnum):
     AUTHORITATIVE = "E0"  #: the thing itself is gone: process exited, container died, unit failed
     STRONG = "E1"  #: refused, reset, name does not exist
     NORMAL = "E2"  #: timeout, wrong answer, handshake failure
-    WEAK = "E3"  #: slow, throttled: degraded, never a fault by itself
+    WEAK = "E3"  #: slow, throttled: degraded; a failure, such as "come back later", when it lasts for minutes
     INTENT = "E4"  #: stopped on purpose: no recovery
     SCHEDULED = "E5"  #: certificate or disk running out: a restart never helps
     OWN = "X"  #: our own trouble: says nothing about the target

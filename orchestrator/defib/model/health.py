@@ -37,6 +37,16 @@ BeatMemory = Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Flaps:
+    """How a monitor went up and down of late; see :mod:`defib.rules.flapping`."""
+
+    swings: tuple[datetime, ...] = ()  #: falls into FAULT and returns, oldest first, as many as the rule needs
+    since: datetime | None = None  #: when it began to flap; None: it does not
+    falls: int = 0  #: into FAULT since it began to flap
+    told_at: datetime | None = None  #: when people were last told that it flaps
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
     """Everything that is known of one monitor now: one row, replaced as a whole."""
 
@@ -52,6 +62,13 @@ class Health:
     deadline: datetime | None = None  #: when silence becomes a fault (monitors that are beaten)
     was_up: bool = False  #: it has been seen well at least once
     beats: BeatMemory = field(default_factory=dict)  #: the pushed monitor's
+    flaps: Flaps = Flaps()
+    stop_told: bool = False  #: people know that it was stopped on purpose, and not yet that it is back
+
+    @property
+    def is_flapping(self) -> bool:
+        """It goes up and down: its single falls and returns are not told."""
+        return self.flaps.since is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,9 +86,17 @@ class Transition:
     incident: IncidentId | None = None
 
 
+class FaultLabel(StrEnum):
+    """What is special about a fault."""
+
+    NONE = ""
+    INTERMITTENT = "intermittent"  #: it fails now and then, not at every look
+    UNVERIFIED = "unverified"  #: declared while Defib was too sick to be sure: told, and not acted on
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Incident:
-    """One story, from the fault to its end."""
+    """One monitor's story, from the fault to its end."""
 
     id: IncidentId
     monitor: MonitorId
@@ -84,3 +109,10 @@ class Incident:
     closed_at: datetime | None = None
     healed_by: str | None = None  #: ``defib``, ``itself``; None while open
     resolution: str = ""
+    root: IncidentId | None = None  #: of those that began together, the first; None: it is this
+    label: FaultLabel = FaultLabel.NONE  #: what is special about it
+
+    @property
+    def story(self) -> IncidentId:
+        """The incident that people are told about: the first of those that began together."""
+        return self.root or self.id

@@ -11,3 +11,6 @@ AlertId = NewType("AlertId", str)
 DeliveryId = NewType("DeliveryId", str)
 ReportId = NewType("ReportId", str)
 """``report_YYYYMMDD`` for a day, after the day it covers."""
+AgentId = NewType("AgentId", str)
+"""As the agent calls itself on the wire: printable, at most 200 characters."""
+TokenId = NewType("TokenId", str)

@@ -32,6 +32,13 @@ class RecoveryMode(StrEnum):
     OFF = "off"
 
 
+class OnRelapse(StrEnum):
+    """What is done about a target that falls again and again after good restarts."""
+
+    GO_ON = "continue"  #: restart it at long intervals, and say so
+    STOP = "stop"  #: leave it to a human
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rung:
     """One step of a recovery ladder."""
@@ -53,7 +60,11 @@ class RecoveryPolicy:
     cooldown: timedelta = timedelta(seconds=10)  #: between two attempts, doubled after each failed one
     max_attempts: int = 3  #: failed attempts in ``window``; then it needs a human
     window: timedelta = timedelta(minutes=30)
-    start_timeout: timedelta = timedelta(seconds=90)  #: how long a restarted target may take to come up
+    start_timeout: timedelta | None = None  #: how long a restarted target may take to come up; None: learned
+    probation: timedelta = timedelta(seconds=60)  #: how long a recovered target is watched closely
+    max_relapses: int = 5  #: falls soon after a good recovery, within an hour; then it is crash-looping
+    on_relapse: OnRelapse = OnRelapse.GO_ON
+    max_per_day: int = 12  #: attempts of any outcome; then it needs a human
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,5 +82,6 @@ class MonitorSpec:
     tags: frozenset[str] = frozenset()
     requires: tuple[MonitorId, ...] = ()  #: all of these must be well for it to be reachable
     requires_any: tuple[MonitorId, ...] = ()  #: and any of these
+    group: str = ""  #: monitors that do the same work for one another: never restarted all at once
     recovery: RecoveryPolicy = RecoveryPolicy()
     enabled: bool = True

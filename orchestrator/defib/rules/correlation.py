@@ -99,17 +99,22 @@ class Trigger:
     reason: str
 
 
-def find_trigger(looks: Iterable[Look], path: PathClass, last_ok_at: float, now: float) -> Trigger | None:
+def find_trigger(
+    looks: Iterable[Look], path: PathClass, last_ok_at: float, now: float, failing_since: float | None = None
+) -> Trigger | None:
     """Whether the failures on a path class are a reason to look at the canaries.
 
     Failures of :data:`WINDOW_S` count: at least :data:`MIN_GROUPS` fate groups, and :data:`MIN_SHARE` of the
     monitors that were looked at in that time. (Not of all monitors: where each is looked at every 30 s, half
     of them cannot fail within 10 s, and the first faults would be declared before the trigger.) Or one
-    failure when nothing on the class has succeeded for :data:`SILENCE_S`.
+    failure when nothing on the class has succeeded for :data:`SILENCE_S`. Or, over a network, the second
+    failure of a monitor when nothing on the class has succeeded since its first one: where few targets are
+    watched, no three can fail together, and this comes before its fault is declared.
 
     :param looks: the newest one of each monitor; monitors of other classes are passed over.
     :param last_ok_at: monotonic seconds of the newest success on the class; of the start when there is none.
     :param now: monotonic seconds.
+    :param failing_since: of the monitor in question, monotonic seconds; None when this is its first failure.
     """
     recent = [look for look in looks if look.path is path and now - look.at <= WINDOW_S]
     failing = [look for look in recent if not look.is_ok]
@@ -122,6 +127,9 @@ def find_trigger(looks: Iterable[Look], path: PathClass, last_ok_at: float, now:
         return Trigger(path=path, is_together=True, reason=reason)
     if failing and now - last_ok_at >= SILENCE_S:
         reason = f"no {path} monitor has succeeded for {now - last_ok_at:.0f} s"
+        return Trigger(path=path, is_together=False, reason=reason)
+    if path is not PathClass.LOCAL and failing_since is not None and last_ok_at < failing_since:
+        reason = f"no {path} monitor has succeeded since one began to fail {now - failing_since:.0f} s ago"
         return Trigger(path=path, is_together=False, reason=reason)
     return None
 
@@ -156,6 +164,11 @@ class Verdict(StrEnum):
         """For people."""
         return _WORDS[self]
 
+    @property
+    def accuses_us(self) -> bool:
+        """It is our fault, or our network's."""
+        return self in _OURS
+
 
 _WORDS = {
     Verdict.SICK: "Defib itself is not well: its own server does not answer",
@@ -166,6 +179,8 @@ _WORDS = {
     Verdict.CLEAR: "Defib and its network are well: the fault is the target's",
     Verdict.MASS_FAILURE: "Defib and its network are well: the targets are down together",
 }
+
+_OURS = frozenset({Verdict.SICK, Verdict.NETWORK_DOWN, Verdict.UPLINK_DOWN, Verdict.RESOLVER_DOWN})
 
 YES, NO, ANY = frozenset({True}), frozenset({False}), frozenset({True, False, None})
 NOT_NO, NOT_YES = ANY - NO, ANY - YES

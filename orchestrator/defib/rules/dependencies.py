@@ -5,6 +5,7 @@ is the monitor at fault behind it that has no monitor at fault behind itself.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from defib.model.health import Health, State
@@ -74,6 +75,42 @@ def waiting_for(
     if group and not any(is_ready(parent) for parent in group.values()):
         waiting += group
     return tuple(waiting)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Footing:
+    """What a monitor stands on and carries, and what it requires by configuration."""
+
+    requires: tuple[MonitorId, ...] = ()  #: redundant ones included
+    stands_on: frozenset[str] = frozenset()
+    carries: frozenset[str] = frozenset()
+
+
+def implied(footings: Mapping[MonitorId, Footing]) -> dict[MonitorId, tuple[MonitorId, ...]]:
+    """What each monitor requires beyond what is configured: those that carry what it stands on.
+
+    Never a circle: who is required by something, directly or not, does not require it.
+    """
+    found = {name: footing.requires for name, footing in footings.items()}
+    for name, footing in footings.items():
+        for other, base in footings.items():
+            if other == name or base.carries.isdisjoint(footing.stands_on) or other in found[name]:
+                continue
+            if not _leads_to(other, name, found):
+                found[name] = (*found[name], other)
+    return {name: requires[len(footings[name].requires) :] for name, requires in found.items()}
+
+
+def _leads_to(start: MonitorId, goal: MonitorId, requires: Mapping[MonitorId, tuple[MonitorId, ...]]) -> bool:
+    seen, waiting = {start}, [start]
+    while waiting:
+        for name in requires.get(waiting.pop(), ()):
+            if name == goal:
+                return True
+            if name not in seen:
+                seen.add(name)
+                waiting.append(name)
+    return False
 
 
 def root_cause(

@@ -1,9 +1,9 @@
-"""Which strategy holds for a monitor."""
+"""Which strategy and which mode of recovery hold for a monitor."""
 
 from collections.abc import Mapping
 from dataclasses import replace
 
-from defib.model.monitor import MonitorSpec
+from defib.model.monitor import MonitorSpec, RecoveryMode
 from defib.model.strategy import Strategy
 
 
@@ -22,3 +22,17 @@ def strategy_for(
         return chosen
     strategy = strategies.get(monitor.strategy or global_name) or strategies["normal"]
     return replace(strategy, **monitor.overrides) if monitor.overrides else strategy  # type: ignore[arg-type]
+
+
+def mode_for(configured: RecoveryMode, everywhere: str | None, own: str | None) -> RecoveryMode:
+    """The mode of recovery of a monitor: set for itself at run time, else for all, else configured.
+
+    Arming all arms no monitor whose configuration says ``off``: somebody meant just this one. What is stored and
+    no mode (of another version) is passed over.
+    """
+    modes = {str(mode): mode for mode in RecoveryMode}
+    if (chosen := modes.get(own or "")) is not None:
+        return chosen
+    if configured is RecoveryMode.OFF:
+        return configured
+    return modes.get(everywhere or "", configured)

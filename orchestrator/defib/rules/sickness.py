@@ -9,18 +9,18 @@ runs well.
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from defib.model.evidence import Evidence, Outcome
+from defib.model.evidence import Evidence, Grade, Outcome
 
 MAX_SCORE = 7
 FREEZE_AT = 4  #: score from which no fault is declared and nothing is repaired
 CLEAN_TICKS = 3  #: in a row, that end a freeze
-TELL_AFTER_S = 30.0  #: of being frozen, until people are told
 LAG_HIGH_S = 0.250
 LAG_LOW_S = 0.100
 PROBE_LATE_S = 1.0
 CPU_PRESSURE = 50.0  #: per cent of the last 10 s in which some task waited for a CPU
 MEMORY_PRESSURE = 10.0  #: per cent of the last 10 s in which every task waited for memory
 MAX_TIMEOUT_FACTOR = 3
+_GAP, _LAG = "observer-gap", "observer-lag"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,10 +61,6 @@ class Sickness:
         :param now: monotonic seconds.
         """
         return 0.0 if self.frozen_since is None else max(0.0, now - self.frozen_since)
-
-    def is_worth_telling(self, now: float) -> bool:
-        """Whether people should hear that the observer is sick."""
-        return self.frozen_for(now) >= TELL_AFTER_S
 
     @property
     def reason(self) -> str:
@@ -143,20 +139,25 @@ def is_valid(max_lag_s: float, timeout: timedelta, *, has_gap: bool = False) -> 
 def weigh(evidence: Evidence, max_lag_s: float, timeout: timedelta, *, has_gap: bool = False) -> Evidence:
     """The evidence of a probe for what it is worth; parameters as of :func:`is_valid`.
 
-    When it was measured in our own trouble, a failure is inconclusive, and a success is one whose latency
-    is not known.
+    When it was measured in our own trouble, a failure is inconclusive, and so is what was well but degraded:
+    it may have been slow only to us. A plain success is one whose latency is not known.
     """
     if is_valid(max_lag_s, timeout, has_gap=has_gap) or evidence.outcome is Outcome.INCONCLUSIVE:
         return evidence
-    if evidence.is_ok:
+    if evidence.is_ok and evidence.grade is not Grade.WEAK:
         return replace(evidence, latency=None)
     if has_gap:
-        cause, trouble = "observer-gap", "Defib itself stood still meanwhile"
+        cause, trouble = _GAP, "Defib itself stood still meanwhile"
     else:
-        cause, trouble = "observer-lag", f"Defib's event loop was held up for {_ms(max_lag_s)}"
+        cause, trouble = _LAG, f"Defib's event loop was held up for {_ms(max_lag_s)}"
     return Evidence.inconclusive(
         cause, f"{trouble}; it looked like: {evidence.summary}", facts=evidence.facts
     )
+
+
+def is_void(evidence: Evidence) -> bool:
+    """Whether :func:`weigh` took what it said away: the target deserves another look."""
+    return evidence.cause in (_GAP, _LAG)
 
 
 def _ms(seconds: float) -> str:

@@ -8,13 +8,16 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from defib.model.evidence import Observation, Outcome
-from defib.model.health import Health, State, Transition
+from defib.model.evidence import Observation, Outcome, Source
+from defib.model.health import FaultLabel, Health, State, Transition
 from defib.model.ids import MonitorId
 from defib.ports import Judgement
 
 PARENT_RECHECK = timedelta(seconds=1)
 """While something it requires is under suspicion, a monitor's own fault waits and is looked at again."""
+
+
+_HELD = "failing, but no fault is declared: "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +39,7 @@ class Decision:
     transition: Transition | None = None
     look_again_in: timedelta | None = None
     must_commit: bool = False  #: more than the latest observation changed: write before going on
+    label: FaultLabel = FaultLabel.NONE  #: of a fault
 
     @property
     def opens_incident(self) -> bool:
@@ -50,6 +54,12 @@ def note(health: Health, observation: Observation) -> Decision:
     """Take an inconclusive observation: it is shown, and changes no state."""
     assert observation.evidence.outcome is Outcome.INCONCLUSIVE
     return Decision(health=replace(health, last=observation))
+
+
+def is_stale(health: Health, observation: Observation) -> bool:
+    """Whether a good look is older than the fault it would end: it shows how things were, not how they are."""
+    is_good_look = observation.evidence.is_ok and observation.source is Source.PROBE
+    return is_good_look and health.state is State.FAULT and observation.started_at < health.since
 
 
 def fold(
@@ -70,10 +80,12 @@ def fold(
         elif parents.hold:
             still_excused = health.state is State.UNREACHABLE
             state, again = State.UNREACHABLE if still_excused else State.SUSPECT, PARENT_RECHECK
-            reason = f"failing, but no fault is declared: {parents.hold}"
+            reason = f"{_HELD}{parents.hold}"
         elif parents.suspect:
             state, again = State.SUSPECT, PARENT_RECHECK
             reason = f"failing; waiting for the verdict on {_names(parents.suspect)}, which it requires"
+        elif health.reason.startswith(_HELD):
+            reason += f"; no fault was declared at first: {health.reason.removeprefix(_HELD)}"
     first_fail_at = None if evidence.is_ok else health.first_fail_at or observation.started_at
     new = replace(
         health,
@@ -100,8 +112,15 @@ def fold(
             evidence=observation,
             incident=health.incident,
         )
-    must_commit = transition is not None or dict(judgement.memory) != dict(health.memory)
-    return Decision(health=new, transition=transition, look_again_in=again, must_commit=must_commit)
+    is_withheld = state is not judgement.state and observation.source is Source.DEADLINE
+    must_commit = (
+        transition is not None
+        or dict(judgement.memory) != dict(health.memory)
+        or (is_withheld and observation != health.last)  # a silence is judged once: why it was no fault is kept
+    )
+    return Decision(
+        health=new, transition=transition, look_again_in=again, must_commit=must_commit, label=judgement.label
+    )
 
 
 def _bounds(health: Health, observation: Observation, to_state: State) -> tuple[datetime, datetime]:

@@ -41,6 +41,7 @@ def open_database(url: str, *, migrate: bool = True) -> Database:
         if address.drivername == "postgresql":
             address = address.set(drivername="postgresql+psycopg")
         engine = sa.create_engine(address, pool_pre_ping=True)
+        event.listen(engine, "connect", _bound_transactions)
         database = Database(engine, address.render_as_string(hide_password=True), None)
     try:
         with translated(database.place):
@@ -77,6 +78,14 @@ def _sqlite(path: Path, create: bool) -> sa.Engine:
         cursor.close()
 
     return engine
+
+
+def _bound_transactions(connection: Any, _record: object) -> None:
+    """What a Defib that was stopped within a transaction has locked becomes free for the one that takes over."""
+    cursor = connection.cursor()
+    cursor.execute("SET idle_in_transaction_session_timeout = '15s'")
+    cursor.close()
+    connection.commit()
 
 
 def _refuse_read_only(path: Path) -> None:

@@ -1,6 +1,6 @@
 """Questions to the store. Synchronous: the event loop asks from a thread."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
@@ -9,14 +9,18 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from defib.model.agent import Agent, Token
 from defib.model.alert import Alert, Delivery, DeliveryState
 from defib.model.beat import Beat
 from defib.model.changes import WatchSpan
+from defib.model.decision import DecisionRecord
 from defib.model.health import Health, Incident, Transition
 from defib.model.ids import AlertId, CaseId, IncidentId, MonitorId, ReportId
 from defib.model.recovery import Attempt, AttemptOutcome, AuditEntry, Case, CaseState
 from defib.model.report import ReportDocument
+from defib.model.snapshot import Snapshot
 from defib.store import rows, schema
+from defib.store.audit import Verdict, verify
 from defib.store.database import Database, translated
 
 _TERMINAL_CASES = [state.value for state in CaseState if state.is_terminal]
@@ -30,6 +34,16 @@ class Latencies:
     p50_ms: float
     p95_ms: float
     p99_ms: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leader:
+    """Who decides over a store, or did last."""
+
+    epoch: int  #: of its term; 0 when there was none yet
+    owner: str
+    taken_at: datetime
+    renewed_at: datetime
 
 
 class Reader:
@@ -68,6 +82,18 @@ class Reader:
         ).subquery()
         query = sa.select(table).join(newest, table.c.id == newest.c.id)
         return {t.monitor: t for t in map(rows.transition_from_row, self._rows(query))}
+
+    def decisions(
+        self,
+        *,
+        monitor: MonitorId | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> list[DecisionRecord]:
+        """What was decided in ``[since, until)``, oldest first."""
+        table = schema.decision
+        query = _between(sa.select(table), table.c.decided_at, since, until, monitor, table.c.monitor)
+        return [rows.decision_from_row(row) for row in self._rows(query.order_by(table.c.id))]
 
     def samples(
         self, *, since: datetime, until: datetime, monitor: MonitorId | None = None
@@ -150,7 +176,7 @@ class Reader:
 
     def incidents(
         self, *, monitor: MonitorId | None = None, overlapping: tuple[datetime, datetime] | None = None,
-        only_open: bool = False, newest: int | None = None, skip: int = 0,
+        only_open: bool = False, story: IncidentId | None = None, newest: int | None = None, skip: int = 0,
     ) -> list[Incident]:  # fmt: skip
         """Incidents; newest first when ``newest`` limits them, after ``skip`` newer ones, else oldest first."""
         table = schema.incident
@@ -159,6 +185,8 @@ class Reader:
             query = query.where(table.c.monitor == monitor)
         if only_open:
             query = query.where(table.c.closed_at.is_(None))
+        if story is not None:
+            query = query.where(sa.or_(table.c.id == story, table.c.root == story))
         if overlapping is not None:
             start, end = overlapping
             query = query.where(
@@ -184,7 +212,8 @@ class Reader:
 
     def cases(
         self, *, only_active: bool = False, incident: IncidentId | None = None,
-        incidents: Sequence[IncidentId] | None = None, newest: int | None = None, skip: int = 0,
+        incidents: Sequence[IncidentId] | None = None, monitor: MonitorId | None = None, newest: int | None = None,
+        skip: int = 0,
     ) -> list[Case]:  # fmt: skip
         """Recovery cases; order and ``skip`` as above."""
         table = schema.recovery_case
@@ -195,6 +224,8 @@ class Reader:
             query = query.where(table.c.incident == incident)
         if incidents is not None:
             query = query.where(table.c.incident.in_(incidents))
+        if monitor is not None:
+            query = query.where(table.c.monitor == monitor)
         order = table.c.opened_at.desc() if newest else table.c.opened_at
         return [
             rows.case_from_row(row) for row in self._rows(query.order_by(order).limit(newest).offset(skip))
@@ -218,6 +249,11 @@ class Reader:
         found = self._rows(sa.select(schema.attempt).where(schema.attempt.c.id == attempt))
         return rows.attempt_from_row(found[0]) if found else None
 
+    def snapshot(self, incident: IncidentId) -> Snapshot | None:
+        """What was seen before the first action of an incident; None when nothing was done."""
+        found = self._rows(sa.select(schema.snapshot).where(schema.snapshot.c.incident == incident))
+        return rows.snapshot_from_row(found[0]) if found else None
+
     def attempt_counts(self, monitor: MonitorId, since: datetime) -> dict[AttemptOutcome, int]:
         """Attempts of one monitor since an instant, by outcome: the budget's use."""
         table = schema.attempt
@@ -236,6 +272,24 @@ class Reader:
             AuditEntry(**row)
             for row in self._rows(sa.select(*columns).order_by(table.c.id.desc()).limit(newest))
         ]
+
+    def audited(self, event: str) -> Iterator[AuditEntry]:
+        """Audit entries whose event begins like this, oldest first."""
+        table = schema.audit
+        columns = (table.c.at, table.c.actor, table.c.event, table.c.subject, table.c.facts)
+        query = sa.select(*columns).where(table.c.event.startswith(event, autoescape=True)).order_by(table.c.id)
+        return (AuditEntry(**row) for row in self._rows(query))
+
+    def leader(self) -> Leader:
+        """Whose term of office over the store is the newest."""
+        table = schema.leader
+        columns = (table.c.epoch, table.c.owner, table.c.taken_at, table.c.renewed_at)
+        return Leader(**self._rows(sa.select(*columns))[0])
+
+    def verify_audit(self) -> Verdict:
+        """Whether the audit log is what was written."""
+        with translated(self._database.place), self._database.engine.connect() as connection:
+            return verify(connection)
 
     # --- alerts and deliveries ---------------------------------------------------------------------
 
@@ -280,14 +334,13 @@ class Reader:
             for row in self._rows(query.order_by(table.c.created_at.desc(), table.c.id.desc()).limit(newest))
         ]
 
-    def first_receipt(self, channel: str, incident: IncidentId) -> str | None:
-        """The far end's id of the first message about an incident in a channel: the head of its thread."""
-        delivery, alert = schema.delivery, schema.alert
+    def first_receipt(self, channel: str, thread: str) -> str | None:
+        """The far end's id of the first message of a conversation in a channel."""
+        delivery = schema.delivery
         query = (
             sa.select(delivery.c.receipt)
-            .join(alert, alert.c.id == delivery.c.notice)
-            .where(delivery.c.channel == channel, alert.c.incident == incident, delivery.c.receipt != "")
-            .order_by(delivery.c.created_at)
+            .where(delivery.c.channel == channel, delivery.c.thread == thread, delivery.c.receipt != "")
+            .order_by(delivery.c.accepted_at)
             .limit(1)
         )
         found = self._rows(query)
@@ -339,6 +392,19 @@ class Reader:
 
     def settings(self) -> dict[str, str]:
         return {row["key"]: row["value"] for row in self._rows(sa.select(schema.setting))}
+
+    def agents(self) -> list[Agent]:
+        """Every agent that is registered, in the order of their registration."""
+        table = schema.agent
+        query = (
+            sa.select(table).where(table.c.removed_at.is_(None)).order_by(table.c.registered_at, table.c.id)
+        )
+        return [rows.agent_from_row(row) for row in self._rows(query)]
+
+    def tokens(self) -> list[Token]:
+        """Every token that was given out, also revoked ones, the oldest first."""
+        table = schema.token
+        return [rows.token_from_row(row) for row in self._rows(sa.select(table).order_by(table.c.created_at))]
 
     def watch_spans(self, since: datetime, until: datetime) -> list[WatchSpan]:
         """When Defib itself was watching, overlapping ``[since, until)``, oldest first."""

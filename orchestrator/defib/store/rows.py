@@ -5,12 +5,16 @@ from dataclasses import asdict, fields
 from datetime import datetime, timedelta
 from typing import Any
 
+from defib.model.agent import Agent, Scope, Token
 from defib.model.alert import Alert, AlertFacts, AlertKind, Delivery, DeliveryState, Severity
 from defib.model.beat import Beat, Signal
+from defib.model.decision import DecisionRecord
 from defib.model.evidence import Evidence, Grade, Observation, Outcome, ProbeStatus, Source
-from defib.model.health import Health, Incident, State, Transition
-from defib.model.ids import MonitorId
-from defib.model.recovery import Attempt, AttemptOutcome, Case, CaseState
+from defib.model.health import FaultLabel, Flaps, Health, Incident, State, Transition
+from defib.model.ids import AgentId, IncidentId, MonitorId
+from defib.model.recovery import Attempt, AttemptOutcome, Case, CaseState, Gate
+from defib.model.snapshot import Snapshot
+from defib.model.strategy import Strategy
 
 Row = Mapping[str, Any]
 
@@ -64,13 +68,33 @@ def observation_from_json(monitor: MonitorId, data: Row | None) -> Observation |
 def health_row(health: Health) -> dict[str, Any]:
     return plain(health) | {
         "memory": dict(health.memory), "beats": dict(health.beats), "last": observation_json(health.last),
+        "flaps": _flaps_json(health.flaps),
     }  # fmt: skip
 
 
 def health_from_row(row: Row) -> Health:
     monitor = MonitorId(row["monitor"])
     return Health(**{**row, "monitor": monitor, "state": State(row["state"]),
-                     "last": observation_from_json(monitor, row["last"])})  # fmt: skip
+                     "last": observation_from_json(monitor, row["last"]),
+                     "flaps": _flaps_from_json(row["flaps"])})  # fmt: skip
+
+
+def _flaps_json(flaps: Flaps) -> dict[str, Any]:
+    return {
+        "swings": [swing.isoformat() for swing in flaps.swings],
+        "since": flaps.since and flaps.since.isoformat(),
+        "falls": flaps.falls,
+        "told_at": flaps.told_at and flaps.told_at.isoformat(),
+    }
+
+
+def _flaps_from_json(data: Row) -> Flaps:
+    return Flaps(
+        swings=tuple(map(datetime.fromisoformat, data["swings"])),
+        since=data["since"] and datetime.fromisoformat(data["since"]),
+        falls=data["falls"],
+        told_at=data["told_at"] and datetime.fromisoformat(data["told_at"]),
+    )
 
 
 def observation_row(observation: Observation) -> dict[str, Any]:
@@ -97,21 +121,112 @@ def transition_from_row(row: Row) -> Transition:
                          "evidence": observation_from_json(monitor, row["evidence"])})  # fmt: skip
 
 
+_BEFORE_INSTANTS = ("since", "last_ok_at", "first_fail_at")
+
+
+def decision_row(record: DecisionRecord) -> dict[str, Any]:
+    before = record.before
+    instants = {name: getattr(before, name) for name in _BEFORE_INSTANTS}
+    return {
+        "monitor": record.monitor,
+        "decided_at": record.decided_at,
+        "version": record.version,
+        "before": {
+            "state": before.state, "reason": before.reason, "memory": dict(before.memory),
+            "was_up": before.was_up, "incident": before.incident, "last": observation_json(before.last),
+            **{name: None if at is None else at.isoformat() for name, at in instants.items()},
+        },
+        "observation": observation_json(record.observation),
+        "strategy": strategy_json(record.strategy),
+        "is_told": record.is_told,
+        "required": {"bad": list(record.bad), "suspect": list(record.suspect), "hold": record.hold},
+        "state": record.state,
+        "memory": dict(record.memory),
+    }  # fmt: skip
+
+
+def decision_from_row(row: Row) -> DecisionRecord:
+    """As it was written, but for the beats' memory in ``before``."""
+    monitor = MonitorId(row["monitor"])
+    before = dict(row["before"])
+    for name in _BEFORE_INSTANTS:
+        before[name] = None if before[name] is None else datetime.fromisoformat(before[name])
+    before |= {"state": State(before["state"]), "last": observation_from_json(monitor, before["last"])}
+    observation = observation_from_json(monitor, row["observation"])
+    assert observation is not None
+    required = row["required"]
+    return DecisionRecord(
+        monitor=monitor,
+        decided_at=row["decided_at"],
+        version=row["version"],
+        before=Health(monitor=monitor, **before),
+        observation=observation,
+        strategy=strategy_from_json(row["strategy"]),
+        is_told=row["is_told"],
+        bad=tuple(map(MonitorId, required["bad"])),
+        suspect=tuple(map(MonitorId, required["suspect"])),
+        hold=required["hold"],
+        state=State(row["state"]),
+        memory=row["memory"],
+    )
+
+
+def strategy_json(strategy: Strategy) -> dict[str, Any]:
+    """Durations in seconds."""
+    again = strategy.recover_confirm
+    return plain(strategy) | {
+        "interval": strategy.interval.total_seconds(),
+        "timeout": strategy.timeout.total_seconds(),
+        "confirm": [wait.total_seconds() for wait in strategy.confirm],
+        "recover_confirm": None if again is None else again.total_seconds(),
+    }
+
+
+def strategy_from_json(data: Row) -> Strategy:
+    again = data["recover_confirm"]
+    return Strategy(**{
+        **data,
+        "interval": timedelta(seconds=data["interval"]),
+        "timeout": timedelta(seconds=data["timeout"]),
+        "confirm": tuple(timedelta(seconds=wait) for wait in data["confirm"]),
+        "recover_confirm": None if again is None else timedelta(seconds=again),
+    })  # fmt: skip
+
+
 def incident_from_row(row: Row) -> Incident:
-    return Incident(**row)
+    return Incident(**{**row, "label": FaultLabel(row["label"])})
 
 
 def case_from_row(row: Row) -> Case:
-    return Case(**{**row, "state": CaseState(row["state"])})
+    gate = None if row["gate"] is None else Gate(row["gate"])
+    return Case(**{**row, "state": CaseState(row["state"]), "gate": gate, "pages": tuple(row["pages"])})
 
 
 def attempt_from_row(row: Row) -> Attempt:
     return Attempt(**{**row, "outcome": AttemptOutcome(row["outcome"])})
 
 
+def snapshot_row(snapshot: Snapshot) -> dict[str, Any]:
+    """``parts`` as pairs: their order says something, and PostgreSQL's JSON need not keep that of keys."""
+    return {
+        "incident": snapshot.incident, "monitor": snapshot.monitor, "taken_at": snapshot.taken_at,
+        "took_ms": snapshot.took // timedelta(milliseconds=1),
+        "parts": [[name, text.replace("\0", "")] for name, text in snapshot.parts.items()],
+        "missing": [list(pair) for pair in snapshot.missing.items()],
+    }  # fmt: skip
+
+
+def snapshot_from_row(row: Row) -> Snapshot:
+    return Snapshot(
+        incident=IncidentId(row["incident"]), monitor=MonitorId(row["monitor"]), taken_at=row["taken_at"],
+        took=timedelta(milliseconds=row["took_ms"]), parts=dict(row["parts"]), missing=dict(row["missing"]),
+    )  # fmt: skip
+
+
 def alert_row(alert: Alert) -> dict[str, Any]:
     facts = asdict(alert.facts)
     facts["at"], facts["since"] = alert.facts.at.isoformat(), alert.facts.since.isoformat()
+    del facts["together"]  # made when a message is
     return plain(alert) | {
         "evidence": list(alert.evidence), "recommendations": list(alert.recommendations), "facts": facts,
     }  # fmt: skip
@@ -125,6 +240,7 @@ def alert_from_row(row: Row) -> Alert:
         "since": datetime.fromisoformat(facts["since"]),
         "evidence": tuple(facts["evidence"]),
         "tags": tuple(facts["tags"]),
+        "snapshot": tuple(facts.get("snapshot", ())),
     }
     return Alert(**{**row, "severity": Severity(row["severity"]), "evidence": tuple(row["evidence"]),
                     "recommendations": tuple(row["recommendations"]), "facts": AlertFacts(**facts)})  # fmt: skip
@@ -144,7 +260,8 @@ def beat_row(beat: Beat) -> dict[str, Any]:
         "age_ms": round(beat.age / millisecond) or None,
     }
     facts = dict(beat.facts) | {name: value for name, value in extra.items() if value is not None}
-    row = {name: value for name, value in plain(beat).items() if name not in ("seq", "epoch", "eta", "age")}
+    apart = ("seq", "epoch", "eta", "age", "metrics")
+    row = {name: value for name, value in plain(beat).items() if name not in apart}
     return row | {"facts": facts}
 
 
@@ -152,3 +269,30 @@ def beat_from_row(row: Row) -> Beat:
     """As it was taken, but for what :func:`beat_row` put with the facts: it stays there."""
     values = {name: row[name] for name in ("received_at", "protocol", "exit_status", "body", "facts")}
     return Beat(**values, monitor=MonitorId(row["monitor"]), signal=Signal(row["signal"]))
+
+
+def agent_row(agent: Agent) -> dict[str, Any]:
+    row = plain(agent)
+    return row | {
+        "tags": list(agent.tags), "facts": dict(agent.facts), "aliases": list(agent.aliases),
+        "every_ms": _milliseconds(row.pop("every")), "offline_after_ms": _milliseconds(row.pop("offline_after")),
+    }  # fmt: skip
+
+
+def agent_from_row(row: Row) -> Agent:
+    values = dict(row)
+    every, offline_after = _span(values.pop("every_ms")), _span(values.pop("offline_after_ms"))
+    return Agent(**{**values, "tags": tuple(row["tags"]), "aliases": tuple(map(AgentId, row["aliases"])),
+                    "every": every, "offline_after": offline_after})  # fmt: skip
+
+
+def _milliseconds(span: timedelta | None) -> int | None:
+    return None if span is None else span // timedelta(milliseconds=1)
+
+
+def _span(milliseconds: int | None) -> timedelta | None:
+    return None if milliseconds is None else timedelta(milliseconds=milliseconds)
+
+
+def token_from_row(row: Row) -> Token:
+    return Token(**{**row, "scope": Scope(row["scope"])})

@@ -56,6 +56,8 @@ health = Table(
     Column("deadline", Instant),
     Column("was_up", Boolean, nullable=False),
     Column("beats", JSON, nullable=False),
+    Column("flaps", JSON, nullable=False),
+    Column("stop_told", Boolean, nullable=False),
 )  # fmt: skip
 
 observation = Table(
@@ -87,6 +89,23 @@ transition = Table(
     Index("transition_decided", "decided_at"),
 )  # fmt: skip
 
+decision = Table(
+    "decision", metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("monitor", String(100), nullable=False),
+    Column("decided_at", Instant, nullable=False),
+    Column("version", String(40), nullable=False),
+    Column("before", JSON, nullable=False),
+    Column("observation", JSON, nullable=False),
+    Column("strategy", JSON, nullable=False),
+    Column("is_told", Boolean, nullable=False),
+    Column("required", JSON, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("memory", JSON, nullable=False),
+    Index("decision_decided", "decided_at"),
+    Index("decision_monitor", "monitor", "decided_at"),
+)  # fmt: skip
+
 incident = Table(
     "incident", metadata,
     Column("id", String(40), primary_key=True),
@@ -100,8 +119,11 @@ incident = Table(
     Column("closed_at", Instant),
     Column("healed_by", String(20)),
     Column("resolution", Text, nullable=False),
+    Column("root", String(40)),
+    Column("label", String(20), nullable=False),
     Index("incident_opened", "opened_at"),
     Index("incident_monitor", "monitor", "opened_at"),
+    Index("incident_root", "root"),
 )  # fmt: skip
 
 recovery_case = Table(
@@ -118,6 +140,9 @@ recovery_case = Table(
     Column("failures", Integer, nullable=False),
     Column("dry_run", Boolean, nullable=False),
     Column("oks", Integer, nullable=False),
+    Column("gate", String(20)),
+    Column("gated_since", Instant),
+    Column("pages", JSON, nullable=False),
     Column("attempt", String(40)),
     Column("actor", String(100), nullable=False),
     Column("closed_at", Instant),
@@ -138,6 +163,7 @@ attempt = Table(
     Column("actor", String(100), nullable=False),
     Column("intent_at", Instant, nullable=False),
     Column("boot_id", String(40), nullable=False),
+    Column("epoch", BigInteger, nullable=False),
     Column("pid", Integer),
     Column("pid_started", Float),
     Column("started_at", Instant),
@@ -147,8 +173,24 @@ attempt = Table(
     Column("outcome", String(16), nullable=False),
     Column("output", Text, nullable=False),
     Column("detail", Text, nullable=False),
+    Column("identity_before", Text),
+    Column("identity_after", Text),
+    Column("signature_before", Text, nullable=False),
+    Column("signature_after", Text, nullable=False),
+    Column("relapsed_at", Instant),
     Index("attempt_monitor", "monitor", "intent_at"),
     Index("attempt_intent", "intent_at"),
+)  # fmt: skip
+
+snapshot = Table(
+    "snapshot", metadata,
+    Column("incident", String(40), primary_key=True),
+    Column("monitor", String(100), nullable=False),
+    Column("taken_at", Instant, nullable=False),
+    Column("took_ms", Integer, nullable=False),
+    Column("parts", JSON, nullable=False),
+    Column("missing", JSON, nullable=False),
+    Index("snapshot_taken", "taken_at"),
 )  # fmt: skip
 
 audit = Table(
@@ -159,7 +201,22 @@ audit = Table(
     Column("event", String(60), nullable=False),
     Column("subject", String(100), nullable=False),
     Column("facts", JSON, nullable=False),
+    Column("epoch", BigInteger, nullable=False),
+    Column("prev_sha256", String(64), nullable=False),
+    Column("sha256", String(64), nullable=False),
     Index("audit_at", "at"),
+)  # fmt: skip
+
+leader = Table(
+    "leader", metadata,  # one row
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("epoch", BigInteger, nullable=False),
+    Column("holder", String(40), nullable=False),  # a random name for each term of office
+    Column("owner", Text, nullable=False),
+    Column("taken_at", Instant, nullable=False),
+    Column("renewed_at", Instant, nullable=False),
+    Column("audit_id", BigInteger, nullable=False),  # the newest audit row: its end cannot be cut off unseen
+    Column("audit_sha256", String(64), nullable=False),
 )  # fmt: skip
 
 alert = Table(
@@ -188,11 +245,14 @@ delivery = Table(
     Column("key", String(200), nullable=False, unique=True),
     Column("created_at", Instant, nullable=False),
     Column("due_at", Instant, nullable=False),
+    Column("thread", String(200), nullable=False),
     Column("state", String(10), nullable=False),
     Column("tries", Integer, nullable=False),
     Column("accepted_at", Instant),
     Column("receipt", Text, nullable=False),
     Column("error", Text, nullable=False),
+    Column("sent_with", String(40)),
+    Index("delivery_thread", "channel", "thread"),
     Index("delivery_state", "state", "due_at"),
     Index("delivery_notice", "notice"),
     Index("delivery_created", "created_at"),
@@ -252,4 +312,38 @@ watch = Table(
     "watch", metadata,
     Column("started_at", Instant, primary_key=True),
     Column("seen_at", Instant, nullable=False),
+)  # fmt: skip
+
+agent = Table(
+    "agent", metadata,
+    Column("id", String(200), primary_key=True),
+    Column("monitor", String(100), nullable=False, unique=True),
+    Column("name", String(200), nullable=False),
+    Column("registered_at", Instant, nullable=False),
+    Column("hostname", String(255), nullable=False),
+    Column("address", String(100), nullable=False),
+    Column("os", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("tags", JSON, nullable=False),
+    Column("pool", String(200), nullable=False),
+    Column("protocol", String(20), nullable=False),
+    Column("facts", JSON, nullable=False),
+    Column("every_ms", BigInteger),
+    Column("offline_after_ms", BigInteger),
+    Column("token", String(40)),
+    Column("aliases", JSON, nullable=False),
+    Column("removed_at", Instant),
+)  # fmt: skip
+
+token = Table(
+    "token", metadata,
+    Column("id", String(40), primary_key=True),
+    Column("root", String(40), nullable=False),
+    Column("name", String(200), nullable=False),
+    Column("scope", String(10), nullable=False),
+    Column("digest", String(64), nullable=False, unique=True),
+    Column("created_at", Instant, nullable=False),
+    Column("agent", String(200)),
+    Column("expires_at", Instant),
+    Column("revoked_at", Instant),
 )  # fmt: skip

@@ -5,22 +5,29 @@ import queue
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
-from defib.errors import StoreError
+from defib.errors import StaleEpochError, StoreError
 from defib.model.changes import Changes
-from defib.store import rows, schema
+from defib.store import audit, rows, schema
 from defib.store.database import Database, translated
+from defib.store.term import Term
 
-_RAW = ((schema.observation, schema.observation.c.at), (schema.beat, schema.beat.c.received_at))
+_RAW = (
+    (schema.observation, schema.observation.c.at),
+    (schema.decision, schema.decision.c.decided_at),
+    (schema.beat, schema.beat.c.received_at),
+)
 _EVENTS = (
     (schema.transition, schema.transition.c.decided_at),
     (schema.incident, schema.incident.c.closed_at),
     (schema.recovery_case, schema.recovery_case.c.closed_at),
     (schema.attempt, schema.attempt.c.intent_at),
+    (schema.snapshot, schema.snapshot.c.taken_at),
     (schema.alert, schema.alert.c.at),
     (schema.delivery, schema.delivery.c.accepted_at),
     (schema.delivery_try, schema.delivery_try.c.at),
@@ -29,16 +36,21 @@ _EVENTS = (
 _GROUP = 256  #: most changes committed together
 
 
-def apply(connection: sa.Connection, changes: Changes) -> None:
-    """Write ``changes`` on ``connection``; the caller commits."""
+def apply(connection: sa.Connection, changes: Changes, epoch: int = 0) -> None:
+    """Write ``changes`` on ``connection``; the caller commits.
+
+    :param epoch: of the writer's term, for the audit log.
+    """
     write = _Statements(connection)
     write.replace(schema.health, [rows.health_row(item) for item in changes.health])
     write.append(schema.observation, [rows.observation_row(item) for item in changes.observations])
+    write.append(schema.decision, [rows.decision_row(item) for item in changes.decisions])
     write.append(schema.transition, [rows.transition_row(item) for item in changes.transitions])
     write.replace(schema.incident, [rows.plain(item) for item in changes.incidents])
     write.replace(schema.recovery_case, [rows.plain(item) for item in changes.cases])
     write.replace(schema.attempt, [rows.plain(item) for item in changes.attempts])
-    write.append(schema.audit, [rows.plain(item) | {"facts": dict(item.facts)} for item in changes.audit])
+    write.append_new(schema.snapshot, [rows.snapshot_row(item) for item in changes.snapshots])
+    audit.append(connection, changes.audit, epoch)
     write.append(schema.alert, [rows.alert_row(item) for item in changes.alerts])
     write.append_new(schema.delivery, [rows.plain(item) for item in changes.new_deliveries])
     write.replace(schema.delivery, [rows.plain(item) for item in changes.deliveries])
@@ -58,6 +70,8 @@ def apply(connection: sa.Connection, changes: Changes) -> None:
         else:
             write.replace(schema.setting, [{"key": key, "value": value}])
     write.replace(schema.watch, [rows.plain(item) for item in changes.watch])
+    write.replace(schema.agent, [rows.agent_row(item) for item in changes.agents])
+    write.replace(schema.token, [rows.plain(item) for item in changes.tokens])
     for forget in changes.forget:
         for table, at in _EVENTS if forget.events else _RAW:
             connection.execute(table.delete().where(at < forget.before))
@@ -86,12 +100,18 @@ class _Statements:
             self._connection.execute(self._insert(table).on_conflict_do_nothing(), values)
 
     def replace(self, table: sa.Table, values: Sequence[dict[str, Any]]) -> None:
-        if not values:
-            return
-        keys = [column.name for column in table.primary_key]
-        statement = self._insert(table)
-        rest = {column.name: statement.excluded[column.name] for column in table.c if column.name not in keys}
-        self._connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=rest), values)
+        if values:
+            self._connection.execute(_upsert(self._insert, table), values)
+
+
+@cache
+def _upsert(insert: Callable[[sa.Table], Any], table: sa.Table) -> sa.Executable:
+    """Insert a row, or replace the one of the same key; made once for each table."""
+    keys = [column.name for column in table.primary_key]
+    statement = insert(table)
+    rest = {column.name: statement.excluded[column.name] for column in table.c if column.name not in keys}
+    upsert: sa.Executable = statement.on_conflict_do_update(index_elements=keys, set_=rest)
+    return upsert
 
 
 class Writer:
@@ -100,10 +120,16 @@ class Writer:
     ``await commit(changes)`` returns once they are on disk. Changes handed in by one caller in order are
     committed in that order. A group that fails is tried again one by one, so that one bad change takes
     no other with it.
+
+    Once another Defib has taken over the store, nothing is written any more.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, term: Term | None = None) -> None:
+        """:param term: to prove in each transaction; None where nobody else can be."""
         self._database = database
+        self._term = term
+        self.epoch = term.epoch if term else 0
+        self.stale: StaleEpochError | None = None  #: why nothing is written any more
         self._queue: queue.SimpleQueue[tuple[Changes, Future[None]] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="defib-writer", daemon=True)
         self._thread.start()
@@ -114,9 +140,17 @@ class Writer:
 
         The commit goes on when the waiting task is cancelled: what was handed in is written.
 
+        :raises StaleEpochError: another Defib has taken over; nothing was written, nor ever will be.
         :raises StoreError: nothing of them was written.
         """
         await asyncio.shield(asyncio.wrap_future(self.submit(changes)))
+
+    async def confirm(self) -> None:
+        """Prove that the store is still ours, before doing what no transaction can take back.
+
+        :raises StoreError: as of :meth:`commit`.
+        """
+        await self.commit(Changes())
 
     def submit(self, changes: Changes) -> Future[None]:
         """Hand in ``changes`` from any thread; the future ends when they are on disk."""
@@ -166,6 +200,14 @@ class Writer:
                 future.set_result(None)
 
     def _commit(self, group: list[Changes]) -> None:
-        with translated(self._database.place), self._database.engine.begin() as connection:
-            for changes in group:
-                apply(connection, changes)
+        if self.stale is not None:
+            raise self.stale
+        try:
+            with translated(self._database.place), self._database.engine.begin() as connection:
+                if self._term is not None:
+                    self._term.renew(connection)
+                for changes in group:
+                    apply(connection, changes, self.epoch)
+        except StaleEpochError as error:
+            self.stale = error
+            raise

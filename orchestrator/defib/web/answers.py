@@ -6,9 +6,9 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from defib.model.alert import DeliveryState, Severity
 from defib.model.evidence import Grade, Outcome, ProbeStatus, Source
-from defib.model.health import State
-from defib.model.monitor import Family
-from defib.model.recovery import AttemptOutcome, CaseState
+from defib.model.health import FaultLabel, State
+from defib.model.monitor import Family, RecoveryMode
+from defib.model.recovery import AttemptOutcome, CaseState, Gate
 
 Scalar = str | int | float | bool | None
 
@@ -34,6 +34,8 @@ class Case(Answer):
     attempts: int
     failures: int
     dry_run: bool
+    gate: Gate | None = Field(description="What holds it back, or what has ended it; null for nothing.")
+    gated_since: AwareDatetime | None = Field(description="Since when that gate has been shut.")
     actor: str = Field(description="auto, or who asked for it.")
     opened_at: AwareDatetime
     due_at: AwareDatetime = Field(description="The next step is not before this instant.")
@@ -70,6 +72,7 @@ class Attempt(Answer):
     intent_at: AwareDatetime
     ended_at: AwareDatetime | None
     verified_at: AwareDatetime | None
+    relapsed_at: AwareDatetime | None = Field(description="It had helped, and soon the target fell again.")
     output: str = Field(description="The end of what it printed.")
     detail: str
 
@@ -78,6 +81,20 @@ class CaseWithTries(Case):
     """A recovery case with its attempts, oldest first."""
 
     tries: list[Attempt]
+
+
+class Arming(Answer):
+    """Whether recovery acts, and for whom."""
+
+    configured: RecoveryMode = Field(description="What `defaults.recovery` says.")
+    monitors: dict[str, str] = Field(description="What is in force: auto, dry-run, off, or none without a ladder.")
+    set: dict[str, RecoveryMode] = Field(description="What was set at run time: recovery, or recovery:ID.")
+
+
+class Cancelled(Answer):
+    """A recovery is being ended."""
+
+    case: Case
 
 
 class Started(Answer):
@@ -100,6 +117,7 @@ class Delivery(Answer):
     created_at: AwareDatetime
     due_at: AwareDatetime
     accepted_at: AwareDatetime | None
+    sent_with: str | None = Field(description="The delivery in whose message it went, if not in one of its own.")
     error: str
 
 
@@ -176,22 +194,62 @@ class Incident(Answer):
     summary: str
     healed_by: str | None = Field(description="defib or itself; null while it is open.")
     resolution: str
+    root: str | None = Field(
+        description="The first of the incidents that began together; null: this is it, or it stands alone."
+    )
+    label: FaultLabel = Field(description="intermittent, unverified, or nothing special.")
 
 
 class OpenIncident(Incident):
     """An incident that is not over."""
 
     name: str = Field(description="The monitor's name.")
+    together: list[str] = Field(description="Names of the others that fell with it and are still at fault.")
     recovery: Recovery
+
+
+class SnapshotPart(Answer):
+    """One text of a snapshot."""
+
+    heading: str = Field(description="docker logs gateway")
+    text: str
+
+
+class MissingPart(Answer):
+    """A part of a snapshot that could not be had."""
+
+    who: str = Field(description="Who should have told it.")
+    why: str
+
+
+class Snapshot(Answer):
+    """What was to be seen of a target, and around it, before the first action: at most 64 KiB, without secrets."""
+
+    incident: str
+    taken_at: AwareDatetime
+    took_ms: float
+    parts: list[SnapshotPart] = Field(description="The target's own first.")
+    missing: list[MissingPart]
 
 
 class IncidentStory(Incident):
     """An incident with everything that was done and told."""
 
+    name: str = Field(description="The monitor's name.")
     cases: list[Case]
     attempts: list[Attempt]
+    snapshot: Snapshot | None = Field(description="Taken before the first action; null while nothing was done.")
     affected: list[str] = Field(description="Monitors that were unreachable because of it.")
-    alerts: list[Alert]
+    members: list[Incident] = Field(description="The other incidents that began together with it.")
+    sentences: list[str] = Field(description="All of it in plain words.")
+    alerts: list[AlertWithDeliveries]
+
+
+class Flapping(Answer):
+    """It goes up and down."""
+
+    since: AwareDatetime
+    falls: int = Field(description="Into a fault, since then.")
 
 
 class Monitor(Answer):
@@ -216,6 +274,11 @@ class Monitor(Answer):
     strategy: str
     interval: str
     incident: str | None = Field(description="The open one.")
+    label: FaultLabel = Field(description="Of the open incident.")
+    flapping: Flapping | None
+    suspicion: float | None = Field(
+        description="How far a beat that is late is from expected (0) to a fault (1); null while none is."
+    )
     recovery: Recovery
     hours: list[str] = Field(description="The last 24 hours, oldest first: none, ok, some or bad.")
     latencies_ms: list[float] = Field(description="The newest ones, oldest first.")
@@ -237,14 +300,21 @@ class StrategyDetail(Answer):
 class MonitorStory(Monitor):
     """A monitor with its history."""
 
+    flap_percent: float | None = Field(
+        description="How much it changes, as Nagios counts it over the last 21 scheduled looks."
+    )
+    together: list[str] = Field(description="Monitors that fell together with it in the open incident.")
     requires: list[str]
     ladder: list[str] = Field(description="What each rung runs.")
     strategy_detail: StrategyDetail
     last: Observation | None
     availability: dict[str, float | None] = Field(description="Share of observed time well: 24h, 7d, 30d.")
+    parents: dict[str, State] = Field(description="States of the monitors it requires.")
+    sentences: list[str] = Field(description="Why it is in its state, in plain words.")
     transitions: list[Transition] = Field(description="Newest first.")
     incidents: list[Incident]
     attempts: list[Attempt]
+    snapshot: Snapshot | None = Field(description="Taken before the first action of the newest recovery.")
     alerts: list[AlertWithDeliveries]
 
 
@@ -259,6 +329,10 @@ class Explanation(Answer):
     sentences: list[str] = Field(description="All of it in plain words.")
     last: Observation | None
     incident: str | None
+    label: FaultLabel
+    together: list[str]
+    flapping: Flapping | None
+    suspicion: float | None
     recovery: Recovery
     parents: dict[str, State] = Field(description="States of the monitors it requires.")
     transitions: list[Transition]
@@ -301,7 +375,7 @@ class StateCount(Answer):
 class Trouble(Answer):
     """Something wrong with Defib itself."""
 
-    what: str = Field(description="plugin, configuration, store, report, observer or channel.")
+    what: str = Field(description="plugin, configuration, store, report, observer, dead-man or channel.")
     message: str
 
 

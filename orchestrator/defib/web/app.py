@@ -1,15 +1,18 @@
 """The application: every route put together."""
 
+import asyncio
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import structlog
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
-from defib.ports import BeatSink
+from defib.engine.engine import Engine
+from defib.ports import ReceiverContext
 from defib.registry import Registry
 from defib.web.access import Access
 from defib.web.assets import Assets
@@ -65,7 +68,7 @@ def create_app(services: Services) -> Starlette:
         return json_response(description)
 
     table: list[BaseRoute] = [
-        *receiver_routes(services.engine.roster.registry, services.engine.beats),
+        *receiver_routes(services.engine.roster.registry, receiver_context(services.engine, access)),
         Route("/health", health.health),
         Route("/livez", health.livez),
         Route("/readyz", health.readyz),
@@ -84,12 +87,44 @@ def create_app(services: Services) -> Starlette:
     )
 
 
-def receiver_routes(registry: Registry, sink: BeatSink) -> list[BaseRoute]:
+def receiver_context(engine: Engine, access: Access) -> ReceiverContext:
+    """What receivers work with."""
+
+    def may_read(connection: HTTPConnection) -> bool:
+        try:
+            access.reader(connection)
+        except Problem:
+            return False
+        return True
+
+    return ReceiverContext(
+        sink=engine.beats, fleet=engine.fleet, clock=engine.clock, may_read=may_read,
+        unix_socket=engine.roster.settings.server.unix_socket,
+    )  # fmt: skip
+
+
+def receiver_routes(registry: Registry, context: ReceiverContext) -> list[BaseRoute]:
     """The routes of every receiver; one that cannot make them is logged, and the others stay."""
     found: list[BaseRoute] = []
     for kind in registry.receivers.names():
         try:
-            found += registry.receivers[kind].routes(sink)
+            found += registry.receivers[kind].routes(context)
         except Exception as error:  # a receiver is a plugin
             log.error("receiver has no routes", receiver=kind, error=repr(error), exc_info=error)
     return found
+
+
+def receiver_tasks(registry: Registry, context: ReceiverContext) -> list["asyncio.Task[None]"]:
+    """The receivers that listen elsewhere, running; one that ends is logged, and the others go on."""
+
+    async def guarded(kind: str, serve: Callable[[ReceiverContext], Coroutine[Any, Any, None]]) -> None:
+        try:
+            await serve(context)
+        except Exception as error:  # a receiver is a plugin
+            log.error("receiver stopped", receiver=kind, error=str(error), exc_info=error)
+
+    return [
+        asyncio.create_task(guarded(kind, serve), name=f"defib-receiver-{kind}")
+        for kind in registry.receivers.names()
+        if (serve := registry.receivers[kind].serve) is not None
+    ]

@@ -1,7 +1,6 @@
 """How Defib itself is: the health document, and one word for supervisors."""
 
 import asyncio
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
@@ -10,15 +9,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from defib import __version__
-from defib.engine.engine import Engine
+from defib.engine.working import STALLED_S, obstacles, overdue
 from defib.errors import StoreError
 from defib.web.services import Services
 
-STALLED_S = 30.0
-"""A look that is so long overdue means that the schedule stands still: nothing is watched."""
-
 _CHECKS = {
     "observer": "observer:sickness",
+    "dead-man": "observer:dead-man",
     "plugin": "plugins:faults",
     "channel": "channels:delivery",
     "report": "reports:faults",
@@ -80,20 +77,6 @@ class HealthRoutes:
             "checks": checks,
         }
         return document | ({"output": "; ".join(failing)} if failing else {})
-
-
-def obstacles(engine: Engine) -> Iterator[str]:
-    """Why Defib cannot watch; nothing when it can."""
-    if engine.housekeeping.store_error:
-        yield f"the store cannot be written: {engine.housekeeping.store_error}"
-    if (late := overdue(engine)) > STALLED_S:
-        yield f"the schedule stands still: a look is {late:.0f} s overdue"
-
-
-def overdue(engine: Engine) -> float:
-    """Seconds since the look that is due next was due; negative while it is still to come, 0 when there is none."""
-    due = engine.scheduler.next_due()
-    return 0.0 if due is None else engine.clock.monotonic() - due
 
 
 def _check(status: str, output: str = "") -> dict[str, Any]:

@@ -129,10 +129,12 @@ _BLANK_RECOVERY = {"mode": "none", "doing": "", "case": None}
 _BLANK: dict[str, Any] = {
     "id": "", "name": "", "type": "", "target": "", "tags": [], "state": "new", "since": None, "says": "",
     "inconclusive": False, "latency_ms": None, "last_seen": None, "deadline": None, "incident": None,
+    "flapping": None, "suspicion": None,
     "recovery": _BLANK_RECOVERY, "hours": [], "latencies_ms": [],
 }  # fmt: skip
 """A row without a monitor: the browser fills copies of it."""
 
 _BLANK_INCIDENT: dict[str, Any] = {
-    "id": "", "monitor": "", "name": "", "fault_at": None, "summary": "", "recovery": _BLANK_RECOVERY,
+    "id": "", "monitor": "", "name": "", "fault_at": None, "summary": "", "together": [],
+    "recovery": _BLANK_RECOVERY,
 }  # fmt: skip

@@ -19,6 +19,7 @@ from pydantic import (
 from starlette.requests import Request
 
 from defib.model.health import State
+from defib.model.monitor import RecoveryMode
 from defib.web.problems import Problem
 
 BODY_LIMIT_BYTES = 64 * 1024
@@ -106,6 +107,18 @@ class RecoverBody(Question):
 
     dry_run: bool = Field(default=False, description="Say what would be done; do nothing.")
     rung: int | None = Field(default=None, ge=1, description="Start at this rung of the ladder, from 1.")
+
+
+class ArmingBody(Question):
+    """Whether recovery acts, and for whom."""
+
+    mode: RecoveryMode | None = Field(
+        description="auto acts, dry-run only says what it would do, off does nothing; null goes back to what is "
+        "configured."
+    )
+    monitor: str | None = Field(
+        default=None, description="One monitor; null for all, also for those that were set by themselves before."
+    )
 
 
 class StrategyBody(Question):

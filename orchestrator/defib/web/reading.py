@@ -78,6 +78,10 @@ class Reading:
                 shape=answers.CasePage,
             ),
             Operation(
+                method="GET", path="/recovery", name="getArming", group="Recovery", answer=self.arming,
+                summary="Whether recovery acts, and for whom.", shape=answers.Arming,
+            ),
+            Operation(
                 method="GET", path="/strategies", name="listStrategies", group="Strategies",
                 answer=self.strategies, summary="The strategies, and who follows which.", shape=answers.Strategies,
             ),
@@ -174,6 +178,9 @@ class Reading:
         return found
 
     # --- what there is -----------------------------------------------------------------------------
+
+    async def arming(self, call: Call) -> dict[str, Any]:
+        return await asyncio.to_thread(self._views.recovery)
 
     async def strategies(self, call: Call) -> dict[str, Any]:
         return self._views.strategies()

@@ -43,6 +43,25 @@ class Steering:
                           HTTPStatus.CONFLICT: "It is not at fault, has no ladder, or is being recovered already."},
             ),
             Operation(
+                method="POST", path="/monitors/{id}/recover/cancel", name="cancelRecovery", group="Recovery",
+                steers=True, answer=self.cancel, status=HTTPStatus.ACCEPTED, body=questions.Nothing,
+                shape=answers.Cancelled,
+                summary="End the recovery at work; an action that runs comes to its end first, and is not verified.",
+                refusals={HTTPStatus.NOT_FOUND: "There is none of that id.",
+                          HTTPStatus.CONFLICT: "No recovery of it is at work."},
+            ),
+            Operation(
+                method="POST", path="/monitors/{id}/recover/reset", name="resetRecovery", group="Recovery",
+                steers=True, answer=self.reset, body=questions.Nothing, shape=answers.MonitorStory,
+                summary="Forget what recovery has spent on it and that it was given up; an open fault is taken up.",
+                refusals={HTTPStatus.NOT_FOUND: "There is none of that id."},
+            ),
+            Operation(
+                method="PUT", path="/recovery", name="armRecovery", group="Recovery", steers=True, answer=self.arm,
+                body=questions.ArmingBody, shape=answers.Arming,
+                summary="Arm or disarm recovery for all monitors or one; it stays so over restarts.",
+            ),
+            Operation(
                 method="PUT", path="/strategies", name="switchStrategy", group="Strategies", steers=True,
                 answer=self.switch, summary="Switch all monitors or one to a strategy; it stays so over restarts.",
                 body=questions.StrategyBody, shape=answers.Strategies,
@@ -94,6 +113,27 @@ class Steering:
         )
         self._snapshot.expire()
         return {"case": self._services.views.case(case)}
+
+    async def cancel(self, call: Call) -> dict[str, Any]:
+        case = await self._engine.recovery.cancel(self._monitor(call), call.caller.actor)
+        self._snapshot.expire()
+        return {"case": self._services.views.case(case)}
+
+    async def reset(self, call: Call) -> dict[str, Any]:
+        monitor = self._monitor(call)
+        await self._engine.arming.reset(monitor, call.caller.actor)
+        self._snapshot.expire()
+        view = await asyncio.to_thread(self._services.views.monitor, monitor)
+        if view is None:  # a reload has removed it meanwhile
+            raise no_monitor(monitor)
+        return view
+
+    async def arm(self, call: Call) -> dict[str, Any]:
+        wanted: questions.ArmingBody = call.body
+        monitor = None if wanted.monitor is None else MonitorId(wanted.monitor)
+        await self._engine.arming.set_mode(wanted.mode, monitor, call.caller.actor)
+        self._snapshot.expire()
+        return self._services.views.recovery()
 
     def _monitor(self, call: Call) -> MonitorId:
         monitor = MonitorId(call.part("id"))

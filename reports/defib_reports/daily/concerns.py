@@ -12,6 +12,7 @@ from defib_reports.daily.local_time import LocalTime
 from defib_reports.daily.outages import Outage
 from defib_reports.daily.wording import clean, duration, percent, plural
 
+_ABOUT_FLAPPING = (AlertKind.FLAPPING, AlertKind.STILL_FLAPPING, AlertKind.SETTLED)
 _WATCHED_ENOUGH = 0.99
 _RECOVERY_TAKES = timedelta(minutes=5)  #: from the decision; hold, attempts and verification may be under way
 
@@ -37,6 +38,7 @@ def find_concerns(figures: Digest, local: LocalTime) -> tuple[Concern, ...]:
     return (
         *_open_incidents(figures, local),
         *_refused_recoveries(figures),
+        *_flapping(figures),
         *_degraded(figures),
         *_unobserved(figures),
         *_undelivered(figures),
@@ -93,6 +95,25 @@ def _refused_recoveries(figures: Digest) -> Iterator[Concern]:
             topic="refused-recovery",
             subject=clean(figures.name_of(monitor)),
             text=f"recovery was refused: {clean(attempt.description)}{f' ({reason})' if reason else ''}.",
+            monitor=monitor,
+        )
+
+
+def _flapping(figures: Digest) -> Iterator[Concern]:
+    """Those that went up and down, the noisiest first, and whether they have settled."""
+    last: dict[MonitorId, Alert] = {}
+    for alert in figures.alerts:
+        if alert.monitor is not None and alert.facts.event in _ABOUT_FLAPPING:
+            last[alert.monitor] = alert
+    falls = Counter(incident.monitor for incident in figures.period.incidents)
+    for monitor, alert in sorted(last.items(), key=lambda item: -falls[item[0]]):
+        has_settled = alert.facts.event is AlertKind.SETTLED
+        end = "it has settled since" if has_settled else "it still does"
+        yield Concern(
+            urgency=Urgency.LOOK,
+            topic="flapping",
+            subject=clean(figures.name_of(monitor)),
+            text=f"went up and down: {plural(falls[monitor], 'incident')}; {end}.",
             monitor=monitor,
         )
 

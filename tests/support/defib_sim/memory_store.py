@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from defib.model.agent import Agent, Token
 from defib.model.alert import Alert, Delivery, DeliveryState
 from defib.model.beat import Beat, Signal
 from defib.model.changes import Changes, WatchSpan
+from defib.model.decision import DecisionRecord
 from defib.model.health import Health, Incident, Transition
 from defib.model.ids import MonitorId
 from defib.model.recovery import Attempt, Case
@@ -17,8 +19,14 @@ class MemoryStore:
     It has what the engine asks for, and no more: a new question is a loud TypeError or AttributeError.
     """
 
+    epoch = 0
+    stale = None  #: nobody else is here
+
     def __init__(self) -> None:
+        self.all_decisions: list[DecisionRecord] = []
         self.all_transitions: list[Transition] = []
+        self.watched: dict[datetime, WatchSpan] = {}  #: by beginning
+        self._transitions_of: dict[MonitorId, list[Transition]] = {}
         self._beats: dict[MonitorId, Beat] = {}
         self._health: dict[MonitorId, Health] = {}
         self._incidents: dict[str, Incident] = {}
@@ -28,11 +36,17 @@ class MemoryStore:
         self._alerts: dict[str, Alert] = {}
         self._deliveries: dict[str, Delivery] = {}
         self._keys: set[str] = set()
+        self._agents: dict[str, Agent] = {}
+        self._tokens: dict[str, Token] = {}
 
     # --- writing -----------------------------------------------------------------------------------
 
     async def commit(self, changes: Changes) -> None:
+        self.all_decisions += changes.decisions
         self.all_transitions += changes.transitions
+        for transition in changes.transitions:
+            self._transitions_of.setdefault(transition.monitor, []).append(transition)
+        self.watched.update((span.started_at, span) for span in changes.watch)
         self._beats.update((beat.monitor, beat) for beat in changes.beats if beat.signal is not Signal.LOG)
         self._health.update((item.monitor, item) for item in changes.health)
         self._incidents.update((item.id, item) for item in changes.incidents)
@@ -40,12 +54,16 @@ class MemoryStore:
         for attempt in changes.attempts:
             self._attempts[attempt.id] = attempt
             self._attempts_of.setdefault(attempt.monitor, {})[attempt.id] = attempt
+        self._agents.update((item.id, item) for item in changes.agents)
+        self._tokens.update((item.id, item) for item in changes.tokens)
         self._alerts.update((item.id, item) for item in changes.alerts)
         for delivery in changes.new_deliveries:
             if delivery.key not in self._keys:
                 self._keys.add(delivery.key)
                 self._deliveries[delivery.id] = delivery
         self._deliveries.update((item.id, item) for item in changes.deliveries)
+
+    async def confirm(self) -> None: ...
 
     def close(self) -> None: ...
 
@@ -57,11 +75,24 @@ class MemoryStore:
     def settings(self) -> dict[str, str]:
         return {}
 
+    def snapshot(self, incident: str) -> None:
+        """None is taken in a simulation."""
+
+    def agents(self) -> list[Agent]:
+        return [item for item in self._agents.values() if item.removed_at is None]
+
+    def tokens(self) -> list[Token]:
+        return list(self._tokens.values())
+
     def newest_beats(self) -> dict[MonitorId, Beat]:
         return dict(self._beats)
 
     def newest_watch_span(self) -> WatchSpan | None:
         return None
+
+    def watch_spans(self, since: datetime, until: datetime) -> list[WatchSpan]:
+        """It is always watched."""
+        return []
 
     def incidents(self, *, only_open: bool = False) -> list[Incident]:
         return [item for item in self._incidents.values() if not (only_open and item.closed_at)]
@@ -69,12 +100,22 @@ class MemoryStore:
     def incident(self, incident: str) -> Incident | None:
         return self._incidents.get(incident)
 
-    def cases(self, *, only_active: bool = False, incident: str | None = None) -> list[Case]:
-        return [
+    def cases(
+        self, *, only_active: bool = False, incident: str | None = None, monitor: str | None = None,
+        newest: int | None = None,
+    ) -> list[Case]:  # fmt: skip
+        found = [
             item
             for item in self._cases.values()
-            if not (only_active and item.state.is_terminal) and incident in (None, item.incident)
+            if not (only_active and item.state.is_terminal)
+            and incident in (None, item.incident)
+            and monitor in (None, item.monitor)
         ]
+        return found[::-1][:newest] if newest else found
+
+    def transitions(self, *, monitor: MonitorId, since: datetime) -> list[Transition]:
+        found = self._transitions_of.get(monitor, [])
+        return [item for item in found if item.decided_at >= since]
 
     def attempt(self, attempt: str) -> Attempt | None:
         return self._attempts.get(attempt)
@@ -99,6 +140,6 @@ class MemoryStore:
     def deliveries(self, *, notices: Sequence[str] | None = None) -> list[Delivery]:
         return [item for item in self._deliveries.values() if notices is None or item.notice in notices]
 
-    def first_receipt(self, channel: str, incident: str) -> str | None:
+    def first_receipt(self, channel: str, thread: str) -> str | None:
         """The notebook needs no threads."""
         return None

@@ -14,6 +14,7 @@ class Reply(StrEnum):
     SILENT = "hangs"  #: accepts, and never answers
     WRONG = "answers HTTP 500"
     STOPPED = "is stopped, as its supervisor says"
+    UNASKED = "is not reached: the observer can open no socket"
 
 
 class Truth(StrEnum):

@@ -26,12 +26,14 @@ from defib.plugin import (
     MonitorType,
     Options,
     ProbeContext,
+    PushedMonitor,
     Receipt,
     ReportDocument,
     SendContext,
     hookimpl,
 )  # fmt: skip
 from defib.registry import Registry
+from defib_plugins.heartbeat import Heartbeat, HeartbeatOptions
 from defib_sim.targets import Target
 
 ACTION_TAKES_S = 1.0
@@ -62,6 +64,11 @@ class _Live(Options):
 class SimulatedOptions(_Live):
     target: Target
     host: str = ""
+
+
+class BeatenOptions(_Live):
+    beats: HeartbeatOptions
+    target: Target | None = None  #: asked when it is silent
 
 
 class RestartOptions(_Live):
@@ -130,6 +137,13 @@ def _monitor(options: SimulatedOptions, context: BuildContext) -> Monitor:
     return Simulated(options, context)
 
 
+def _beaten(options: BeatenOptions, context: BuildContext) -> PushedMonitor:
+    heartbeat = Heartbeat(options.beats, context)
+    if options.target is not None:
+        heartbeat.asked = Simulated(SimulatedOptions(target=options.target), context)
+    return heartbeat
+
+
 def _action(options: RestartOptions, monitor: MonitorSpec, context: BuildContext) -> Action:
     return Restart(options, monitor, context)
 
@@ -147,7 +161,14 @@ def defib_monitors() -> Iterable[MonitorType]:
             family=Family.SERVICE,
             options=SimulatedOptions,
             create=_monitor,
-        )
+        ),
+        MonitorType(
+            kind="beaten",
+            summary="the heartbeat monitor; what it asks is a target of the simulation",
+            family=Family.JOB,
+            options=BeatenOptions,
+            create=_beaten,
+        ),
     ]
 
 

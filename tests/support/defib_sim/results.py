@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from defib.model.alert import AlertKind
@@ -10,10 +10,14 @@ from defib.model.health import State
 from defib_sim.counting import Share, percentile, share
 from defib_sim.modes import Truth
 from defib_sim.scenarios import Scenario
-from defib_sim.stories import Fault, Story
+from defib_sim.stories import Fault, OwnStory, Story
 
 _YEAR_S = 365 * 86400.0
 _CALLS = (AlertKind.DOWN,)
+_PAGES = (
+    AlertKind.RECOVERY_FAILED, AlertKind.RECOVERY_LATE, AlertKind.RECOVERY_BLOCKED, AlertKind.CRASH_LOOPING,
+)  # fmt: skip
+_FLAP_NOTES = (AlertKind.FLAPPING, AlertKind.STILL_FLAPPING, AlertKind.SETTLED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +31,7 @@ class Result:
     strategy: str
     seed: int
     stories: tuple[Story, ...]
+    own: tuple[OwnStory, ...]
     probes: int
     cpu_s: float
     crashes: tuple[str, ...]
@@ -105,9 +110,17 @@ class Result:
     @property
     def down_alerts(self) -> list[int]:
         """By episode: how often people were called."""
+        return self._notes(_CALLS)
+
+    @property
+    def flap_notes(self) -> list[int]:
+        """By episode: how often people heard that it goes up and down."""
+        return self._notes(_FLAP_NOTES)
+
+    def _notes(self, events: Collection[AlertKind]) -> list[int]:
         counts = Counter({story.episode: 0 for story in self.stories})
         for story in self.stories:
-            counts[story.episode] += sum(note.event in _CALLS for note in story.notes)
+            counts[story.episode] += sum(note.event in events for note in story.notes)
         return list(counts.values())
 
     @property
@@ -115,7 +128,7 @@ class Result:
         """From a fault until a person was asked for help; infinite when nobody was."""
         return [
             min(
-                (note.told - fault.began for note in story.notes if note.event is AlertKind.RECOVERY_FAILED),
+                (note.told - fault.began for note in story.notes if note.event in _PAGES),
                 default=math.inf,
             )
             for story in self.stories
@@ -130,6 +143,16 @@ class Result:
     @property
     def lateness_s(self) -> list[float]:
         return [late for story in self.stories for late in story.lateness_s]
+
+    @property
+    def notices(self) -> list[int]:
+        """By episode: how often people were told that Defib itself is not well."""
+        return [story.notices.count(AlertKind.OBSERVER_SICK) for story in self.own]
+
+    @property
+    def unwatched_s(self) -> list[float]:
+        """By episode."""
+        return [story.unwatched_s for story in self.own]
 
     @property
     def actions_at_once(self) -> int:
@@ -174,6 +197,9 @@ class Result:
         for what, counts, limits in (
             ("restarts", self.restarts, owed.restarts),
             ("calls", self.down_alerts, owed.down_alerts),
+            ("messages about flapping", self.flap_notes, owed.flap_notes),
+            ("notices about Defib itself", self.notices, owed.notices),
+            ("seconds that nobody watched", self.unwatched_s, owed.unwatched_s),
         ):
             if limits is not None and not all(limits[0] <= count <= limits[1] for count in counts):
                 yield f"{what} by episode: {dict(Counter(counts))}, owed {limits[0]} … {limits[1]}"

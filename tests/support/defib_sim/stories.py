@@ -62,6 +62,15 @@ class Story:
         return sum(truth is not Truth.FAULT for _, _, truth in self.restarts)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnStory:
+    """Defib itself in one episode."""
+
+    episode: int
+    notices: tuple[AlertKind, ...]  #: alerts about itself, as they reached people
+    unwatched_s: float  #: wall-clock time that counts for nobody: unknown, neither up nor down
+
+
 def tell(
     role: str, episode: int, target: Target, transitions: Sequence[Transition], notes: Iterable[tuple[float, Alert]],
     until: float, lateness_s: tuple[float, ...] = (),

@@ -1,7 +1,9 @@
 """The victim: a target that lives through its script, and whose own life is the ground truth."""
 
 import asyncio
+import math
 from bisect import bisect_right
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from random import Random
@@ -45,9 +47,12 @@ class Target:
         self._remedy = remedy
         self._loss = loss
         self._last_sent: tuple[float, bool] | None = None  # when, and whether it was lost
+        self._next_is_lost = False
+        self._in_flight = 0
         self._process_ended = asyncio.Event()
         self.leans_on: tuple[Target, ...] = ()
         self.leaning = WELL  #: what it does while one of them is out of order
+        self.on_the_way: Callable[[float], Reply | None] = lambda at: None  #: what meets a probe before it does
         self.restarts: list[tuple[float, float, Truth]] = []
         self.arrivals: list[float] = []
 
@@ -75,6 +80,19 @@ class Target:
         began = self._clock.monotonic()
         ends = began + timeout.total_seconds()
         self.arrivals.append(began)
+        self._in_flight += 1
+        try:
+            return await self._met(began, ends, timeout)
+        finally:
+            self._in_flight -= 1
+
+    async def _met(self, began: float, ends: float, timeout: timedelta) -> Evidence:
+        way = self.on_the_way(began)
+        if way is Reply.UNASKED:
+            return Evidence.inconclusive("own-trouble", "no file descriptor is left for a socket")
+        if way is not None:
+            await self._clock.sleep(ends - began)
+            return _timeout(timeout)
         if self._loss is not None and self._is_lost(self._loss, began):
             if self._loss.is_reset:
                 await self._clock.sleep(REFUSED_AFTER_S)
@@ -100,6 +118,8 @@ class Target:
         wait = mode.slowness * timeout.total_seconds() or draw_latency_s(self._random)
         await self._clock.sleep(wait)
         took = timedelta(seconds=self._clock.monotonic() - began)
+        if took > timeout:  # it answered in time, but who asked was held up
+            return _timeout(timeout)
         if mode.reply is Reply.WRONG and (mode.share == 1.0 or self._random.random() < mode.share):
             return Evidence.fail("http-500", "HTTP 500", status=ProbeStatus.UNHEALTHY, latency=took)
         if took.total_seconds() > SLOW_FROM_S:
@@ -108,9 +128,21 @@ class Target:
 
     def _is_lost(self, loss: Loss, now: float) -> bool:
         before, was_lost = self._last_sent or (float("-inf"), False)
-        lost = self._random.random() < loss.chance(was_lost, now - before)
-        self._last_sent = now, lost
+        lost = self._next_is_lost or self._random.random() < loss.chance(was_lost, now - before)
+        self._last_sent, self._next_is_lost = (now, lost), False
         return lost
+
+    def draw_answers_before_loss(self, interval_s: float) -> int:
+        """How many probes at such intervals are answered before one is lost; after them, the next one is.
+
+        0 unless the newest probe was answered, and none is on its way.
+        """
+        _, was_lost = self._last_sent or (0.0, True)
+        if self._loss is None or was_lost or self._in_flight or self._next_is_lost:
+            return 0
+        self._next_is_lost = True
+        chance = self._loss.chance(False, interval_s)
+        return int(math.log(1.0 - self._random.random()) / math.log1p(-chance))
 
     async def _is_cut_off(self, seconds: float) -> bool:
         """Wait; whether the process that held the connection ended meanwhile."""

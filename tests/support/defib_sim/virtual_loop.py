@@ -22,11 +22,14 @@ class _Jump(selectors.SelectSelector):
     def __init__(self) -> None:
         super().__init__()
         self.now = 0.0
+        self.on_idle: Callable[[], None] | None = None
 
     def select(self, timeout: float | None = None) -> list[Any]:
         if timeout is None:
             raise RuntimeError("the simulation waits for something that will never happen")
         if timeout > 0:
+            if self.on_idle is not None:
+                self.on_idle()
             self.now += timeout
         return []
 
@@ -54,6 +57,13 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self._jump.now
 
+    def on_idle(self, call: Callable[[], None]) -> None:
+        self._jump.on_idle = call
+
+    def pass_by(self, seconds: float) -> None:
+        """Let time pass although somebody works."""
+        self._jump.now += seconds
+
     def run_in_executor(  # type: ignore[override]
         self, executor: Any, func: Callable[..., T], *args: Any
     ) -> "asyncio.Future[T]":
@@ -71,9 +81,39 @@ class VirtualClock:
 
     def __init__(self, loop: VirtualLoop) -> None:
         self._loop = loop
+        self._left_out_s = 0.0
+        self._set_s = 0.0
+        self.slept_s = 0.0  #: in suspension, so far
 
     def now(self) -> datetime:
-        return BEGINNING + timedelta(seconds=self._loop.time())
+        return BEGINNING + timedelta(seconds=self.elapsed() + self.slept_s + self._set_s)
+
+    def elapsed(self) -> float:
+        """Seconds since the beginning, those that were left out included."""
+        return self._loop.time() + self._left_out_s
+
+    def leave_out(self, seconds: float) -> None:
+        """Move the wall clock on: so long, nothing happened that would have changed anything.
+
+        No timer notices; whoever leaves out whole turns of a schedule leaves its phase as it is.
+        """
+        self._left_out_s += seconds
+
+    def hold_up(self, seconds: float) -> None:
+        """Let time pass while everybody waits for the caller: a loop that is held up, a process that is stopped."""
+        self._loop.pass_by(seconds)
+
+    def sleep_through(self, seconds: float) -> None:
+        """Suspend the machine: no timer notices, only the wall clock and that of the boot go on."""
+        self.slept_s += seconds
+
+    def set_wall(self, seconds: float) -> None:
+        """Set the wall clock, by so much."""
+        self._set_s += seconds
+
+    def on_idle(self, call: Callable[[], None]) -> None:
+        """Call it each time when everybody waits, before time passes."""
+        self._loop.on_idle(call)
 
     def monotonic(self) -> float:
         return self._loop.time()

@@ -5,11 +5,12 @@ passes of ``heartbeat_cron.py`` or as ``defib serve``, in processes of their own
 """
 
 import json
+import os
 import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Literal
@@ -44,8 +45,12 @@ class Company:
         self.config = folder / "defib.yaml"
         self.port = free_port()
         self.daemon: subprocess.Popen[bytes] | None = None
+        self.launcher: tuple[str, ...] = ()  #: before the daemon's command line: ip netns exec …
+        self.environment: dict[str, str] = {}  #: of the daemon, beside ours
         self.log = folder / "defib.log"
-        self._policy = {"mode": mode, "hold": hold, "cooldown": "500ms", "start_timeout": start_timeout}
+        self._policy = {
+            "mode": mode, "hold": hold, "cooldown": "500ms", "start_timeout": start_timeout, "probation": "1s",
+        }  # fmt: skip
         self._settings: dict[str, Any] = {
             "timezone": "Asia/Hong_Kong",
             "server": {"listen": f"127.0.0.1:{self.port}"},
@@ -61,6 +66,11 @@ class Company:
         """Add a monitor; with a ladder it is recovered."""
         recovery = {"recovery": self._policy | {"ladder": list(ladder)}} if ladder else {}
         self._settings["monitors"].append({**monitor, **recovery})
+        self.write()
+
+    def add_monitors(self, monitors: Iterable[Mapping[str, Any]]) -> None:
+        """Add many, without a recovery of ours; the configuration is written once."""
+        self._settings["monitors"].extend(dict(monitor) for monitor in monitors)
         self.write()
 
     def watch_agent(self, victim: Victim) -> None:
@@ -139,11 +149,12 @@ class Company:
 
     def serve(self, *, wait: bool = True) -> None:
         """Start the daemon; with ``wait``, return when it serves."""
-        argv = [sys.executable, "-m", "defib.cli.main", "-c", str(self.config), "serve"]
+        argv = [*self.launcher, *self.argv("serve")]
         with self.log.open("ab") as log:
             self.daemon = subprocess.Popen(
-                argv, stdout=log, stderr=log, cwd=self.folder, start_new_session=True
-            )
+                argv, stdout=log, stderr=log, cwd=self.folder, start_new_session=True,
+                env={**os.environ, **self.environment},
+            )  # fmt: skip
         if wait:
             daemon = self.daemon
             wait_until(lambda: daemon.poll() is not None or self.answers(), 20, "defib serve to answer")

@@ -6,6 +6,7 @@ import http.client
 import io
 import json
 import ssl
+import time
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ class Request:
     target: str  # path and query, as sent
     headers: http.client.HTTPMessage  # found under any spelling of the name
     body: bytes
+    at: float = field(default_factory=time.monotonic)  #: when it was here as a whole, in monotonic seconds
 
     @property
     def path(self) -> str:

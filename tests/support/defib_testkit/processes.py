@@ -54,12 +54,13 @@ def command_line(pid: int) -> str:
         return ""
 
 
-def with_argument(argument: str) -> set[int]:
-    """Processes started with exactly this argument: those of one owner, when the argument is a path of its own."""
+def with_argument(*arguments: str) -> set[int]:
+    """Processes started with exactly one of these: those of one owner, when the argument is a path of its own."""
+    wanted = set(arguments)
     return {
         process.pid
         for process in psutil.process_iter(["cmdline"])
-        if argument in (process.info["cmdline"] or [])
+        if not wanted.isdisjoint(process.info["cmdline"] or [])
     }
 
 

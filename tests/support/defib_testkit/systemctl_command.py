@@ -25,6 +25,7 @@ ORDER = (
     "Description", "LoadState", "ActiveState", "SubState", "FragmentPath", "UnitFileState",
     "StateChangeTimestamp", "ActiveEnterTimestamp", "ActiveEnterTimestampMonotonic",
     "InactiveEnterTimestamp", "CanStart", "CanStop", "CanReload", "NeedDaemonReload", "InvocationID",
+    "RequiredBy", "RequisiteOf", "BoundBy", "ConsistsOf", "PropagatesStopTo",
 )  # fmt: skip
 STOPPED: Unit = {"ActiveState": "inactive", "SubState": "dead", "MainPID": 0}
 NOT_FOUND: Unit = STOPPED | {
@@ -97,6 +98,10 @@ class Manager:
             case "show":
                 print("\n\n".join(self._shown(name) for name in names))
                 return 0
+            case "status":
+                for name in names:
+                    print(self._status(name))
+                return 0 if all(self._settled(name).get("ActiveState") == "active" for name in names) else 3
             case "is-active":
                 return self._check(names, ("active", "reloading"), 3)
             case "is-failed":
@@ -137,6 +142,17 @@ class Manager:
             if (not asked or key in asked) and (value or shows_empty):
                 lines.append(value if "--value" in self._options else f"{key}={value}")
         return "\n".join(lines)
+
+    def _status(self, name: str) -> str:
+        unit = NOT_FOUND | {"Description": name} | self._settled(name)
+        return "\n".join(
+            (
+                f"{name} - {unit['Description']}",
+                f"     Loaded: {unit['LoadState']} ({unit['FragmentPath']})",
+                f"     Active: {unit['ActiveState']} ({unit['SubState']})",
+                f"   Main PID: {unit['MainPID']}",
+            )
+        )
 
     def _formatted(self, key: str, value: object) -> str:
         if not key.endswith("Timestamp"):
@@ -262,7 +278,8 @@ def main() -> int:
         state = json.load(file)
         with open(f"{path}.calls", "a", encoding="utf-8") as calls:
             calls.write(json.dumps(sys.argv[1:]) + "\n")
-        if state["fault"] == "hang":
+        is_job = not {"show", "status", "is-active", "is-failed", "list-units"} & set(sys.argv[1:])
+        if state["fault"] == "hang" or (state["fault"] == "hang-jobs" and is_job):
             fcntl.flock(file, fcntl.LOCK_UN)
             while True:
                 time.sleep(3600)

@@ -78,9 +78,11 @@ exec {command} "$@"
             state["units"][name]["_outcomes"] = list(outcomes)
 
     def fault(self, fault: str) -> None:
-        """Break all of it: ``no-systemd`` (as in a container), ``hang``; the empty text mends it."""
-        if fault not in ("", "no-systemd", "hang"):
-            raise ValueError(f"faults are no-systemd and hang; got {fault!r}")
+        """Break it: ``no-systemd`` (as in a container), ``hang``, ``hang-jobs`` (it answers questions, and finishes no
+        job); the empty text mends it.
+        """
+        if fault not in ("", "no-systemd", "hang", "hang-jobs"):
+            raise ValueError(f"faults are no-systemd, hang and hang-jobs; got {fault!r}")
         with self._state() as state:
             state["fault"] = fault
 

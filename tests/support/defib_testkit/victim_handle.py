@@ -6,6 +6,7 @@ import shlex
 import signal
 import subprocess
 import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from defib_testkit import processes, victim
@@ -19,19 +20,25 @@ class Victim:
     Not running when made. ``url`` is its health endpoint.
     """
 
-    def __init__(self, folder: Path, *, boot_delay: float = 0.0) -> None:
+    def __init__(
+        self, folder: Path, *, boot_delay: float = 0.0, host: str = "127.0.0.1", launcher: Sequence[str] = ()
+    ) -> None:
         """
         :param folder: for its pid file and log; exists.
         :param boot_delay: seconds that it takes to listen, at every start.
+        :param host: its address; on Linux, all of 127.0.0.0/8 are this machine's.
+        :param launcher: before its command line: ``ip netns exec …``; not of restarts, which inherit where they run.
         """
+        self.host = host
         self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}/health"
+        self.url = f"http://{host}:{self.port}/health"
         self.pidfile = folder / f"victim-{self.port}.pid"
         self.log = folder / f"victim-{self.port}.log"
         self._restarts = folder / f"victim-{self.port}.restarts"
         # Isolated and without site-packages: it boots four times as fast.
-        self._argv = [sys.executable, "-I", "-S", victim.__file__, "--port", str(self.port)]
+        self._argv = [sys.executable, "-I", "-S", victim.__file__, "--host", host, "--port", str(self.port)]
         self._argv += ["--boot-delay", str(boot_delay), "--pidfile", str(self.pidfile)]
+        self._launcher = tuple(launcher)
         self._boot_timeout = boot_delay + 10.0
         self._started: list[subprocess.Popen[bytes]] = []
 
@@ -42,9 +49,10 @@ class Victim:
         with self.log.open("ab") as log:
             self._started.append(
                 subprocess.Popen(
-                    self._argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                    [*self._launcher, *self._argv], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                    start_new_session=True,
                 )
-            )
+            )  # fmt: skip
         if wait:
             self.wait_until_up()
 
@@ -58,6 +66,14 @@ class Victim:
     def restarts(self) -> int:
         """How often the restart script ran."""
         return len(self._restarts.read_text().splitlines()) if self._restarts.exists() else 0
+
+    @property
+    def notes(self) -> list[tuple[float, str]]:
+        """What it says of itself: instants of CLOCK_MONOTONIC, with ``listening`` or ``mode hang``."""
+        lines = (
+            [line.split(" ", 1) for line in self.log.read_text().splitlines()] if self.log.exists() else []
+        )
+        return [(float(words[0]), words[1]) for words in lines if words[0].replace(".", "", 1).isdecimal()]
 
     def wait_until_up(self) -> None:
         """Return when the agent listens.
@@ -99,13 +115,13 @@ class Victim:
         """SIGCONT: everything that has queued up is answered."""
         processes.thaw(self._running_pid())
 
-    def restart_script(self, folder: Path) -> Path:
-        """Write ``restart-victim.sh``, mode 0755, owned by who runs the tests: kills the agent and starts it detached.
+    def restart_script(self, folder: Path, name: str = "restart-victim.sh") -> Path:
+        """Write a script, mode 0755, owned by who runs the tests: it kills the agent and starts it detached.
 
         It returns at once, without waiting for the agent to listen, and starts what :meth:`start` starts.
         """
         pidfile, log = shlex.quote(str(self.pidfile)), shlex.quote(str(self.log))
-        script = folder / "restart-victim.sh"
+        script = folder / name
         script.write_text(
             f"""#!/bin/sh
 # Kill the agent, if that is what runs under the recorded process id, and start it detached.
@@ -126,14 +142,16 @@ echo $! > {pidfile}
 
     def close(self) -> None:
         """End every process that was started for this victim, here or by the script."""
-        for pid in processes.with_argument(str(self.pidfile)):
-            processes.end(pid)
+        close_all([self])
+
+    def forget(self) -> None:
+        """Take the exit status of processes that have been ended."""
         for process in self._started:
             process.wait(timeout=5)
 
     def _ask(self, target: str) -> int:
         """HTTP status of a GET; an OSError when nobody listens."""
-        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=2)) as connection:
+        with contextlib.closing(http.client.HTTPConnection(self.host, self.port, timeout=2)) as connection:
             connection.request("GET", target)
             return connection.getresponse().status
 
@@ -147,3 +165,12 @@ echo $! > {pidfile}
         pid = self.pid
         if pid is not None:
             processes.end(pid, number=number)
+
+
+def close_all(victims: Iterable[Victim]) -> None:
+    """Close many, in the time that one takes."""
+    listed = list(victims)
+    for pid in processes.with_argument(*(str(each.pidfile) for each in listed)):
+        processes.end(pid)
+    for each in listed:
+        each.forget()

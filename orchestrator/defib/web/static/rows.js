@@ -21,12 +21,14 @@ const slot = (row, name) => row.querySelector(`[data-slot="${name}"]`);
 export function fillMonitor(row, monitor, words) {
   attribute(row, "data-id", monitor.id);
   attribute(row, "data-state", monitor.state);
+  attribute(row, "data-look", monitor.inconclusive ? "inconclusive" : "clear");
   icon(row.querySelector(".state .icon"), monitor.state);
   text(slot(row, "word"), words[monitor.state]);
   setTime(row.querySelector(".word time"), monitor.since);
   const name = slot(row, "name");
   text(name, monitor.name);
   attribute(name, "href", `/monitors/${monitor.id}`);
+  slot(row, "flaps").hidden = !monitor.flapping;
   text(slot(row, "type"), monitor.type);
   text(slot(row, "target"), monitor.target);
   const tags = slot(row, "tags");
@@ -52,6 +54,9 @@ export function fillMonitor(row, monitor, words) {
   const due = slot(row, "due");
   due.hidden = !monitor.deadline;
   setTime(due.querySelector("time"), monitor.deadline);
+  const late = slot(row, "late");
+  late.hidden = monitor.suspicion === null;
+  late.value = monitor.suspicion ?? 0;
   const recovery = slot(row, "recovery");
   recovery.hidden = monitor.recovery.mode === "none";
   text(recovery, `recovery ${monitor.recovery.mode}`);
@@ -65,6 +70,9 @@ export function fillIncident(card, incident) {
   attribute(name, "href", `/monitors/${incident.monitor}`);
   setTime(card.querySelector(".for time"), incident.fault_at);
   text(slot(card, "summary"), incident.summary);
+  const others = slot(card, "with");
+  others.hidden = incident.together.length === 0;
+  text(others, `and with it ${incident.together.join(", ")}`);
   attribute(card.querySelector(".doing"), "data-step", incident.recovery.case?.state ?? "none");
   text(slot(card, "doing"), incident.recovery.doing);
   const recover = slot(card, "recover");

@@ -43,6 +43,7 @@ def upgrade() -> None:
         sa.Column("actor", sa.String(length=100), nullable=False),
         sa.Column("intent_at", sa.BigInteger(), nullable=False),
         sa.Column("boot_id", sa.String(length=40), nullable=False),
+        sa.Column("epoch", sa.BigInteger(), nullable=False),
         sa.Column("pid", sa.Integer(), nullable=True),
         sa.Column("pid_started", sa.Float(), nullable=True),
         sa.Column("started_at", sa.BigInteger(), nullable=True),
@@ -52,6 +53,11 @@ def upgrade() -> None:
         sa.Column("outcome", sa.String(length=16), nullable=False),
         sa.Column("output", sa.Text(), nullable=False),
         sa.Column("detail", sa.Text(), nullable=False),
+        sa.Column("identity_before", sa.Text(), nullable=True),
+        sa.Column("identity_after", sa.Text(), nullable=True),
+        sa.Column("signature_before", sa.Text(), nullable=False),
+        sa.Column("signature_after", sa.Text(), nullable=False),
+        sa.Column("relapsed_at", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("attempt_intent", "attempt", ["intent_at"], unique=False)
@@ -64,9 +70,46 @@ def upgrade() -> None:
         sa.Column("event", sa.String(length=60), nullable=False),
         sa.Column("subject", sa.String(length=100), nullable=False),
         sa.Column("facts", sa.JSON(), nullable=False),
+        sa.Column("epoch", sa.BigInteger(), nullable=False),
+        sa.Column("prev_sha256", sa.String(length=64), nullable=False),
+        sa.Column("sha256", sa.String(length=64), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("audit_at", "audit", ["at"], unique=False)
+    leader = op.create_table(
+        "leader",
+        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("epoch", sa.BigInteger(), nullable=False),
+        sa.Column("holder", sa.String(length=40), nullable=False),
+        sa.Column("owner", sa.Text(), nullable=False),
+        sa.Column("taken_at", sa.BigInteger(), nullable=False),
+        sa.Column("renewed_at", sa.BigInteger(), nullable=False),
+        sa.Column("audit_id", sa.BigInteger(), nullable=False),
+        sa.Column("audit_sha256", sa.String(length=64), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    nobody = {
+        "id": 1, "epoch": 0, "holder": "", "owner": "", "taken_at": 0, "renewed_at": 0, "audit_id": 0,
+        "audit_sha256": "0" * 64,
+    }  # fmt: skip
+    op.bulk_insert(leader, [nobody])
+    op.create_table(
+        "decision",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("monitor", sa.String(length=100), nullable=False),
+        sa.Column("decided_at", sa.BigInteger(), nullable=False),
+        sa.Column("version", sa.String(length=40), nullable=False),
+        sa.Column("before", sa.JSON(), nullable=False),
+        sa.Column("observation", sa.JSON(), nullable=False),
+        sa.Column("strategy", sa.JSON(), nullable=False),
+        sa.Column("is_told", sa.Boolean(), nullable=False),
+        sa.Column("required", sa.JSON(), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("memory", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("decision_decided", "decision", ["decided_at"], unique=False)
+    op.create_index("decision_monitor", "decision", ["monitor", "decided_at"], unique=False)
     op.create_table(
         "beat",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -89,17 +132,20 @@ def upgrade() -> None:
         sa.Column("key", sa.String(length=200), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("due_at", sa.BigInteger(), nullable=False),
+        sa.Column("thread", sa.String(length=200), nullable=False),
         sa.Column("state", sa.String(length=10), nullable=False),
         sa.Column("tries", sa.Integer(), nullable=False),
         sa.Column("accepted_at", sa.BigInteger(), nullable=True),
         sa.Column("receipt", sa.Text(), nullable=False),
         sa.Column("error", sa.Text(), nullable=False),
+        sa.Column("sent_with", sa.String(length=40), nullable=True),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("key"),
     )
     op.create_index("delivery_created", "delivery", ["created_at"], unique=False)
     op.create_index("delivery_notice", "delivery", ["notice"], unique=False)
     op.create_index("delivery_state", "delivery", ["state", "due_at"], unique=False)
+    op.create_index("delivery_thread", "delivery", ["channel", "thread"], unique=False)
     op.create_table(
         "delivery_try",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -124,6 +170,8 @@ def upgrade() -> None:
         sa.Column("deadline", sa.BigInteger(), nullable=True),
         sa.Column("was_up", sa.Boolean(), nullable=False),
         sa.Column("beats", sa.JSON(), nullable=False),
+        sa.Column("flaps", sa.JSON(), nullable=False),
+        sa.Column("stop_told", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("monitor"),
     )
     op.create_table(
@@ -139,10 +187,13 @@ def upgrade() -> None:
         sa.Column("closed_at", sa.BigInteger(), nullable=True),
         sa.Column("healed_by", sa.String(length=20), nullable=True),
         sa.Column("resolution", sa.Text(), nullable=False),
+        sa.Column("root", sa.String(length=40), nullable=True),
+        sa.Column("label", sa.String(length=20), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("incident_monitor", "incident", ["monitor", "opened_at"], unique=False)
     op.create_index("incident_opened", "incident", ["opened_at"], unique=False)
+    op.create_index("incident_root", "incident", ["root"], unique=False)
     op.create_table(
         "observation",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -170,6 +221,9 @@ def upgrade() -> None:
         sa.Column("failures", sa.Integer(), nullable=False),
         sa.Column("dry_run", sa.Boolean(), nullable=False),
         sa.Column("oks", sa.Integer(), nullable=False),
+        sa.Column("gate", sa.String(length=20), nullable=True),
+        sa.Column("gated_since", sa.BigInteger(), nullable=True),
+        sa.Column("pages", sa.JSON(), nullable=False),
         sa.Column("attempt", sa.String(length=40), nullable=True),
         sa.Column("actor", sa.String(length=100), nullable=False),
         sa.Column("closed_at", sa.BigInteger(), nullable=True),
@@ -205,6 +259,17 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("key"),
     )
     op.create_table(
+        "snapshot",
+        sa.Column("incident", sa.String(length=40), nullable=False),
+        sa.Column("monitor", sa.String(length=100), nullable=False),
+        sa.Column("taken_at", sa.BigInteger(), nullable=False),
+        sa.Column("took_ms", sa.Integer(), nullable=False),
+        sa.Column("parts", sa.JSON(), nullable=False),
+        sa.Column("missing", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint("incident"),
+    )
+    op.create_index("snapshot_taken", "snapshot", ["taken_at"], unique=False)
+    op.create_table(
         "transition",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("monitor", sa.String(length=100), nullable=False),
@@ -225,4 +290,40 @@ def upgrade() -> None:
         sa.Column("started_at", sa.BigInteger(), nullable=False),
         sa.Column("seen_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("started_at"),
+    )
+    op.create_table(
+        "agent",
+        sa.Column("id", sa.String(length=200), nullable=False),
+        sa.Column("monitor", sa.String(length=100), nullable=False),
+        sa.Column("name", sa.String(length=200), nullable=False),
+        sa.Column("registered_at", sa.BigInteger(), nullable=False),
+        sa.Column("hostname", sa.String(length=255), nullable=False),
+        sa.Column("address", sa.String(length=100), nullable=False),
+        sa.Column("os", sa.Text(), nullable=False),
+        sa.Column("version", sa.Text(), nullable=False),
+        sa.Column("tags", sa.JSON(), nullable=False),
+        sa.Column("pool", sa.String(length=200), nullable=False),
+        sa.Column("protocol", sa.String(length=20), nullable=False),
+        sa.Column("facts", sa.JSON(), nullable=False),
+        sa.Column("every_ms", sa.BigInteger(), nullable=True),
+        sa.Column("offline_after_ms", sa.BigInteger(), nullable=True),
+        sa.Column("token", sa.String(length=40), nullable=True),
+        sa.Column("aliases", sa.JSON(), nullable=False),
+        sa.Column("removed_at", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("monitor"),
+    )
+    op.create_table(
+        "token",
+        sa.Column("id", sa.String(length=40), nullable=False),
+        sa.Column("root", sa.String(length=40), nullable=False),
+        sa.Column("name", sa.String(length=200), nullable=False),
+        sa.Column("scope", sa.String(length=10), nullable=False),
+        sa.Column("digest", sa.String(length=64), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("agent", sa.String(length=200), nullable=True),
+        sa.Column("expires_at", sa.BigInteger(), nullable=True),
+        sa.Column("revoked_at", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("digest"),
     )

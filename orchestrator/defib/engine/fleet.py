@@ -1,0 +1,514 @@
+"""Agents that introduce themselves: each is registered once, and watched by a monitor of its own from then on.
+
+    introduction ─→ Agent + Token (stored) ─→ monitor of type ``agent`` in the roster
+    report ─→ Beats (stored, judged) ─→ the agent's state
+        └──→ LiveBoard (memory) ─→ pages
+
+A monitor of type ``agent`` in the configuration that names the agent's id takes the place of the one that would be
+made for it, so that thresholds, tags and recovery can be given by hand.
+"""
+
+import asyncio
+import hmac
+import re
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import structlog
+
+from defib.engine.beats import Beats
+from defib.engine.events import Event, EventBus
+from defib.engine.ids import new_id
+from defib.engine.live_board import LiveBoard
+from defib.engine.roster import Roster
+from defib.engine.table import StateTable
+from defib.engine.tokens import Tokens, new_token
+from defib.errors import RegistrationRefusedError
+from defib.model.agent import (
+    Agent,
+    AgentReport,
+    AgentStatus,
+    AgentView,
+    Introduction,
+    Live,
+    Scope,
+    Token,
+)
+from defib.model.beat import Signal
+from defib.model.changes import Changes
+from defib.model.evidence import Evidence, Grade
+from defib.model.health import Health, State
+from defib.model.ids import AgentId, MonitorId
+from defib.model.monitor import Family, MonitorSpec
+from defib.model.recovery import AuditEntry
+from defib.model.settings import IngestSettings
+from defib.ports import Clock, LiveFeed
+from defib.store import Reader, Writer
+
+log = structlog.get_logger("defib.fleet")
+
+KIND = "agent"  #: the monitor type that watches agents
+SAID_EVERY = timedelta(seconds=10)  #: a beat of an agent is logged at most so often
+MOST_ALIASES = 8  #: ids that one agent may beat under besides its own
+MOST_AGENTS = 1000  #: that one token may bring in: a leaked one fills no disk
+_LONGEST_ID = 200
+_TOKEN_PREFIX = "vmoi_"  # noqa: S105 - what clients of the host protocol expect theirs to begin with
+
+
+class Fleet:
+    """See :class:`defib.ports.Fleet`."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        roster: Roster,
+        table: StateTable,
+        writer: Writer,
+        reader: Reader,
+        beats: Beats,
+        bus: EventBus,
+    ) -> None:
+        self._clock = clock
+        self._table = table
+        self._writer = writer
+        self._beats = beats
+        self._bus = bus
+        self.tokens = Tokens(reader.tokens())
+        self.board = LiveBoard(clock)
+        self._agents: dict[AgentId, Agent] = {agent.id: agent for agent in reader.agents()}
+        self._names: dict[str, AgentId] = {}  # ids and aliases
+        self._by_monitor: dict[MonitorId, AgentId] = {}
+        self._connections: dict[AgentId, Callable[[], None]] = {}
+        self._said: dict[AgentId, datetime] = {}
+        self._registering = asyncio.Lock()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._is_closing = False
+        for agent in self._agents.values():
+            self._index(agent)
+        self.roster = roster
+        self.enlist(roster)
+
+    @property
+    def settings(self) -> IngestSettings:
+        """See :class:`defib.ports.Fleet`."""
+        return self.roster.settings.server.ingest
+
+    def enlist(self, roster: Roster) -> None:
+        """Watch every agent in ``roster``, which is about to be put in force."""
+        for agent in self._agents.values():
+            self._watch(agent, roster)
+
+    # --- questions ---------------------------------------------------------------------------------
+
+    def token(self, shown: str) -> Token | None:
+        """See :class:`defib.ports.Fleet`."""
+        token = self.tokens.find(shown, self._clock.now())
+        return token if token is not None and token.scope is Scope.INGEST else None
+
+    def find(self, agent: str) -> AgentView | None:
+        """See :class:`defib.ports.Fleet`."""
+        known = self._names.get(agent)
+        return None if known is None else self._view(self._agents[known])
+
+    def agents(self, pool: str | None = None) -> list[AgentView]:
+        """See :class:`defib.ports.Fleet`."""
+        return [self._view(agent) for agent in self._agents.values() if pool in (None, agent.pool)]
+
+    def pools(self) -> list[str]:
+        """Every pool that has agents, by name."""
+        return sorted({agent.pool for agent in self._agents.values() if agent.pool})
+
+    def may_report(self, token: Token, agent: str) -> bool:
+        """See :class:`defib.ports.Fleet`."""
+        known = self._names.get(agent)
+        return known is not None and _may_report(token, self._agents[known])
+
+    def _registered(self, agent: AgentId) -> Agent:
+        """:raises RegistrationRefusedError: it was removed meanwhile."""
+        known = self._agents.get(agent)
+        if known is None:
+            raise RegistrationRefusedError(f"agent {_shown(agent)} is not registered")
+        return known
+
+    def _view(self, agent: Agent) -> AgentView:
+        health = self._table.get(agent.monitor)
+        heard = _heard(health)
+        since = None if heard is None else max(0.0, (self._clock.now() - heard).total_seconds())
+        return AgentView(
+            agent=agent, status=_status(health, heard), last_seen=heard, seconds_since=since,
+            is_connected=agent.id in self._connections, live=self.board.get(agent.id),
+        )  # fmt: skip
+
+    # --- registration ------------------------------------------------------------------------------
+
+    async def register(
+        self, introduction: Introduction, *, token: Token | None = None, key: str = ""
+    ) -> tuple[Agent, str]:
+        """See :class:`defib.ports.Fleet`."""
+        self._check_may_register(token, key)
+        async with self._registering:
+            before = self._known_as(introduction, token)
+            if before is not None and token is not None and _may_report(token, before):
+                return await self._put(_renewed(before, introduction), "agent.renewed"), ""
+            if before is not None:
+                raise RegistrationRefusedError(
+                    f"agent {before.id} is registered with another token; "
+                    "remove it first ('defib agents remove'), or let it choose another id"
+                )
+            text = ""
+            tokens: tuple[Token, ...] = ()
+            agent = self._new(introduction, token)
+            if token is None:
+                own, text = new_token(
+                    f"agent {agent.id}", Scope.INGEST, self._clock.now(), agent=agent.id, prefix=_TOKEN_PREFIX
+                )
+                agent, tokens = replace(agent, token=own.root), (own,)
+            return await self._put(agent, "agent.registered", tokens), text
+
+    async def resolve(self, token: Token, agent: str, hostname: str = "") -> Agent:
+        """See :class:`defib.ports.Fleet`."""
+        known = self._names.get(agent)
+        if known is not None:
+            if not _may_report(token, self._agents[known]):
+                raise RegistrationRefusedError(f"agent {known} reports with another token")
+            return self._agents[known]
+        if token.agent is not None:  # it has one agent, whatever that calls itself now
+            return await self._alias(self._agents[token.agent], agent)
+        async with self._registering:
+            if (unnamed := self._unnamed(token, hostname)) is not None:
+                return await self._alias(unnamed, agent)
+            if not self.settings.new_agents:
+                raise RegistrationRefusedError(
+                    f"agent {_shown(agent)} is not registered, and new agents are not let in by a beat"
+                )
+            introduction = Introduction(id=AgentId(agent), hostname=hostname)
+            return await self._put(self._new(introduction, token), "agent.registered")
+
+    async def describe(self, agent: AgentId, introduction: Introduction) -> Agent:
+        """See :class:`defib.ports.Fleet`."""
+        before = self._registered(agent)
+        after = _renewed(before, introduction)
+        return before if after == before else await self._put(after, None)
+
+    async def remove(self, agent: AgentId, actor: str) -> None:
+        """Forget an agent, its monitor and the token that was made for it. Its history stays."""
+        now = self._clock.now()
+        gone = replace(self._agents[agent], removed_at=now)
+        tokens = tuple(replace(token, revoked_at=now) for token in self.tokens if token.agent == agent)
+        await self._writer.commit(
+            Changes(agents=(gone,), tokens=tokens, audit=(self._audit("agent.removed", gone, actor),))
+        )
+        for token in tokens:
+            self.tokens.put(token)
+        if (close := self._connections.pop(agent, None)) is not None:
+            close()
+        del self._agents[agent]
+        self._names = {name: known for name, known in self._names.items() if known != agent}
+        self.board.forget(agent)
+        if self._by_monitor.pop(gone.monitor, None) is not None:
+            self.roster.dismiss(gone.monitor)
+        self._bus.publish(Event(type="agent", monitor=gone.monitor))
+
+    async def make_token(
+        self, name: str, scope: Scope, actor: str, expires_at: datetime | None = None
+    ) -> tuple[Token, str]:
+        """A new token and its text, which is never shown again."""
+        now = self._clock.now()
+        token, text = new_token(name, scope, now, expires_at=expires_at)
+        audit = AuditEntry(at=now, actor=actor, event="token.created", subject="*",
+                           facts={"token": token.id, "name": name, "scope": str(scope)})  # fmt: skip
+        await self._writer.commit(Changes(tokens=(token,), audit=(audit,)))
+        self.tokens.put(token)
+        return token, text
+
+    async def revoke_token(self, token: str, actor: str) -> Token:
+        """Revoke a token by its id or name; streams that were opened with it end with their next message.
+
+        :raises UsageError: there is none.
+        """
+        now = self._clock.now()
+        revoked = self.tokens.revoked(token, now)
+        audit = AuditEntry(at=now, actor=actor, event="token.revoked", subject="*",
+                           facts={"token": revoked.id, "name": revoked.name})  # fmt: skip
+        await self._writer.commit(Changes(tokens=(revoked,), audit=(audit,)))
+        self.tokens.put(revoked)
+        return revoked
+
+    async def rotate_token(
+        self, token: str, actor: str, overlap: timedelta = timedelta(hours=24)
+    ) -> tuple[Token, str]:
+        """A new token in the place of one, which stays good for ``overlap``.
+
+        :param token: its id or name.
+        :raises UsageError: there is none.
+        """
+        now = self._clock.now()
+        old = replace(self.tokens.named(token), expires_at=now + overlap)
+        fresh, text = new_token(old.name, old.scope, now, agent=old.agent, root=old.root)
+        audit = AuditEntry(at=now, actor=actor, event="token.rotated", subject="*",
+                           facts={"token": old.id, "name": old.name, "successor": fresh.id})  # fmt: skip
+        await self._writer.commit(Changes(tokens=(old, fresh), audit=(audit,)))
+        for item in (old, fresh):
+            self.tokens.put(item)
+        return fresh, text
+
+    def _check_may_register(self, token: Token | None, key: str) -> None:
+        if token is not None or self.settings.open_registration:
+            return
+        if self.settings.registration_key and _equal(key, self.settings.registration_key):
+            return
+        raise RegistrationRefusedError(
+            "registration needs a token, or the key of 'server.ingest.registration_key'"
+        )
+
+    def _known_as(self, introduction: Introduction, token: Token | None) -> Agent | None:
+        if introduction.id is not None:
+            known = self._names.get(introduction.id)
+            return None if known is None else self._agents[known]
+        if token is not None and token.agent is not None:
+            return self._agents.get(token.agent)
+        if token is None or not introduction.hostname:
+            return None
+        same = (
+            agent
+            for agent in self._agents.values()
+            if agent.token == token.root and agent.hostname == introduction.hostname
+        )
+        return next(same, None)
+
+    def _unnamed(self, token: Token, hostname: str) -> Agent | None:
+        """The one agent that registered with ``token`` without an id of its own and was never heard since."""
+        silent = [
+            agent
+            for agent in self._agents.values()
+            if agent.token == token.root
+            and not agent.aliases
+            and _heard(self._table.get(agent.monitor)) is None
+            and (not hostname or agent.hostname == hostname)
+        ]
+        return silent[0] if len(silent) == 1 else None
+
+    def _new(self, introduction: Introduction, token: Token | None) -> Agent:
+        now = self._clock.now()
+        agent_id = introduction.id or AgentId(new_id("agent", now))
+        _check_id(agent_id)
+        if (
+            token is not None
+            and sum(agent.token == token.root for agent in self._agents.values()) >= MOST_AGENTS
+        ):
+            raise RegistrationRefusedError(
+                f"token {token.name!r} has brought in {MOST_AGENTS} agents already; give the next ones another"
+            )
+        agent = Agent(
+            id=agent_id, monitor=self._monitor_for(introduction, agent_id),
+            name=introduction.name or introduction.hostname or agent_id, registered_at=now,
+            token=token.root if token is not None else None,
+        )  # fmt: skip
+        return _renewed(agent, introduction)
+
+    def _monitor_for(self, introduction: Introduction, agent: AgentId) -> MonitorId:
+        """The configured monitor of this agent, else a free id that resembles what it is called."""
+        configured = self._beats.find(agent)
+        if configured is not None and self.roster.monitors[configured].spec.kind == KIND:
+            return configured
+        wanted = introduction.id or introduction.hostname or introduction.name or agent
+        slug = re.sub(r"[^a-z0-9._-]+", "-", wanted.lower()).strip("-._")[:80] or "agent"
+        number = 1
+        name = slug
+        while MonitorId(name) in self.roster.monitors or MonitorId(name) in self._by_monitor:
+            number += 1
+            name = f"{slug}-{number}"
+        return MonitorId(name)
+
+    async def _alias(self, agent: Agent, name: str) -> Agent:
+        if len(agent.aliases) >= MOST_ALIASES:
+            raise RegistrationRefusedError(f"agent {agent.id} beats under {MOST_ALIASES} other ids already")
+        _check_id(name)
+        return await self._put(replace(agent, aliases=(*agent.aliases, AgentId(name))), "agent.renamed")
+
+    async def _put(self, agent: Agent, event: str | None, tokens: tuple[Token, ...] = ()) -> Agent:
+        audit = (self._audit(event, agent, "agent"),) if event else ()
+        await self._writer.commit(Changes(agents=(agent,), tokens=tokens, audit=audit))
+        for token in tokens:
+            self.tokens.put(token)
+        before = self._agents.get(agent.id)
+        self._agents[agent.id] = agent
+        self._index(agent)
+        if before is None or (before.every, before.offline_after) != (agent.every, agent.offline_after):
+            self._watch(agent, self.roster)
+            self._table.ensure((agent.monitor,), self._clock.now())
+        if event:
+            log.info(event.replace(".", " "), agent=agent.id, monitor=agent.monitor, hostname=agent.hostname)
+        self._bus.publish(Event(type="agent", monitor=agent.monitor))
+        return agent
+
+    def _index(self, agent: Agent) -> None:
+        for name in (agent.id, *agent.aliases):
+            self._names[name] = agent.id
+
+    def _watch(self, agent: Agent, roster: Roster) -> None:
+        """Put a monitor for ``agent`` into ``roster``, unless the configuration has one."""
+        configured = roster.find_beaten(agent.id)
+        if (
+            configured is not None
+            and configured != agent.monitor
+            and roster.monitors[configured].spec.kind == KIND
+        ):
+            self._agents[agent.id] = replace(agent, monitor=configured)
+            return
+        if agent.monitor in roster.monitors and agent.monitor not in self._by_monitor:
+            return
+        options: dict[str, object] = {"agent_id": agent.id}
+        options |= {
+            name: span
+            for name, span in (("every", agent.every), ("offline_after", agent.offline_after))
+            if span is not None
+        }
+        kind = roster.registry.monitors[KIND]
+        roster.enlist(
+            MonitorSpec(
+                id=agent.monitor,
+                name=agent.name,
+                kind=KIND,
+                family=Family.AGENT,
+                options=kind.options.model_validate(options),
+                tags=frozenset(agent.tags),
+            )
+        )
+        self._by_monitor[agent.monitor] = agent.id
+
+    def _audit(self, event: str, agent: Agent, actor: str) -> AuditEntry:
+        return AuditEntry(
+            at=self._clock.now(), actor=actor, event=event, subject=agent.monitor,
+            facts={"agent": agent.id, "hostname": agent.hostname, "address": agent.address, "token": agent.token},
+        )  # fmt: skip
+
+    # --- reports -----------------------------------------------------------------------------------
+
+    async def report(self, agent: AgentId, report: AgentReport) -> AgentView:
+        """See :class:`defib.ports.Fleet`."""
+        known = self._registered(agent)
+        facts = dict(report.facts)
+        if report.status:
+            facts["status"] = report.status
+        metrics = {**report.metrics, **{f"disk_percent:{name}": used for name, used in report.disks.items()}}
+        await self._beats.accept(
+            known.monitor, report.signal, protocol=report.protocol or known.protocol, body=report.error,
+            facts=facts, metrics=metrics, seq=report.seq, epoch=report.epoch, eta=report.every, age=report.age,
+            is_kept=report.signal is not Signal.ALIVE,
+        )  # fmt: skip
+        now = self._clock.now()
+        self.board.put(Live(agent=known.id, name=known.name, pool=known.pool, report=report, at=now))
+        if now - self._said.get(known.id, datetime.min.replace(tzinfo=now.tzinfo)) >= SAID_EVERY:
+            self._said[known.id] = now
+            log.info("heartbeat received from agent", agent=known.id, protocol=report.protocol)
+        return self._view(known)
+
+    def watch(self, pool: str | None = None) -> AbstractContextManager[LiveFeed]:
+        """See :class:`defib.ports.Fleet`."""
+        return self.board.watch(pool)
+
+    @contextmanager
+    def connect(self, agent: AgentId, close: Callable[[], None]) -> Iterator[None]:
+        """See :class:`defib.ports.Fleet`."""
+        self._registered(agent)
+        if (before := self._connections.get(agent)) is not None:
+            before()
+        self._connections[agent] = close
+        self._bus.publish(Event(type="agent", monitor=self._agents[agent].monitor))
+        try:
+            yield
+        finally:
+            if self._connections.get(agent) is close:
+                del self._connections[agent]
+                self._lost(agent)
+
+    def _lost(self, agent: AgentId) -> None:
+        """Its stream ended. Unless it said that it stops, that is reason for suspicion, and not more."""
+        known = self._agents.get(agent)
+        if known is None or self._is_closing:  # we hang up ourselves: nobody is to blame
+            return
+        self._bus.publish(Event(type="agent", monitor=known.monitor))
+        if self._table[known.monitor].state is State.STOPPED:
+            return
+        evidence = Evidence.fail("stream-closed", "its connection ended without a word", grade=Grade.WEAK)
+        task = asyncio.ensure_future(self._beats.suspect(known.monitor, evidence))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def close(self) -> None:
+        """Streams that end from now on are ended by ourselves."""
+        self._is_closing = True
+        for task in self._tasks:
+            task.cancel()
+
+    def take_change(self, monitor: MonitorId, before: State, after: State) -> None:
+        """An agent's monitor changed its state."""
+        agent = self._agents.get(self._by_monitor.get(monitor, AgentId("")))
+        if agent is None:
+            return
+        was_off, is_off = before in _OFFLINE, after in _OFFLINE
+        if is_off and not was_off:
+            log.info("marking agent as offline", agent=agent.id, state=after)
+            self.board.put_gone(agent.id, agent.pool)
+        elif was_off and not is_off:
+            log.info("marking agent as online", agent=agent.id, state=after)
+
+
+_OFFLINE = (State.FAULT, State.UNREACHABLE, State.STOPPED)
+
+
+def _status(health: Health | None, heard: datetime | None) -> AgentStatus:
+    if health is None or heard is None:
+        return AgentStatus.UNKNOWN
+    match health.state:
+        case State.STOPPED:
+            return AgentStatus.STOPPED
+        case State.FAULT | State.UNREACHABLE:
+            return AgentStatus.OFFLINE
+        case State.SUSPECT:
+            return AgentStatus.WARNING
+    return AgentStatus.ONLINE
+
+
+def _heard(health: Health | None) -> datetime | None:
+    """When the newest beat came: monitors that are beaten remember it under ``heard``."""
+    heard = health.beats.get("heard") if health is not None else None
+    return (
+        datetime.fromtimestamp(heard, tz=health.since.tzinfo)
+        if isinstance(heard, int | float) and health
+        else None
+    )
+
+
+def _may_report(token: Token, agent: Agent) -> bool:
+    return token.agent == agent.id if token.agent is not None else token.root == agent.token
+
+
+def _renewed(agent: Agent, said: Introduction) -> Agent:
+    """What it says now, over what was known."""
+    return replace(
+        agent, name=said.name or agent.name, hostname=said.hostname or agent.hostname,
+        address=said.address or agent.address, os=said.os or agent.os, version=said.version or agent.version,
+        tags=said.tags or agent.tags, pool=said.pool or agent.pool, protocol=said.protocol or agent.protocol,
+        facts={**agent.facts, **said.facts}, every=said.every or agent.every,
+        offline_after=said.offline_after or agent.offline_after,
+    )  # fmt: skip
+
+
+def _check_id(agent: str) -> None:
+    """:raises RegistrationRefusedError: it cannot be an agent's id."""
+    if not agent.isprintable() or len(agent) > _LONGEST_ID or not agent.strip():
+        raise RegistrationRefusedError(
+            f"an agent's id is printable and has at most {_LONGEST_ID} characters: {_shown(agent)} is not one"
+        )
+
+
+def _equal(one: str, other: str) -> bool:
+    return hmac.compare_digest(one.encode("utf-8", "surrogatepass"), other.encode())
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= 60 else text[:60] + "…")

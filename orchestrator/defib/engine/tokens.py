@@ -1,0 +1,81 @@
+"""The tokens that were given out: made, known by their hash, revoked."""
+
+import hashlib
+import secrets
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from datetime import datetime
+
+from defib.engine.ids import new_id
+from defib.errors import UsageError
+from defib.model.agent import Scope, Token
+from defib.model.ids import AgentId, TokenId
+
+_BYTES = 24  #: of randomness in a token
+
+
+def digest(shown: str) -> str:
+    """What is kept of a token. A fast hash will do: tokens are random, not chosen by people."""
+    return hashlib.sha256(shown.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def new_token(
+    name: str, scope: Scope, now: datetime, *, agent: AgentId | None = None, expires_at: datetime | None = None,
+    prefix: str = "defib_", root: TokenId | None = None,
+) -> tuple[Token, str]:  # fmt: skip
+    """A fresh token, and its text, which is shown once and kept nowhere.
+
+    :param root: of the token in whose place it is made.
+    :param prefix: tells people and secret scanners what it is: ``defib_…``.
+    """
+    text = prefix + secrets.token_urlsafe(_BYTES)
+    token_id = TokenId(new_id("token", now))
+    token = Token(
+        id=token_id, root=root or token_id, name=name, scope=scope, digest=digest(text), created_at=now, agent=agent,
+        expires_at=expires_at,
+    )  # fmt: skip
+    return token, text
+
+
+class Tokens:
+    """All tokens by their hash."""
+
+    def __init__(self, stored: Iterable[Token]) -> None:
+        self._by_digest = {token.digest: token for token in stored}
+
+    def __iter__(self) -> Iterator[Token]:
+        return iter(self._by_digest.values())
+
+    def put(self, token: Token) -> None:
+        """A token that was committed."""
+        self._by_digest[token.digest] = token
+
+    def find(self, shown: str, now: datetime) -> Token | None:
+        """The good token that was shown. The lookup is by hash, so that its time tells nothing of the token."""
+        token = self._by_digest.get(digest(shown))
+        return token if token is not None and token.is_good(now) else None
+
+    def revoked(self, token: str, now: datetime) -> Token:
+        """The token of this id or name, revoked; the caller commits and puts it back.
+
+        :raises UsageError: there is none, or its name is not unique.
+        """
+        found = self.named(token)
+        return replace(found, revoked_at=found.revoked_at or now)
+
+    def named(self, token: str) -> Token:
+        """The token of this id, else the one of this name that is in use.
+
+        :raises UsageError: there is none, or its name is not unique.
+        """
+        found = [item for item in self._by_digest.values() if item.id == token] or [
+            item for item in self._by_digest.values() if item.name == token and item.revoked_at is None
+        ]
+        if not found:
+            raise UsageError(f"there is no token {token!r}; 'defib token list' shows them")
+        if len(found) > 1:
+            raise UsageError(
+                f"{len(found)} tokens are named {token!r}; say which by its id: "
+                f"{', '.join(item.id for item in found)}"
+            )
+        return found[0]
