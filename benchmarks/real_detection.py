@@ -131,7 +131,7 @@ class _Ordeal:
 
     real: "partial[Outcome]"
     trials: tuple[Trial, ...]  #: in an episode each
-    notices: int  #: that are owed about Defib itself
+    owed: str = ""  #: of notices about Defib itself, if that is settled
 
 
 def _ordeals(*, is_quick: bool) -> Mapping[str, _Ordeal]:
@@ -141,29 +141,29 @@ def _ordeals(*, is_quick: bool) -> Mapping[str, _Ordeal]:
     found = {
         f"network away ({cut})": _Ordeal(
             real=partial(campaigns.network_away, cut=cut, outages_s=away),
-            trials=tuple(Trial(ordeal=Ordeal.CUT_OFF, lasts_s=seconds) for seconds in away), notices=1,
+            trials=tuple(Trial(ordeal=Ordeal.CUT_OFF, lasts_s=seconds) for seconds in away), owed=", 1 is owed",
         )
         for cut in ("own", "carrier", "beyond")
     }  # fmt: skip
     found["loop blocked"] = _Ordeal(
         real=partial(campaigns.loop_blocked, blocks_s=blocks),
-        trials=tuple(Trial(ordeal=Ordeal.HELD_UP, lasts_s=seconds) for seconds in blocks), notices=0,
+        trials=tuple(Trial(ordeal=Ordeal.HELD_UP, lasts_s=seconds) for seconds in blocks),
     )  # fmt: skip
     found["no CPU"] = _Ordeal(
         real=partial(campaigns.starved_of_cpu, hogs=6, seconds=starved, repetitions=1),
-        trials=(Trial(ordeal=Ordeal.BUSY, lasts_s=starved),), notices=0,
+        trials=(Trial(ordeal=Ordeal.BUSY, lasts_s=starved),),
     )  # fmt: skip
     found["no descriptors"] = _Ordeal(
         real=partial(campaigns.out_of_files, spare=(0, 2), seconds=5.0 if is_quick else 20.0),
-        trials=(Trial(ordeal=Ordeal.WITHOUT_DESCRIPTORS, lasts_s=20.0),), notices=0,
+        trials=(Trial(ordeal=Ordeal.WITHOUT_DESCRIPTORS, lasts_s=20.0),),
     )  # fmt: skip
     found["stopped"] = _Ordeal(
         real=partial(campaigns.stopped, stops_s=(stop,)),
-        trials=(Trial(ordeal=Ordeal.HELD_UP, lasts_s=stop),), notices=0,
+        trials=(Trial(ordeal=Ordeal.HELD_UP, lasts_s=stop),),
     )  # fmt: skip
     found["clock set"] = _Ordeal(
         real=partial(campaigns.clock_stepped, steps_s=(3600.0, 0.0, -3600.0, 0.0)),
-        trials=tuple(Trial(ordeal=Ordeal.CLOCK_SET, lasts_s=step) for step in (3600.0, -3600.0)), notices=0,
+        trials=tuple(Trial(ordeal=Ordeal.CLOCK_SET, lasts_s=step) for step in (3600.0, -3600.0)),
     )  # fmt: skip
     return found
 
@@ -182,8 +182,8 @@ def _own_trouble(bench: Bench) -> Iterator[Figure]:
             f"in the simulation {sum(s.false_faults for s in sims)} and {sum(s.false_restarts for s in sims)}"
         )
         real = outcome.result
-        more = f"; {real.unwatched_s[0]:.0f} s unknown; told {real.notices[0]} times that Defib is not well"
-        more += f", {ordeal.notices} is right; targets were asked {outcome.asked} times"
+        more = f"; {real.unwatched_s[0]:.0f} s unknown; {real.notices[0]} notices that Defib is not well{ordeal.owed}; "
+        more += f"targets were asked {outcome.asked} times"
         yield _mistakes(f"R/{name}", f"R {real.scenario.name}", real, beside, more)
 
 

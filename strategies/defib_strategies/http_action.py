@@ -135,19 +135,18 @@ class HttpAction:
         """See :class:`Action`. A redirect is not followed: it would lead where nobody configured."""
         import httpx
 
-        await self.aim()
         key = context.key or f"{context.env.get('DEFIB_INCIDENT', '')}-{context.env.get('DEFIB_ATTEMPT', '')}"
         headers = {**self._headers, "Content-Type": "application/json", _KEY: key}
         content = json.dumps(self._filled(context.env), ensure_ascii=False).encode()
+        seconds = context.timeout.total_seconds()
         try:
-            async with (
-                asyncio.timeout(context.timeout.total_seconds()),
-                httpx.AsyncClient(
-                    timeout=context.timeout.total_seconds(), trust_env=False, follow_redirects=False
-                ) as client,
-                client.stream(self._method, self._url, content=content, headers=headers) as answer,
-            ):
-                text = await _beginning(answer)
+            async with asyncio.timeout(seconds):
+                await self.aim()
+                async with (
+                    httpx.AsyncClient(timeout=seconds, trust_env=False, follow_redirects=False) as client,
+                    client.stream(self._method, self._url, content=content, headers=headers) as answer,
+                ):
+                    text = await _beginning(answer)
         except (TimeoutError, httpx.TimeoutException):
             return timed_out(f"{self.description}: no answer in time; it may have been taken all the same")
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:

@@ -66,17 +66,14 @@ def listeners(own: OwnParts) -> frozenset[int | None]:
     import psutil
 
     host, port = own.store
-    found: set[int | None] = {
-        item.pid
-        for item in psutil.net_connections(kind="tcp")
-        if item.status == psutil.CONN_LISTEN and item.laddr and item.laddr.port == port
-    }
-    if host == "" or host.startswith("/"):
-        found |= {
-            item.pid
-            for item in psutil.net_connections(kind="unix")
-            if str(item.laddr).endswith(f"/.s.PGSQL.{port}")
-        }
+    found: set[int | None] = set()
+    with suppress(psutil.Error):  # where nobody but root may ask
+        for item in psutil.net_connections(kind="tcp"):
+            if item.status == psutil.CONN_LISTEN and item.laddr and item.laddr.port == port:
+                found.add(item.pid)
+        for item in psutil.net_connections(kind="unix") if host == "" else ():
+            if str(item.laddr).endswith(f"/.s.PGSQL.{port}"):
+                found.add(item.pid)
     return frozenset(found)
 
 

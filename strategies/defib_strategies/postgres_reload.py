@@ -50,10 +50,10 @@ class ReloadByQuery:
         """See :class:`Action`."""
         import psycopg
 
-        await self.aim()
         seconds = context.timeout.total_seconds()
         try:
             async with asyncio.timeout(seconds):
+                await self.aim()
                 row = await self._query(max(2, math.ceil(seconds)))  # libpq waits at least 2 s
         except TimeoutError:
             return timed_out("PostgreSQL did not answer in time")

@@ -69,8 +69,9 @@ def test_times_are_of_the_configured_time_zone(here: Here, fallen: Company) -> N
 def test_an_incident_is_explained_by_its_id(here: Here, fallen: Company) -> None:
     [(incident,)] = fallen.rows("SELECT id FROM incident")
     told = printed(here(fallen, "explain", incident))
-    assert told.startswith("main  ")
-    assert "ended     still open" in told
+    assert told.startswith("Main Agent  ")
+    assert "· Main Agent failed at " in told
+    assert "· It is not over." in told
     assert "What was told" in told
 
 

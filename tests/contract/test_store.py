@@ -15,7 +15,7 @@ from defib.model.changes import Changes, DeliveryTry, Forget, WatchSpan
 from defib.model.evidence import Evidence, Grade, Observation, Source
 from defib.model.health import FaultLabel, Flaps, Health, Incident, State, Transition
 from defib.model.ids import AlertId, AttemptId, CaseId, DeliveryId, IncidentId, MonitorId, ReportId
-from defib.model.recovery import Attempt, AttemptOutcome, AuditEntry, Case, CaseState
+from defib.model.recovery import Attempt, AttemptOutcome, AuditEntry, Case, CaseState, Gate
 from defib.model.report import ReportDocument
 from defib.model.snapshot import Snapshot
 from defib.store import Database, Reader, Writer, open_database
@@ -96,11 +96,14 @@ OPEN = Incident(
     label=FaultLabel.INTERMITTENT,
 )
 CASE = Case(
-    id=CaseId("c1"), incident=INCIDENT, monitor=MAIN, state=CaseState.PENDING, opened_at=at(8), due_at=at(16)
-)
+    id=CaseId("c1"), incident=INCIDENT, monitor=MAIN, state=CaseState.GATED, opened_at=at(8), due_at=at(16),
+    gate=Gate.OTHER_CONTROLLER, gated_since=at(9), pages=("late", "blocked:rate"),
+)  # fmt: skip
 ATTEMPT = Attempt(
     id=AttemptId("a1"), case=CASE.id, incident=INCIDENT, monitor=MAIN, number=1, rung=0, kind="script",
     description="restart", actor="auto", intent_at=at(16), boot_id="boot", pid=42, pid_started=1234.5,
+    identity_before="1234 17:00", identity_after="1240 17:01", signature_before="E2 http-500",
+    signature_after="E1 refused", relapsed_at=at(90),
 )  # fmt: skip
 ALERT = Alert(
     id=AlertId("al1"), kind="agent_down", severity=Severity.HIGH, title="Main is down", description="…",

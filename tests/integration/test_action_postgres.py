@@ -264,7 +264,9 @@ def test_a_daemon_without_a_container_is_a_mistake() -> None:
         action(dsn="postgresql://db/app", docker_host="tcp://10.0.0.5:2375")
 
 
-@pytest.mark.parametrize("options", [{"action": "restart"}, {"container": "--all"}, {"unit": "a b"}, {"cluster": "15"}])
+@pytest.mark.parametrize(
+    "options", [{"action": "restart"}, {"container": "--all"}, {"unit": "a b"}, {"cluster": "15"}]
+)
 def test_wrong_options_are_refused(options: dict[str, str]) -> None:
     with pytest.raises(ValidationError):
         KIND.options.model_validate(options)

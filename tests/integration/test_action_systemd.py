@@ -129,10 +129,7 @@ async def test_the_words_of_systemd_are_reported(units: SystemctlDouble) -> None
     result = await action("reload").run(context())
 
     assert result.exit_status == 3
-    assert (
-        result.output
-        == f"Failed to reload {UNIT}: Job type reload is not applicable for unit {UNIT}.\n"
-    )
+    assert result.output == f"Failed to reload {UNIT}: Job type reload is not applicable for unit {UNIT}.\n"
 
 
 async def test_a_unit_that_fails_again_is_a_failure_with_systemds_words(units: SystemctlDouble) -> None:

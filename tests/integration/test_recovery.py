@@ -82,7 +82,8 @@ async def test_a_recovered_monitor_is_told_at_once_and_watched_for_its_probation
     assert watched.closed_at is None
     assert shown["doing"] == "Recovered, and watched for a while: well again, 2 good looks in a row"
     assert done.closed_at is not None
-    assert done.closed_at - incident.closed_at >= SECOND  # type: ignore[operator]
+    assert incident.closed_at is not None
+    assert done.closed_at - incident.closed_at >= SECOND
 
 
 async def test_a_fall_in_probation_goes_on_with_the_same_case_and_the_same_incident(
@@ -164,7 +165,7 @@ async def test_a_defib_that_was_replaced_neither_acts_nor_writes(make_world: Cal
     async with world.running() as site:
         await break_it(site)
         await wait_for_case(site, CaseState.PENDING)
-        database = site.engine.reader._database  # noqa: SLF001 - the other Defib's way to the same store
+        database = site.engine.reader._database
         with database.engine.begin() as connection:
             begin(connection, database, "another Defib")
         await async_wait_until(lambda: site.engine.recovery.is_idle, 15)

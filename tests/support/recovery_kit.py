@@ -17,9 +17,7 @@ NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 RUNG = Rung(kind="script", options=Options())
 POLICY = RecoveryPolicy(mode=RecoveryMode.AUTO, ladder=(RUNG, RUNG))
 MAIN = MonitorId("main")
-FAULT = Situation(
-    state=State.FAULT, mode=RecoveryMode.AUTO, fault_at=NOON, grade=Grade.STRONG, was_up=True
-)
+FAULT = Situation(state=State.FAULT, mode=RecoveryMode.AUTO, fault_at=NOON, grade=Grade.STRONG, was_up=True)
 CASE = Case(
     id=CaseId("case-1"), incident=IncidentId("inc-1"), monitor=MAIN, state=CaseState.PENDING, opened_at=NOON,
     due_at=NOON,

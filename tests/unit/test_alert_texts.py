@@ -251,6 +251,18 @@ def test_evidence_is_the_newest_lines_one_line_each() -> None:
     assert text.evidence[-1] == "[31mlast"
 
 
+def test_what_was_seen_before_the_first_action_follows_the_evidence() -> None:
+    text = compose(
+        event=AlertKind.RECOVERY_FAILED,
+        evidence=("connection refused",),
+        snapshot=("docker logs gateway:", "the queue\x1b[1m is full", "load 0.10"),
+    )
+
+    assert text.evidence == (
+        "connection refused", "docker logs gateway:", "the queue[1m is full", "load 0.10",
+    )  # fmt: skip
+
+
 def test_without_evidence_the_summary_is_the_evidence() -> None:
     assert compose(evidence=()).evidence == ("connection refused by localhost:8000",)
 

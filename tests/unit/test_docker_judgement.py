@@ -142,8 +142,14 @@ def test_a_description_without_anything_is_a_failure_and_no_crash() -> None:
 
 @pytest.mark.parametrize(
     ("policy", "supervised"),
-    [({}, None), ({"Name": "no"}, None), ({"Name": ""}, None), ({"Name": "on-failure"}, True), ({"Name": "always"}, True)],
-)  # fmt: skip
+    [
+        ({}, None),
+        ({"Name": "no"}, None),
+        ({"Name": ""}, None),
+        ({"Name": "on-failure"}, True),
+        ({"Name": "always"}, True),
+    ],
+)
 def test_a_container_that_docker_restarts_by_itself_says_so(
     policy: dict[str, str], supervised: bool | None
 ) -> None:

@@ -10,8 +10,8 @@ from defib.model.recovery import Attempt, AttemptOutcome
 from defib.model.settings import RecoveryLimits
 from defib.rules.recovery.budgets import (
     Spent,
-    count,
     costs,
+    count,
     is_mass_failure,
     most_at_once,
     most_of_group,
@@ -128,9 +128,14 @@ def life(*states: tuple[float, State]) -> list[Transition]:
     for instant, state in states:
         found.append(
             Transition(
-                monitor=MAIN, from_state=before, to_state=state, t_lo=at(instant - 1), t_hi=at(instant),
-                decided_at=at(instant + 2), reason="",
-            )  # fmt: skip
+                monitor=MAIN,
+                from_state=before,
+                to_state=state,
+                t_lo=at(instant - 1),
+                t_hi=at(instant),
+                decided_at=at(instant + 2),
+                reason="",
+            )
         )
         before = state
     return found

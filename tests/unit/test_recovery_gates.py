@@ -56,7 +56,8 @@ SHUT = [
              reason="Defib had given it up", holds_people=False),
     Shutting(gate=Gate.FLAPPING, holds_people=False,
              situation=replace(FAULT, is_flapping=True, spent=Spent(in_hour=5, last_at=at(0))),
-             reason="flapping, and tried 5 times within an hour: one attempt in 5 min, the next in 240 s at the soonest"),
+             reason="flapping, and tried 5 times within an hour: "
+                    "one attempt in 5 min, the next in 240 s at the soonest"),
     Shutting(gate=Gate.MASS_FAILURE, situation=replace(FAULT, crowd=replace(MANY, at_work=1)),
              reason="4 of the 6 of the group nodes fail together: one at a time, each verified before the next"),
     Shutting(gate=Gate.MASS_FAILURE, situation=replace(FAULT, crowd=replace(MANY, next_in_failure=1)),
@@ -149,7 +150,9 @@ def test_the_first_gate_that_is_shut_is_the_one_that_is_told() -> None:
     everything = replace(
         FAULT, grace="young", observer="sick", waiting_for=("db",), is_flapping=True,
         spent=Spent(in_hour=9, relapses=5, last_at=at(0)),
-        crowd=Crowd(mass_failure="all", at_work=1, group="g", group_busy=1, acting=2, tokens=0, host="h", host_acting=1),
+        crowd=Crowd(
+            mass_failure="all", at_work=1, group="g", group_busy=1, acting=2, tokens=0, host="h", host_acting=1,
+        ),
     )  # fmt: skip
     opened = [
         everything,

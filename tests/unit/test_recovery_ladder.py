@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -47,7 +48,7 @@ def test_a_rung_that_changes_nothing_twice_is_skipped_although_it_has_uses_left(
 
 
 def test_uses_are_counted_by_what_became_of_them() -> None:
-    same = {"signature_before": "E2 http-500", "signature_after": "E2 http-500"}
+    same: dict[str, Any] = {"signature_before": "E2 http-500", "signature_after": "E2 http-500"}
     attempts = [
         attempt(1, **same),
         attempt(2, outcome=AttemptOutcome.TIMEOUT, **same),
@@ -179,7 +180,8 @@ def page(case: Case, after: float, situation: Situation = FAULT) -> tuple[AlertK
 
 
 @pytest.mark.parametrize(
-    "state", [CaseState.PENDING, CaseState.BACKOFF, CaseState.LAST_LOOK, CaseState.ACTING, CaseState.VERIFYING]
+    "state",
+    [CaseState.PENDING, CaseState.BACKOFF, CaseState.LAST_LOOK, CaseState.ACTING, CaseState.VERIFYING],
 )
 def test_a_fault_of_two_and_a_half_minutes_is_told_whatever_defib_is_at(state: CaseState) -> None:
     assert page(case_in(state), 149) is None

@@ -24,6 +24,7 @@ from defib.rules.recovery import (
 )  # fmt: skip
 from defib.rules.recovery.ladder import Uses
 from defib.rules.recovery.situation import Target
+from defib.rules.recovery.verifying import Trial
 from recovery_kit import CASE, FAULT, NOON, POLICY, RUNG, at, case_in, seconds, step, trial
 
 WELL = replace(FAULT, state=State.UP)
@@ -199,9 +200,7 @@ def test_enough_good_looks_in_a_row_lead_to_probation() -> None:
 def test_without_probation_the_case_is_done() -> None:
     policy = replace(POLICY, probation=seconds(0))
 
-    done = step(
-        case_in(CaseState.VERIFYING, oks=2), replace(WELL, trial=trial()), after=63, policy=policy
-    )
+    done = step(case_in(CaseState.VERIFYING, oks=2), replace(WELL, trial=trial()), after=63, policy=policy)
 
     assert done.case.state is CaseState.DONE
 
@@ -235,7 +234,7 @@ def test_a_restart_that_changed_nothing_did_not_help() -> None:
     ],
 )
 def test_a_target_that_does_not_come_back_in_time_has_failed(
-    the_trial: object, last_moment: float, words: str
+    the_trial: Trial, last_moment: float, words: str
 ) -> None:
     situation = replace(FAULT, trial=the_trial)
     assert isinstance(step(case_in(CaseState.VERIFYING), situation, after=last_moment - 0.5), Look)
@@ -250,7 +249,13 @@ def test_a_target_that_does_not_come_back_in_time_has_failed(
 
 
 def test_the_back_off_after_a_failure_counts_all_setbacks_and_has_jitter() -> None:
-    for setbacks, jitter, expected in [(0, 0.0, 10), (3, 0.0, 80), (3, 1.0, 96), (3, -1.0, 64), (6, 0.5, 330)]:
+    for setbacks, jitter, expected in [
+        (0, 0.0, 10),
+        (3, 0.0, 80),
+        (3, 1.0, 96),
+        (3, -1.0, 64),
+        (6, 0.5, 330),
+    ]:
         situation = replace(VERIFYING, spent=Spent(setbacks=setbacks), jitter=jitter)
         failed = step(case_in(CaseState.VERIFYING), situation, after=1000)
         assert failed.case.due_at == at(1000 + expected)
@@ -362,4 +367,8 @@ def test_what_the_target_says_holds_the_action_back() -> None:
     held = step(case_in(CaseState.LAST_LOOK), replace(FAULT, target=Target(held_back="it is starting")))
 
     assert isinstance(held, Wait)
-    assert (held.case.state, held.case.gate, held.case.reason) == (CaseState.GATED, Gate.TARGET, "it is starting")
+    assert (held.case.state, held.case.gate, held.case.reason) == (
+        CaseState.GATED,
+        Gate.TARGET,
+        "it is starting",
+    )

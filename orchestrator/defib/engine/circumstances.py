@@ -1,7 +1,7 @@
 """Everything a recovery case is decided on, put together from what the engine knows."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from ipaddress import ip_address
@@ -213,7 +213,8 @@ class Circumstances:
         others = [item for item in self._cases.values() if item.monitor != case.monitor and not item.dry_run]
         acting = [item for item in others if item.state in _HOLDS_PLACE]
         queued = [item for item in others if item.state is CaseState.GATED and item.gate in QUEUES]
-        before = [item for item in queued if self._rank(item) < self._rank(case)]
+        roots = self._roots() if queued else frozenset()
+        before = [item for item in queued if _rank(item, roots) < _rank(case, roots)]
         group, host = watched.spec.group, _host(watched)
         members = [name for name, other in monitors.items() if group and other.spec.group == group]
         busy = [item for item in others if item.monitor in members and item.state in _IN_RECOVERY]
@@ -243,14 +244,22 @@ class Circumstances:
             is_root=not any(self._table[name].state.is_bad for name in watched.spec.requires if name in monitors),
         )  # fmt: skip
 
-    def _rank(self, case: Case) -> tuple[bool, datetime, str]:
-        """Roots before others, then the oldest."""
-        children = self.roster.children(case.monitor)
-        is_root = any(self._table[child].state is State.UNREACHABLE for child in children)
-        return not is_root, case.opened_at, case.id
+    def _roots(self) -> frozenset[MonitorId]:
+        """Monitors that others are unreachable without."""
+        return frozenset(
+            parent
+            for name, other in self.roster.monitors.items()
+            if self._table[name].state is State.UNREACHABLE
+            for parent in (*other.spec.requires, *other.spec.requires_any)
+        )
 
 
 _IN_RECOVERY = _HOLDS_PLACE | {CaseState.VERIFYING}
+
+
+def _rank(case: Case, roots: Collection[MonitorId]) -> tuple[bool, datetime, str]:
+    """Roots before others, then the oldest."""
+    return case.monitor not in roots, case.opened_at, case.id
 
 
 def _is_supervised(health: Health) -> bool:

@@ -323,7 +323,7 @@ class Recovery:
         if incident != case.incident and not (case.state in _OUTLIVES_INCIDENT and incident is None):
             await self._finish(case, rules.healed(case, now).case, watched)
             return None
-        if case.state is CaseState.VERIFYING and case.oks:
+        if case.state is CaseState.VERIFYING and case.oks and case.rung < len(watched.actions):
             await self._acting.look_again(case, watched.actions[case.rung])
         situation = self._circumstances.of(case, progress, now)
         page = paging.due_page(case, watched.spec.recovery, situation, now)

@@ -10,8 +10,8 @@ import structlog
 
 from defib.engine import machine
 from defib.engine.executor import ProcessExecutor
-from defib.engine.roster import Watched
 from defib.engine.known_secrets import secrets_of
+from defib.engine.roster import Watched
 from defib.model.ids import IncidentId, MonitorId
 from defib.model.settings import Settings
 from defib.model.snapshot import Snapshot
