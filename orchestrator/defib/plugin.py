@@ -6,6 +6,7 @@ from defib.errors import (
     ConfigError,
     DefibError,
     DeliveryError,
+    ListenError,
     RegistrationRefusedError,
     StoreError,
 )
@@ -86,7 +87,7 @@ __all__ = [
     "BeatSink", "BuildContext", "Channel", "ChannelType", "Clock", "ConfigError", "Dated", "Deadline",
     "DefaultRung", "DefibError", "DeliveryError", "Detector", "DetectorType", "Duration", "Evidence", "Execution",
     "Executor", "Fact", "Family", "FaultLabel", "Fleet", "Founded", "Grade", "Health", "Incident", "IncidentId",
-    "IngestSettings", "Introduction", "Judgement", "Live", "LiveFeed", "Monitor", "MonitorId", "MonitorPeriod",
+    "IngestSettings", "Introduction", "Judgement", "ListenError", "Live", "LiveFeed", "Monitor", "MonitorId", "MonitorPeriod",
     "MonitorSpec", "MonitorType", "Observation", "Options", "Outcome", "OwnParts", "Percent", "Period",
     "ProbeContext", "ProbeStatus", "PushedMonitor", "PushedVerdict", "Receipt", "ReceiverContext", "ReceiverType",
     "RegistrationRefusedError", "ReportDocument", "ReportId", "ReportType", "ReportWriter", "Scope", "Secret",

@@ -428,6 +428,14 @@ class Fleet(Protocol):
         :raises StoreError: it was not stored; answer 503 so that the client retries.
         """
 
+    async def admit(self, introduction: Introduction) -> Agent:
+        """Take in an agent that needs no token because of the way it came: a process of this machine.
+
+        :param introduction: with an id; the same id is the same agent, unless that one has a token.
+        :raises RegistrationRefusedError: it has one, or there are too many.
+        :raises StoreError: it was not stored.
+        """
+
     async def resolve(self, token: Token, agent: str, hostname: str = "") -> Agent:
         """The agent that reports as ``agent``: registered so, or under an id that the server made up, or a new one.
 

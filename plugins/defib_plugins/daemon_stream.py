@@ -4,17 +4,13 @@ The senders' encoders put anything or nothing between two objects, and a packet 
 of an object, or after several. What is no object is told once, and the stream is taken up again at the next line.
 """
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from math import isfinite
-from typing import Any, NoReturn
 
 OBJECT_LIMIT_BYTES = 16_384  #: a beat has about 150
 DEPTH_LIMIT = 20
-DIGITS_LIMIT = 300  #: of one integer, so that it is a finite float
 _SEPARATORS = re.compile(rb"[ \t\r\n,\x1e\x00]*")  # also of JSON text sequences (RFC 7464), and padding
 _OUTSIDE = re.compile(rb'["{}\[\]]')
 _INSIDE = re.compile(rb'["\\\n\r]')
@@ -25,13 +21,13 @@ _INSTANT = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Garbage:
-    """Something that is no JSON object, or none that is taken."""
+    """Something that is no JSON object, or none that is taken: too long, too deep."""
 
     why: str  #: for people; nothing of the bytes themselves, as they may hold anything
 
 
 class ObjectStream:
-    """Cuts the bytes of one connection into JSON objects.
+    """Cuts the bytes of one connection into JSON objects, by their brackets; it does not read them.
 
     Holds at most :data:`OBJECT_LIMIT_BYTES` from one call to the next; its work is linear in what it is fed.
     """
@@ -43,7 +39,7 @@ class ObjectStream:
         self._is_escaped = False  # the next byte, by a backslash
         self._is_skipping = False  # what follows garbage, to the end of its line
 
-    def feed(self, data: bytes) -> Iterator[dict[str, Any] | Garbage]:
+    def feed(self, data: bytes) -> Iterator[bytes | Garbage]:
         """Every object that ends in ``data``, and what was wrong between them, in order."""
         at = 0
         while at < len(data):
@@ -61,7 +57,7 @@ class ObjectStream:
                 else:
                     self._kept += data[at:end]
                     if not self._depth:
-                        yield _parsed(bytes(self._kept))
+                        yield bytes(self._kept)
                         self._kept.clear()
                 at = end
             else:
@@ -112,40 +108,6 @@ class ObjectStream:
 def _past_separators(data: bytes, at: int) -> int:
     found = _SEPARATORS.match(data, at)
     return found.end() if found else at
-
-
-def _parsed(text: bytes) -> dict[str, Any] | Garbage:
-    """One object, whose brackets match in number."""
-    try:
-        found = json.loads(text.decode(), parse_constant=_refused, parse_int=_integer, parse_float=_finite)
-    except UnicodeDecodeError:
-        return Garbage("an object that is not UTF-8")
-    except ValueError as error:
-        return Garbage(f"an object that is no JSON ({_reason(error)})")
-    return found if isinstance(found, dict) else Garbage("something that is no JSON object")
-
-
-def _reason(error: ValueError) -> str:
-    return (
-        f"{error.msg.lower()} at byte {error.pos}" if isinstance(error, json.JSONDecodeError) else str(error)
-    )
-
-
-def _refused(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number of JSON")
-
-
-def _integer(digits: str) -> int:
-    if len(digits) > DIGITS_LIMIT:
-        raise ValueError(f"a number of {len(digits)} digits")
-    return int(digits)
-
-
-def _finite(text: str) -> float:
-    value = float(text)
-    if not isfinite(value):
-        raise ValueError("a number that is too large")
-    return value
 
 
 def parse_instant(text: object) -> datetime | None:

@@ -36,8 +36,11 @@ _SLOW_OF, _SLOW = 5, 3
 """So many degraded answers of the last five are DEGRADED."""
 _STOPS = 2
 """Looks in a row that must find it stopped on purpose: between the two halves of a restart it looks so too."""
-_WATCH_SHARE, _WATCH_LEAST = 3, timedelta(seconds=5)
-"""While it is watched, the next look is after a third of the interval, but no sooner than after 5 s."""
+_WATCH_SHARE, _WATCH_LEAST = 6, timedelta(seconds=2.5)
+"""While it is watched, the next look is after a sixth of the interval, but no sooner than after 2.5 s.
+
+The score takes as many looks to come down as ever, so that closer ones cost none more.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,13 +1,16 @@
 """The daemon over its life: signals, beats, the service manager, secrets, modes and limits of recovery, reports."""
 
+import os
 import signal
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from defib_testkit.company import Company
@@ -355,3 +358,32 @@ def test_a_report_is_made_stored_and_mailed_once_when_it_is_due(
     company.serve()  # however often it starts, what was made is made
     assert company.stop() == 0
     assert len(list(smtp_server.messages)) == 1
+
+
+def test_what_reports_by_itself_is_started_again_and_its_next_beat_is_the_proof(
+    make_company: Callable[..., Company],
+) -> None:
+    company = make_company(start_timeout="8s")
+    key = "0b3e3f3a-4a0f-4f0e-9b1c-1f2f3a4b5c6d"
+    ping = f"http://127.0.0.1:{company.port}/ping/{key}"
+    worker = company.folder / "worker.py"
+    worker.write_text(
+        "import time, urllib.request\n"
+        f"while True:\n    urllib.request.urlopen({ping!r}).read()\n    time.sleep(0.5)\n"
+    )
+    pid = company.folder / "worker.pid"
+    start = f"{sys.executable} {worker} >/dev/null 2>&1 & echo $! > {pid}"
+    company.watch(
+        {"id": "job", "type": "heartbeat", "every": "1s", "uuid": key},
+        {"command": {"argv": ["/bin/sh", "-c", start]}},
+    )
+    company.serve()
+    httpx.get(ping)  # its first beat, and the last one of its first life
+    company.wait_for("job", "up")
+    try:
+        company.wait_for_rows("SELECT outcome FROM attempt", [("verified",)])
+        company.wait_for_rows("SELECT state FROM recovery_case", [("done",)])
+        assert company.rows("SELECT healed_by FROM incident") == [("defib",)]
+    finally:
+        os.kill(int(pid.read_text()), signal.SIGKILL)
+    assert company.stop() == 0

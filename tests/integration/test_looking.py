@@ -109,7 +109,7 @@ def test_one_that_was_lost_counts_before_one_that_was_sent_later_and_answered_fi
 
     assert turn.probes == [0.0, 1.0]
     assert turn.states == [(State.SUSPECT, 5.0), (State.WATCH, 5.0)]
-    assert turn.again == timedelta(seconds=10)
+    assert turn.again == timedelta(seconds=5)
     assert (turn.memory["score"], turn.memory["looks"]) == (2, "Fo")
 
 

@@ -44,7 +44,7 @@ from defib.plugin import (
     hookimpl,
 )  # fmt: skip
 from defib.registry import Registry
-from defib.web.app import Services, create_app
+from defib.web.app import Services, create_app, listening_receivers
 from defib.web.server import Server
 from defib_testkit.waiting import async_wait_until
 
@@ -298,7 +298,10 @@ class World:
             await server.start()
             serving = asyncio.create_task(engine.serve())
             try:
-                async with httpx.AsyncClient(base_url=server.url, trust_env=False) as client:
+                async with (
+                    listening_receivers(services),
+                    httpx.AsyncClient(base_url=server.url, trust_env=False) as client,
+                ):
                     yield Site(self, engine, services, server, client)
             finally:
                 engine.stop()

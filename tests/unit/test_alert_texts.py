@@ -259,7 +259,7 @@ def test_what_was_seen_before_the_first_action_follows_the_evidence() -> None:
     )
 
     assert text.evidence == (
-        "connection refused", "docker logs gateway:", "the queue[1m is full", "load 0.10",
+        "connection refused", "docker logs gateway:", "the queue [1m is full", "load 0.10",
     )  # fmt: skip
 
 

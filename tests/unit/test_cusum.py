@@ -232,10 +232,10 @@ def test_the_reasons_of_a_fault_tell_how_far_recovery_is() -> None:
     ("looks", "expected"),
     [
         ("FFFF", [1, 2, None, None]),
-        ("FFoF", [1, 2, 10, 1]),
-        ("oFooo", [None, 1, 10, 10, None]),
+        ("FFoF", [1, 2, 5, 1]),
+        ("oFooo", [None, 1, 5, 5, None]),
         ("FFFoo", [1, 2, None, 2, None]),
-        ("FFFoFooo", [1, 2, None, 2, None, 2, 10, 10]),
+        ("FFFoFooo", [1, 2, None, 2, None, 2, 5, 5]),
         ("ii", [1, None]),
     ],
 )
@@ -249,7 +249,7 @@ def test_once_the_confirming_waits_are_used_up_the_last_one_doubles() -> None:
     assert waits("FFFFF", replace(LITERAL, fail_threshold=5)) == [1, 2, 4, 4, None]
 
 
-@pytest.mark.parametrize(("interval_s", "expected"), [(60, 20), (15, 5), (9, 5), (3, 3)])
+@pytest.mark.parametrize(("interval_s", "expected"), [(60, 10), (15, 2.5), (9, 2.5), (2, 2)])
 def test_while_watched_the_looks_are_closer(interval_s: float, expected: float) -> None:
     strategy = replace(AUTOMATIC, interval=timedelta(seconds=interval_s))
 
@@ -432,10 +432,10 @@ def test_a_target_that_is_well_costs_no_write_although_its_noise_fades() -> None
 
 
 def test_looks_while_watched_weigh_less() -> None:
-    """Failures at 30, 41 and 52 s: 30 s after the good look before, 10 s, and 10 s."""
+    """Failures at 30, 36 and 42 s: 30 s after the good look before, 5 s, and 5 s."""
     steps = story("oFoFo")
 
-    assert [steps[index].judgement.memory["noise"] for index in (2, 4)] == [0.000240647, 0.000320848]
+    assert [steps[index].judgement.memory["noise"] for index in (2, 4)] == [0.000240647, 0.000280747]
 
 
 def test_a_noisy_target_needs_more_failures_and_the_reason_says_why() -> None:
@@ -444,7 +444,7 @@ def test_a_noisy_target_needs_more_failures_and_the_reason_says_why() -> None:
     assert states("FFFFFF", health=noisy) == "?????X"
     assert reasons("F", health=noisy) == [
         "score 3 of 18: 1 failure: connection refused (threshold raised to 6: 5.1 % of its looks fail without "
-        "a fault, and 2 % of the looks right after such a failure)"
+        "a fault, and 1 % of the looks right after such a failure)"
     ]
 
 

@@ -31,9 +31,13 @@ values = st.recursive(
 objects = st.dictionaries(st.text(), values, max_size=6)
 
 
-def fed(*packets: bytes) -> list[dict[str, Any] | Garbage]:
+def cut(*packets: bytes) -> list[bytes | Garbage]:
     stream = ObjectStream()
     return [item for packet in packets for item in stream.feed(packet)]
+
+
+def fed(*packets: bytes) -> list[dict[str, Any] | Garbage]:
+    return [item if isinstance(item, Garbage) else json.loads(item) for item in cut(*packets)]
 
 
 def test_what_a_go_agent_writes_is_one_object() -> None:
@@ -75,13 +79,6 @@ def test_an_escape_may_be_split_between_packets() -> None:
         (b"\xff\xfe\n", "something that is no JSON object"),
         (b"}\n", "something that is no JSON object"),
         (b'{"pid":1,"status":"runn\n', "a line that ends within a string"),
-        (b'{"pid":01}\n', "an object that is no JSON (expecting ',' delimiter at byte 8)"),
-        (b'{"pid":NaN}', "an object that is no JSON (NaN is no number of JSON)"),
-        (b'{"pid":-Infinity}', "an object that is no JSON (-Infinity is no number of JSON)"),
-        (b'{"cpu":1e999}', "an object that is no JSON (a number that is too large)"),
-        (b'{"pid":' + b"9" * 301 + b"}", "an object that is no JSON (a number of 301 digits)"),
-        (b'{"status":"\xff"}', "an object that is not UTF-8"),
-        (b'{"a":[}]\n', "an object that is no JSON (expecting value at byte 6)"),
         (b'{"a":' + b"[" * 21 + b"\n", "an object nested more than 20 deep"),
         (b'{"a":"' + b"x" * OBJECT_LIMIT_BYTES + b"\n", "an object of more than 16384 bytes"),
     ],
@@ -94,7 +91,7 @@ def test_an_object_that_never_ends_is_dropped_at_its_limit() -> None:
     stream = ObjectStream()
     found = [item for _ in range(64) for item in stream.feed(b'{"a":"' + b"x" * 1024)]
     assert found == [Garbage("an object of more than 16384 bytes")]
-    assert list(stream.feed(b'\n{"pid":1}')) == [{"pid": 1}]
+    assert list(stream.feed(b'\n{"pid":1}')) == [b'{"pid":1}']
 
 
 @given(st.lists(st.binary(max_size=80) | st.sampled_from([b'{"', b'":', b"{", b"}", b"[", b"\\", b'"', b"\n", GO_BEAT])))
@@ -102,9 +99,9 @@ def test_whatever_comes_nothing_is_raised_and_a_beat_on_a_line_of_its_own_gets_t
     stream = ObjectStream()
     for packet in packets:
         for item in stream.feed(packet):
-            assert isinstance(item, dict | Garbage)
+            assert isinstance(item, bytes | Garbage)
     after = [item for packet in (b'"\n\n' + b"}" * 25 + b"\n", GO_BEAT) for item in stream.feed(packet)]
-    assert BEAT in after
+    assert GO_BEAT.strip() in after
 
 
 @given(st.lists(objects, max_size=5), st.data())
@@ -119,7 +116,7 @@ def test_what_an_encoder_writes_is_read_back_however_it_is_cut(written: list[dic
 
 @given(st.binary(max_size=300), st.integers(0, 300))
 def test_where_a_stream_is_cut_changes_nothing(data: bytes, at: int) -> None:
-    assert fed(data) == fed(data[:at], data[at:])
+    assert cut(data) == cut(data[:at], data[at:])
 
 
 @pytest.mark.parametrize(

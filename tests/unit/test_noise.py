@@ -29,16 +29,16 @@ def after(noise: Noise, *bursts: int, at: datetime = NOON, gap: timedelta = HALF
 # --- the rate ------------------------------------------------------------------------------------------
 
 
-def test_nothing_learned_is_one_in_ten_thousand_and_an_echo_of_two_per_cent() -> None:
+def test_nothing_learned_is_one_in_ten_thousand_and_an_echo_of_one_per_cent() -> None:
     assert FRESH.rate_at(NOON) == 0.0001
-    assert FRESH.echoes_at(NOON) == (0.02, 0.01, 0.005)
+    assert FRESH.echoes_at(NOON) == (0.01, 0.005, 0.0025)
     assert FRESH.rule_at(NOON, HALF_A_MINUTE) == Rule(failures=3, weight=3)
     assert FRESH.remembered() == {}
 
 
 def test_a_failure_weighs_as_much_as_the_time_its_look_stands_for() -> None:
-    assert after(FRESH, 1).rate_at(NOON) == pytest.approx(0.000239643, abs=1e-9)
-    assert after(FRESH, 1, gap=DAY).rate_at(NOON) == pytest.approx(0.4964, abs=1e-4)
+    assert after(FRESH, 1).rate_at(NOON) == pytest.approx(0.000240647, abs=1e-9)
+    assert after(FRESH, 1, gap=DAY).rate_at(NOON) == 0.5
     assert after(FRESH, 1, gap=timedelta(0)).rate_at(NOON) == 0.0001
 
 
@@ -55,8 +55,8 @@ def test_a_new_monitor_on_a_bad_line_finds_out_within_the_hour() -> None:
     """One look in a hundred fails: the first one after 50 minutes."""
     new = FRESH.since(NOON).after_burst(1, gap=HALF_A_MINUTE, ended=NOON + timedelta(minutes=50))
 
-    assert new.rate_at(NOON + timedelta(minutes=50)) == pytest.approx(0.0078, abs=1e-4)
-    assert after(FRESH.since(LONG), 1).rate_at(NOON) == pytest.approx(0.000239643, abs=1e-9)
+    assert new.rate_at(NOON + timedelta(minutes=50)) == pytest.approx(0.0047, abs=1e-4)
+    assert after(FRESH.since(LONG), 1).rate_at(NOON) == pytest.approx(0.000240647, abs=1e-9)
 
 
 def test_since_when_it_is_watched_is_noted_once() -> None:
@@ -116,11 +116,11 @@ def test_time_that_taught_nothing_fades_nothing() -> None:
 @pytest.mark.parametrize(
     ("bursts", "expected"),
     [
-        ((1,), (0.4 / 21, 0.4 / 42, 0.4 / 84)),  # the first place passed; the others are half of the one before
-        ((2,), (1.4 / 21, 0.0317460, 0.0158730)),
-        ((3,), (1.4 / 21, 0.0793651, 0.0377929)),
-        ((5,), (1.4 / 21, 0.0793651, 0.1214631)),
-        ((1,) * 50, (0.4 / 70, 0.4 / 140, 0.4 / 280)),
+        ((1,), (0.2 / 21, 0.1 / 21, 0.05 / 21)),  # the first place passed; the others are half of the one before
+        ((2,), (1.2 / 21, 0.0272109, 0.0136054)),
+        ((3,), (1.2 / 21, 0.0748299, 0.0356333)),
+        ((5,), (1.2 / 21, 0.0748299, 0.1194913)),
+        ((1,) * 50, (0.2 / 70, 0.1 / 70, 0.05 / 70)),
     ],
 )
 def test_each_look_after_a_failure_teaches_the_echo_of_its_place(
@@ -132,9 +132,9 @@ def test_each_look_after_a_failure_teaches_the_echo_of_its_place(
 def test_an_echo_fades_to_its_prior() -> None:
     noise = after(FRESH, *(2,) * 8)
 
-    assert noise.echoes_at(NOON)[0] == pytest.approx(8.4 / 28)
-    assert noise.echoes_at(NOON + WEEK)[0] == pytest.approx(4.4 / 24)
-    assert noise.echoes_at(NOON + 100 * WEEK) == pytest.approx((0.02, 0.01, 0.005))
+    assert noise.echoes_at(NOON)[0] == pytest.approx(8.2 / 28)
+    assert noise.echoes_at(NOON + WEEK)[0] == pytest.approx(4.2 / 24)
+    assert noise.echoes_at(NOON + 100 * WEEK) == pytest.approx((0.01, 0.005, 0.0025))
 
 
 def test_an_echo_raises_the_threshold() -> None:

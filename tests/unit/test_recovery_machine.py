@@ -290,13 +290,15 @@ def test_probation_looks_every_five_seconds_and_each_second_under_suspicion() ->
 
 
 def test_probation_ends_with_a_good_look_after_its_time() -> None:
-    watched = case_in(CaseState.PROBATION, due_at=at(122), reason="well again")
+    watched = case_in(CaseState.PROBATION, due_at=at(120), reason="well again")
 
     before = step(watched, replace(PROBATION, last_ok_at=at(119)), after=121)
-    after = step(watched, replace(PROBATION, last_ok_at=at(121)), after=121)
+    after = step(before.case, replace(PROBATION, last_ok_at=at(121)), after=121)
 
     assert isinstance(before, Look)
     assert isinstance(after, Finish)
+    assert isinstance(step(before.case, replace(PROBATION, last_ok_at=at(119)), after=121.5), Wait)
+    assert before.case.due_at == at(122)  # what is not seen well by then is looked at each second
     assert (after.case.state, after.case.reason) == (CaseState.DONE, "well again")
 
 

@@ -43,7 +43,7 @@ async def _serve(state: State, engine: "Engine") -> None:
     from defib import assembly
     from defib.cli.daemon import announced
     from defib.cli.words import count
-    from defib.web.app import Services, create_app
+    from defib.web.app import Services, create_app, listening_receivers
     from defib.web.server import Server
 
     settings = engine.roster.settings
@@ -75,7 +75,8 @@ async def _serve(state: State, engine: "Engine") -> None:
             watchdog = asyncio.create_task(_feed_watchdog())
             failing = asyncio.create_task(_stop_with(server, engine))
             try:
-                await engine.serve()
+                async with listening_receivers(services):
+                    await engine.serve()
             finally:
                 notify("STOPPING=1")
                 for task in (watchdog, failing):

@@ -134,7 +134,12 @@ def _print_snapshot(snapshot: Json | None, timezone: str) -> None:
     """What was seen before the first action, as it was; nothing where none was taken."""
     if snapshot is None:
         return
-    _show(Text(f"\nWhat was seen before the first action, at {local(snapshot['taken_at'], timezone)}", style="bold"))
+    _show(
+        Text(
+            f"\nWhat was seen before the first action, at {local(snapshot['taken_at'], timezone)}",
+            style="bold",
+        )
+    )
     for part in snapshot["parts"]:
         if part["text"]:
             _show(Text(f"  {part['heading']}", style="dim"))
@@ -184,7 +189,9 @@ def _flapping(view: Json, timezone: str) -> str:
     flapping = view["flapping"]
     if not flapping:
         return ""
-    return f"{count(flapping['falls'], 'fall')} since {local(flapping['since'], timezone)}; told once in 15 min"
+    return (
+        f"{count(flapping['falls'], 'fall')} since {local(flapping['since'], timezone)}; told once in 15 min"
+    )
 
 
 def _recovery(view: Json) -> str:

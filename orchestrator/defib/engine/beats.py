@@ -15,7 +15,7 @@ from defib.engine.roster import Roster
 from defib.engine.table import StateTable
 from defib.errors import StoreError
 from defib.model.beat import Beat, Signal
-from defib.model.changes import Changes
+from defib.model.changes import Changes, Heard
 from defib.model.evidence import Evidence, Fact, Grade, Observation, Outcome, Source
 from defib.model.health import BeatMemory, State
 from defib.model.ids import MonitorId
@@ -130,10 +130,16 @@ class Beats:
             before = self._table[monitor]
             verdict = plugin.fold(before.beats, beat)
             deadline = plugin.deadline(verdict.memory)
-            health = replace(before, beats=verdict.memory, deadline=deadline.fault_at if deadline else None)
-            await self._writer.commit(Changes(beats=kept, health=(health,)))
+            fault_at = deadline.fault_at if deadline else None
+            with self._table.committing(monitor):
+                if is_kept or not self._table.is_stored(monitor):
+                    health = replace(before, beats=verdict.memory, deadline=fault_at)
+                    await self._writer.commit(Changes(beats=kept, health=(health,)))
+                else:
+                    heard = Heard(monitor=monitor, beats=verdict.memory, deadline=fault_at)
+                    await self._writer.commit(Changes(heard=(heard,)))
+                self._table.put_heard(monitor, verdict.memory, fault_at)
             self.taken += 1
-            self._table.put(health)
             self._withdraw(monitor)
             self._rhythms.pop(monitor, None)
             self._listen_for(monitor, deadline)

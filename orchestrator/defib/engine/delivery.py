@@ -68,16 +68,12 @@ class Courier:
     async def wait_tried(self, within: timedelta = SOON) -> None:
         """Return when everything that is pending and due ``within`` that time has been tried at least once."""
         until = self._clock.now() + within
-        while any(
-            item.id not in self._tried and item.due_at <= until for item in self._pending.values()
-        ):
+        while any(item.id not in self._tried and item.due_at <= until for item in self._pending.values()):
             await self._clock.sleep(0.02)
 
     def take_step(self, step: timedelta) -> None:
         """The wall clock was set by ``step``: what waits does so for as long as before."""
-        self._pending = {
-            key: replace(item, due_at=item.due_at + step) for key, item in self._pending.items()
-        }
+        self._pending = {key: replace(item, due_at=item.due_at + step) for key, item in self._pending.items()}
         for event in self._wake.values():
             event.set()
 

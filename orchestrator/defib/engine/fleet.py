@@ -167,6 +167,19 @@ class Fleet:
                 agent, tokens = replace(agent, token=own.root), (own,)
             return await self._put(agent, "agent.registered", tokens), text
 
+    async def admit(self, introduction: Introduction) -> Agent:
+        """See :class:`defib.ports.Fleet`."""
+        async with self._registering:
+            before = self._known_as(introduction, None)
+            if before is None:
+                if sum(agent.token is None for agent in self._agents.values()) >= MOST_AGENTS:
+                    raise RegistrationRefusedError(f"{MOST_AGENTS} agents without a token are known already")
+                return await self._put(self._new(introduction, None), "agent.registered")
+            if before.token is not None:
+                raise RegistrationRefusedError(f"agent {before.id} reports with a token")
+            after = _renewed(before, introduction)
+            return before if after == before else await self._put(after, None)
+
     async def resolve(self, token: Token, agent: str, hostname: str = "") -> Agent:
         """See :class:`defib.ports.Fleet`."""
         known = self._names.get(agent)

@@ -63,7 +63,7 @@ class Judge:
         self.on_lasting: Callable[[], None] = lambda: None  #: time alone may give something to tell
         self.on_return: Callable[[Watched], None] = lambda watched: None  #: well again after a fault
         self.relapse_of: Callable[[MonitorId], tuple[IncidentId, int] | None] = lambda monitor: None
-        """The incident that a new fault goes on with, because recovery still works on it, and after how many attempts."""
+        """The incident that a new fault goes on with, as recovery still works on it, and after how many attempts."""
         self.healer: Callable[[str], tuple[str, int] | None] = lambda monitor: None
         """What to credit with a recovery: (text, attempts), or None when it healed by itself."""
         self.decision_latency_s: list[float] = []
@@ -166,7 +166,9 @@ class Judge:
         relapse = self.relapse_of(health.monitor) if decision.opens_incident else None
         if transition is not None and relapse is not None:
             incident_id, attempts = relapse
-            incident = replace(self.telling.incident(incident_id), closed_at=None, healed_by=None, resolution="")
+            incident = replace(
+                self.telling.incident(incident_id), closed_at=None, healed_by=None, resolution=""
+            )
             health = replace(health, incident=incident.id)
             transition = replace(transition, incident=incident.id)
         elif transition is not None and decision.opens_incident:
@@ -196,7 +198,8 @@ class Judge:
             cases=(case,) if case else (),
         )
         try:
-            await self._writer.commit(changes)
+            with self._table.committing(health.monitor):
+                await self._writer.commit(changes)
         except StoreError:
             if incident is not None and incident.closed_at is None:
                 self.telling.forget(incident.id)
@@ -236,9 +239,7 @@ class Judge:
         if case is not None:
             self.on_case(case)
 
-    def _new_incident(
-        self, transition: Transition, observation: Observation, label: FaultLabel
-    ) -> Incident:
+    def _new_incident(self, transition: Transition, observation: Observation, label: FaultLabel) -> Incident:
         evidence, now = observation.evidence, self._clock.now()
         return Incident(
             id=IncidentId(new_id("inc", now)), monitor=transition.monitor, opened_at=now, fault_lo=transition.t_lo,

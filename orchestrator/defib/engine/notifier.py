@@ -60,9 +60,7 @@ class Notifier:
         )  # fmt: skip
         return self._alert(facts, incident, now, due_at=due_at)
 
-    def flapping(
-        self, watched: Watched, health: Health, incident: Incident | None, now: datetime
-    ) -> Changes:
+    def flapping(self, watched: Watched, health: Health, incident: Incident | None, now: datetime) -> Changes:
         """It began to go up and down.
 
         :param incident: that this fall or return opened or closed; its conversation goes on with this.
@@ -70,7 +68,13 @@ class Notifier:
         thread = incident.story if incident else ""
         is_open = incident is not None and incident.closed_at is None
         return self._about_flapping(
-            AlertKind.FLAPPING, watched, health, health.flaps, incident if is_open else None, now, thread=thread
+            AlertKind.FLAPPING,
+            watched,
+            health,
+            health.flaps,
+            incident if is_open else None,
+            now,
+            thread=thread,
         )
 
     def still_flapping(
@@ -198,12 +202,22 @@ class Notifier:
         """
         over = "Whatever was seen meanwhile is looked at afresh"
         facts = self._facts_of_observer(
-            AlertKind.OBSERVER_WELL, trouble, now, recovery=over, duration_s=(now - trouble.since).total_seconds()
+            AlertKind.OBSERVER_WELL,
+            trouble,
+            now,
+            recovery=over,
+            duration_s=(now - trouble.since).total_seconds(),
         )
         return self._alert(facts, None, now, thread=_thread_of_observer(trouble))
 
     def _facts_of_observer(
-        self, event: AlertKind, trouble: Trouble, now: datetime, *, recovery: str, duration_s: float | None = None
+        self,
+        event: AlertKind,
+        trouble: Trouble,
+        now: datetime,
+        *,
+        recovery: str,
+        duration_s: float | None = None,
     ) -> AlertFacts:
         return AlertFacts(
             event=event, monitor=_NO_MONITOR, monitor_name="Defib", monitor_kind="observer", family="observer",
@@ -222,7 +236,9 @@ class Notifier:
         return Changes(
             reports=(document,),
             new_deliveries=tuple(
-                _delivery(channel, document.id, "report", f"{document.id}|{channel}|{again}", now, document.id)
+                _delivery(
+                    channel, document.id, "report", f"{document.id}|{channel}|{again}", now, document.id
+                )
                 for channel in channels
             ),
         )
@@ -324,7 +340,9 @@ class Notifier:
         """What Defib is going to do about a fault."""
         mode = self.roster.recovery_mode(watched.spec)
         if incident.label is FaultLabel.UNVERIFIED:
-            return "Defib will not act before it has seen it afresh: it was not well itself when it decided this"
+            return (
+                "Defib will not act before it has seen it afresh: it was not well itself when it decided this"
+            )
         if incident.grade == Grade.INTENT:
             return "Defib will not act: it was stopped on purpose"
         if not health.was_up:
@@ -342,6 +360,8 @@ _NO_MONITOR = MonitorId("")
 
 def _thread_of_observer(trouble: Trouble) -> str:
     return f"observer-{trouble.since.astimezone(UTC):%Y%m%dT%H%M%S.%f}"
+
+
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 

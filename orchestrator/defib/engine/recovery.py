@@ -34,7 +34,7 @@ from defib.engine.table import StateTable
 from defib.errors import ActionRefusedError, StaleEpochError, StoreError
 from defib.model.changes import Changes
 from defib.model.evidence import Observation, Outcome
-from defib.model.health import State
+from defib.model.health import FaultLabel, State
 from defib.model.ids import CaseId, IncidentId, MonitorId
 from defib.model.monitor import RecoveryMode
 from defib.model.recovery import AttemptOutcome, AuditEntry, Case, CaseState, Gate
@@ -122,6 +122,8 @@ class Recovery:
                 continue
             if self.roster.recovery_mode(watched.spec) is not RecoveryMode.AUTO:
                 continue
+            if self._judge.incident(health.incident).label is FaultLabel.UNVERIFIED:
+                continue  # the judge opens a case once it is seen afresh
             cases = await asyncio.to_thread(self._reader.cases, incident=health.incident)
             if cases and not self._has_another_chance(cases[-1]):
                 continue

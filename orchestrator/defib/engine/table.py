@@ -1,13 +1,14 @@
 """The state of every monitor in memory, and what of it still has to be written."""
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 
 from defib.model.changes import Changes
 from defib.model.evidence import Observation
-from defib.model.health import Health, State
+from defib.model.health import BeatMemory, Health, State
 from defib.model.ids import MonitorId
 
 _RECENT = 5  #: observations of each monitor at hand for texts
@@ -22,6 +23,8 @@ class StateTable:
         self._dirty: set[MonitorId] = set()
         self._observations: list[Observation] = []
         self._recent: dict[MonitorId, deque[Observation]] = {}
+        self._stored = set(stored)
+        self._held: set[MonitorId] = set()  # a commit of theirs is on its way
 
     def __getitem__(self, monitor: MonitorId) -> Health:
         return self._health[monitor]
@@ -44,10 +47,29 @@ class StateTable:
         """Keep an observation among the recent ones."""
         self._recent.setdefault(observation.monitor, deque(maxlen=_RECENT)).append(observation)
 
+    @contextmanager
+    def committing(self, monitor: MonitorId) -> Iterator[None]:
+        """While a row of ``monitor`` is on its way to the store, no older one follows it there."""
+        self._held.add(monitor)
+        try:
+            yield
+        finally:
+            self._held.discard(monitor)
+
+    def is_stored(self, monitor: MonitorId) -> bool:
+        """Whether the store has a row of it."""
+        return monitor in self._stored
+
     def put(self, health: Health) -> None:
         """A committed decision."""
         self._health[health.monitor] = health
         self._dirty.discard(health.monitor)
+        self._stored.add(health.monitor)
+
+    def put_heard(self, monitor: MonitorId, beats: BeatMemory, deadline: datetime | None) -> None:
+        """What a beat taught was committed; what else is known may have changed meanwhile."""
+        self._health[monitor] = replace(self._health[monitor], beats=beats, deadline=deadline)
+        self._stored.add(monitor)
 
     def amend(self, health: Health) -> None:
         """Something beside the state changed: written with the next decision or group."""
@@ -68,12 +90,12 @@ class StateTable:
             self._dirty.add(monitor)
 
     def drain(self) -> Changes:
-        """Everything noted since the last call."""
+        """Everything noted since the last call, but for rows that are on their way already."""
         changes = Changes(
-            health=tuple(self._health[monitor] for monitor in self._dirty),
+            health=tuple(self._health[monitor] for monitor in self._dirty - self._held),
             observations=tuple(self._observations),
         )
-        self._dirty, self._observations = set(), []
+        self._dirty, self._observations = self._dirty & self._held, []
         return changes
 
     def give_back(self, changes: Changes) -> None:

@@ -195,7 +195,11 @@ def _sentences(view: Json, parents: Mapping[str, str], zone: ZoneInfo) -> Iterat
     if state is State.FAULT:
         n = strategy["recovery_threshold"]
         is_looked_at = last is None or last["source"] == "probe"
-        good = f"after {n} good answer{'' if n == 1 else 's'} in a row" if is_looked_at else "with its next good beat"
+        good = (
+            f"after {n} good answer{'' if n == 1 else 's'} in a row"
+            if is_looked_at
+            else "with its next good beat"
+        )
         yield f"It is well again {good}"
         yield view["recovery"]["doing"]
         yield from _told(view, zone)

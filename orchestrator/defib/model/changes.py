@@ -1,15 +1,18 @@
 """One decision's writes: committed together or not at all."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
+from itertools import chain
+from typing import Any
 
 from defib.model.agent import Agent, Token
 from defib.model.alert import Alert, Delivery
 from defib.model.beat import Beat
 from defib.model.decision import DecisionRecord
 from defib.model.evidence import Observation
-from defib.model.health import Health, Incident, Transition
-from defib.model.ids import DeliveryId
+from defib.model.health import BeatMemory, Health, Incident, Transition
+from defib.model.ids import DeliveryId, MonitorId
 from defib.model.recovery import Attempt, AuditEntry, Case
 from defib.model.report import ReportDocument
 from defib.model.snapshot import Snapshot
@@ -44,6 +47,15 @@ class Forget:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """What a pushed monitor remembers after a beat that changed nothing else: less to write than its whole health."""
+
+    monitor: MonitorId
+    beats: BeatMemory
+    deadline: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Changes:
     """Rows to write in one transaction.
 
@@ -53,6 +65,7 @@ class Changes:
     """
 
     health: tuple[Health, ...] = ()
+    heard: tuple[Heard, ...] = ()  #: of monitors whose health is stored already
     observations: tuple[Observation, ...] = ()
     decisions: tuple[DecisionRecord, ...] = ()
     transitions: tuple[Transition, ...] = ()
@@ -78,3 +91,14 @@ class Changes:
 
     def __bool__(self) -> bool:
         return any(getattr(self, f.name) for f in fields(self))
+
+
+def joined(group: Sequence[Changes]) -> Changes:
+    """All changes of ``group`` as one, in their order; of rows that replace one another the newest alone."""
+    merged: dict[str, tuple[Any, ...]] = {
+        item.name: tuple(chain.from_iterable(getattr(changes, item.name) for changes in group))
+        for item in fields(Changes)
+    }
+    health = {item.monitor: item for item in merged["health"]}
+    heard = {item.monitor: item for item in merged["heard"]}
+    return Changes(**{**merged, "health": tuple(health.values()), "heard": tuple(heard.values())})

@@ -71,9 +71,7 @@ def siblings(
     monitor: MonitorId, hosts: dict[MonitorId, str], tags: dict[MonitorId, frozenset[str]]
 ) -> list[MonitorId]:
     """Monitors that may stand and fall with ``monitor``: on the same host, or with a tag that few share."""
-    few = {
-        tag for tag in tags[monitor] if sum(tag in others for others in tags.values()) <= MOST_SIBLINGS
-    }
+    few = {tag for tag in tags[monitor] if sum(tag in others for others in tags.values()) <= MOST_SIBLINGS}
     host = hosts[monitor]
     return [
         other
@@ -98,7 +96,9 @@ def first_due(now: datetime, *, is_sure: bool, has_suspects: bool = False) -> da
 
 def joining_due(began: datetime, now: datetime) -> datetime:
     """When something leaves that joins a conversation which began (was first decided) at ``began``."""
-    if now <= began + LONGER_WAIT:  # a first message that is still there takes it along when its own time comes
+    if (
+        now <= began + LONGER_WAIT
+    ):  # a first message that is still there takes it along when its own time comes
         return began + LONGER_WAIT
     every = BATCH if now - began < BATCHES_FOR else INTERVAL
     turns = (now - began) // every + 1
@@ -137,7 +137,9 @@ def next_message(pending: Sequence[Pending], now: datetime) -> tuple[list[Pendin
         alike = (thread, str(head.event) if head.event in _MERGED else head.delivery.id)
         messages.setdefault(alike, []).append(head)
         followers = queue if head.delivery.tries == 0 else queue[:1]  # a try that failed has its own delay
-        due[alike] = min([due.get(alike, head.delivery.due_at), *(item.delivery.due_at for item in followers)])
+        due[alike] = min(
+            [due.get(alike, head.delivery.due_at), *(item.delivery.due_at for item in followers)]
+        )
     soonest: timedelta | None = None
     for alike, message in messages.items():
         wait = due[alike] - now

@@ -15,6 +15,4 @@ def is_lasting(health: Health) -> bool:
 
 def is_stop_to_tell(health: Health, now: datetime) -> bool:
     """Whether people are to hear that a monitor was stopped on purpose: it still is, and nobody has told them."""
-    return (
-        health.state is State.STOPPED and not health.stop_told and now - health.since >= STOP_PATIENCE
-    )
+    return health.state is State.STOPPED and not health.stop_told and now - health.since >= STOP_PATIENCE

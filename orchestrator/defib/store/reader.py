@@ -277,8 +277,8 @@ class Reader:
         """Audit entries whose event begins like this, oldest first."""
         table = schema.audit
         columns = (table.c.at, table.c.actor, table.c.event, table.c.subject, table.c.facts)
-        query = sa.select(*columns).where(table.c.event.startswith(event, autoescape=True)).order_by(table.c.id)
-        return (AuditEntry(**row) for row in self._rows(query))
+        query = sa.select(*columns).where(table.c.event.startswith(event, autoescape=True))
+        return (AuditEntry(**row) for row in self._rows(query.order_by(table.c.id)))
 
     def leader(self) -> Leader:
         """Whose term of office over the store is the newest."""

@@ -8,6 +8,7 @@ from typing import Any
 from defib.model.agent import Agent, Scope, Token
 from defib.model.alert import Alert, AlertFacts, AlertKind, Delivery, DeliveryState, Severity
 from defib.model.beat import Beat, Signal
+from defib.model.changes import Heard
 from defib.model.decision import DecisionRecord
 from defib.model.evidence import Evidence, Grade, Observation, Outcome, ProbeStatus, Source
 from defib.model.health import FaultLabel, Flaps, Health, Incident, State, Transition
@@ -70,6 +71,10 @@ def health_row(health: Health) -> dict[str, Any]:
         "memory": dict(health.memory), "beats": dict(health.beats), "last": observation_json(health.last),
         "flaps": _flaps_json(health.flaps),
     }  # fmt: skip
+
+
+def heard_row(heard: Heard) -> dict[str, Any]:
+    return {"key": heard.monitor, "beats": dict(heard.beats), "deadline": heard.deadline}
 
 
 def health_from_row(row: Row) -> Health:

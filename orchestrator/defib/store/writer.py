@@ -5,6 +5,7 @@ import queue
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
@@ -12,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
 from defib.errors import StaleEpochError, StoreError
-from defib.model.changes import Changes
+from defib.model.changes import Changes, joined
 from defib.store import audit, rows, schema
 from defib.store.database import Database, translated
 from defib.store.term import Term
@@ -34,6 +35,14 @@ _EVENTS = (
     (schema.watch, schema.watch.c.seen_at),
 )
 _GROUP = 256  #: most changes committed together
+_HEARD = (
+    schema.health.update()
+    .where(schema.health.c.monitor == sa.bindparam("key"))
+    .values(beats=sa.bindparam("beats"), deadline=sa.bindparam("deadline"))
+)
+
+_Item = tuple[Changes, "Future[None] | asyncio.Future[None]"]
+"""Changes, and who waits for them: a thread, or a task of an event loop."""
 
 
 def apply(connection: sa.Connection, changes: Changes, epoch: int = 0) -> None:
@@ -43,6 +52,8 @@ def apply(connection: sa.Connection, changes: Changes, epoch: int = 0) -> None:
     """
     write = _Statements(connection)
     write.replace(schema.health, [rows.health_row(item) for item in changes.health])
+    if changes.heard:
+        connection.execute(_HEARD, [rows.heard_row(item) for item in changes.heard])
     write.append(schema.observation, [rows.observation_row(item) for item in changes.observations])
     write.append(schema.decision, [rows.decision_row(item) for item in changes.decisions])
     write.append(schema.transition, [rows.transition_row(item) for item in changes.transitions])
@@ -130,7 +141,7 @@ class Writer:
         self._term = term
         self.epoch = term.epoch if term else 0
         self.stale: StaleEpochError | None = None  #: why nothing is written any more
-        self._queue: queue.SimpleQueue[tuple[Changes, Future[None]] | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="defib-writer", daemon=True)
         self._thread.start()
         self._closed = False
@@ -143,7 +154,11 @@ class Writer:
         :raises StaleEpochError: another Defib has taken over; nothing was written, nor ever will be.
         :raises StoreError: nothing of them was written.
         """
-        await asyncio.shield(asyncio.wrap_future(self.submit(changes)))
+        if self._closed:
+            raise StoreError(f"{self._database.place}: the store is closed")
+        written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._queue.put((changes, written))
+        await written
 
     async def confirm(self) -> None:
         """Prove that the store is still ours, before doing what no transaction can take back.
@@ -184,20 +199,19 @@ class Writer:
                     group.append(item)
             self._commit_group(group)
 
-    def _commit_group(self, group: list[tuple[Changes, "Future[None]"]]) -> None:
+    def _commit_group(self, group: list[_Item]) -> None:
         if not group:
             return
         try:
             self._commit([changes for changes, _ in group])
         except Exception as error:  # noqa: BLE001 - the thread must outlive whatever a driver raises; the caller gets it
             if len(group) == 1:
-                group[0][1].set_exception(error)
+                _tell(group, error)
             else:
                 for item in group:
                     self._commit_group([item])
         else:
-            for _, future in group:
-                future.set_result(None)
+            _tell(group, None)
 
     def _commit(self, group: list[Changes]) -> None:
         if self.stale is not None:
@@ -206,8 +220,32 @@ class Writer:
             with translated(self._database.place), self._database.engine.begin() as connection:
                 if self._term is not None:
                     self._term.renew(connection)
-                for changes in group:
-                    apply(connection, changes, self.epoch)
+                apply(connection, group[0] if len(group) == 1 else joined(group), self.epoch)
         except StaleEpochError as error:
             self.stale = error
             raise
+
+
+def _tell(group: Sequence[_Item], error: Exception | None) -> None:
+    """Let those who wait go on; an event loop is woken once for all of its tasks."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[asyncio.Future[None]]] = {}
+    for _, waiting in group:
+        if isinstance(waiting, asyncio.Future):
+            by_loop.setdefault(waiting.get_loop(), []).append(waiting)
+        elif error is None:
+            waiting.set_result(None)
+        else:
+            waiting.set_exception(error)
+    for loop, futures in by_loop.items():
+        with suppress(RuntimeError):  # the loop has ended: nobody waits any more
+            loop.call_soon_threadsafe(_settle, futures, error)
+
+
+def _settle(futures: Sequence["asyncio.Future[None]"], error: Exception | None) -> None:
+    for future in futures:
+        if future.done():  # its task was cancelled; what was handed in is written all the same
+            continue
+        if error is None:
+            future.set_result(None)
+        else:
+            future.set_exception(error)

@@ -1,7 +1,8 @@
 """The application: every route put together."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from typing import Any
 
 import structlog
@@ -12,6 +13,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from defib.engine.engine import Engine
+from defib.errors import DefibError
 from defib.ports import ReceiverContext
 from defib.registry import Registry
 from defib.web.access import Access
@@ -31,7 +33,7 @@ from defib.web.services import Services
 from defib.web.snapshot import Snapshot
 from defib.web.steering import Steering
 
-__all__ = ["Services", "create_app"]
+__all__ = ["Services", "create_app", "listening_receivers"]
 
 log = structlog.get_logger("defib.web")
 
@@ -114,17 +116,28 @@ def receiver_routes(registry: Registry, context: ReceiverContext) -> list[BaseRo
     return found
 
 
-def receiver_tasks(registry: Registry, context: ReceiverContext) -> list["asyncio.Task[None]"]:
-    """The receivers that listen elsewhere, running; one that ends is logged, and the others go on."""
+@asynccontextmanager
+async def listening_receivers(services: Services) -> AsyncIterator[None]:
+    """The receivers that listen elsewhere run meanwhile; one that ends is logged, and the others go on."""
+    registry = services.engine.roster.registry
+    context = receiver_context(services.engine, Access(services))
 
     async def guarded(kind: str, serve: Callable[[ReceiverContext], Coroutine[Any, Any, None]]) -> None:
         try:
             await serve(context)
+        except DefibError as error:
+            log.error("receiver does not listen", receiver=kind, error=str(error))
         except Exception as error:  # a receiver is a plugin
-            log.error("receiver stopped", receiver=kind, error=str(error), exc_info=error)
+            log.error("receiver stopped", receiver=kind, error=repr(error), exc_info=error)
 
-    return [
+    tasks = [
         asyncio.create_task(guarded(kind, serve), name=f"defib-receiver-{kind}")
         for kind in registry.receivers.names()
         if (serve := registry.receivers[kind].serve) is not None
     ]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

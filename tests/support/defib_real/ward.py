@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -30,6 +30,7 @@ _LIMITS = {"concurrent": 8, "per_host": 8, "share": 1.0, "burst": 1000, "refill"
 _CONTROLS_EVERY = "9s"
 """Healthy targets beside the victims, as many again: were most of them broken within 10 s, it would be a mass failure,
 in which Defib repairs one at a time. They need to be looked at only that often for it."""
+_PATIENCE_S = 40.0
 _HEALTHY_BODY = '"status": "ok"'
 
 
@@ -43,6 +44,11 @@ class Subject:
     url: str
     harm: Harm | None
     harmed_at: float | None = None  #: seconds of CLOCK_MONOTONIC
+
+    @property
+    def is_hard(self) -> bool:
+        """Whether it fails every look from its harm on."""
+        return self.group.scenario.expect.within_s is not None
 
     def spans(self) -> list[Span]:
         """When it was broken: from the harm until it listens again as a new process."""
@@ -173,8 +179,9 @@ def _harm_all(subjects: Sequence[Subject], timing: Timing, began: float, seed: i
     plan = []
     for subject in subjects:
         if subject.harm is not None:
-            is_hard = subject.group.scenario.expect.within_s is not None
-            plan.append((random.uniform(0, timing.hard_over if is_hard else timing.lasting_over), subject))
+            plan.append(
+                (random.uniform(0, timing.hard_over if subject.is_hard else timing.lasting_over), subject)
+            )
     for after, subject in sorted(plan, key=lambda item: item[0]):
         time.sleep(max(0.0, began + after - time.monotonic()))
         assert subject.harm is not None
@@ -182,13 +189,19 @@ def _harm_all(subjects: Sequence[Subject], timing: Timing, began: float, seed: i
 
 
 def _wait(until: float, subjects: Sequence[Subject], company: Company) -> None:
-    """Until the time is over, or sooner when every fault has been found and healed, and nothing else is to be seen."""
-    lasting = any(subject.harm is None or not subject.group.is_fault for subject in subjects)
-    while (left := until - time.monotonic()) > 0:
-        time.sleep(min(left, 1.0))
-        open_cases = company.rows("SELECT count(*) FROM incident WHERE closed_at IS NULL")[0][0]
-        if not lasting and not open_cases and all(span[1] for item in subjects for span in item.spans()):
-            return
+    """Until the time is over, and a moment longer while a hard fault is not healed."""
+    hard = [subject.monitor for subject in subjects if subject.is_hard]
+    time.sleep(max(0.0, until - time.monotonic()))
+
+    def are_healed() -> bool:
+        still = {
+            monitor for (monitor,) in company.rows("SELECT monitor FROM incident WHERE closed_at IS NULL")
+        }
+        known = {monitor for (monitor,) in company.rows("SELECT monitor FROM incident")}
+        return still.isdisjoint(hard) and known.issuperset(hard)
+
+    with suppress(TimeoutError):  # what is still broken then is a result
+        wait_until(are_healed, _PATIENCE_S)
 
 
 def _result(

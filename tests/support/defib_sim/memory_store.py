@@ -1,6 +1,7 @@
 """The engine's store in memory: what a decision commits is there at once, and nothing else is kept."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from defib.model.agent import Agent, Token
@@ -49,6 +50,10 @@ class MemoryStore:
         self.watched.update((span.started_at, span) for span in changes.watch)
         self._beats.update((beat.monitor, beat) for beat in changes.beats if beat.signal is not Signal.LOG)
         self._health.update((item.monitor, item) for item in changes.health)
+        for heard in changes.heard:
+            self._health[heard.monitor] = replace(
+                self._health[heard.monitor], beats=heard.beats, deadline=heard.deadline
+            )
         self._incidents.update((item.id, item) for item in changes.incidents)
         self._cases.update((item.id, item) for item in changes.cases)
         for attempt in changes.attempts:

@@ -150,7 +150,8 @@ def _recovered(case: Case, policy: RecoveryPolicy, now_: Situation, now: datetim
     reason = f"well again, {now_.oks_needed} good look{'' if now_.oks_needed == 1 else 's'} in a row"
     if policy.probation <= timedelta(0):
         return _over(case, CaseState.DONE, reason, now)
-    return replace(case, state=CaseState.PROBATION, reason=reason, due_at=now + PROBATION_EVERY)
+    first = min(PROBATION_EVERY, policy.probation)
+    return replace(case, state=CaseState.PROBATION, reason=reason, due_at=now + first)
 
 
 def _failed(case: Case, policy: RecoveryPolicy, now_: Situation, reason: str, now: datetime) -> Settle:
@@ -177,10 +178,10 @@ def _watch(case: Case, policy: RecoveryPolicy, now_: Situation, now: datetime) -
     ends = (now_.verified_at or now) + policy.probation
     if now_.last_ok_at is not None and now_.last_ok_at >= ends and now_.state is not State.SUSPECT:
         return Finish(case=_over(case, CaseState.DONE, case.reason, now))
-    if now < case.due_at and now < ends:
+    if now < case.due_at:
         return Wait(case=case)
     every = VERIFY_EVERY if now_.state is State.SUSPECT else PROBATION_EVERY
-    return Look(case=replace(case, due_at=min(now + every, max(ends, now + VERIFY_EVERY))))
+    return Look(case=replace(case, due_at=max(now + VERIFY_EVERY, min(now + every, ends))))
 
 
 # --- the end ------------------------------------------------------------------------------------------

@@ -1,0 +1,340 @@
+"""What receivers share: bounded bodies, tokens, limits on how often, and WebSockets.
+
+A receiver raises :class:`RefusedError` wherever it would not go on, and says the refusal in its protocol's own words
+in one place: :func:`endpoint` for requests, :func:`refuse` for WebSockets that are not open yet.
+"""
+
+import asyncio
+import contextlib
+import math
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationError
+from pydantic_core import from_json
+
+from defib.plugin import Clock, ReceiverContext, StoreError, Token
+
+if TYPE_CHECKING:
+    from starlette.requests import HTTPConnection, Request
+    from starlette.responses import Response
+    from starlette.websockets import WebSocket
+
+BEAT_LIMIT_BYTES = 64 * 1024
+DEPTH_LIMIT = 20  #: of arrays and objects in one another
+BODY_WITHIN_S = 15.0  #: from a request's head to the end of its body
+SEND_WITHIN_S = 10.0  #: a consumer that takes nothing for so long is dropped
+RETRY_AFTER_S = 5  #: after which a beat that could not be stored is worth another try
+_WRONG_TOKENS_PER_S, _WRONG_TOKENS_AT_ONCE = 1.0, 30
+_BEATS_PER_S, _BEATS_AT_ONCE = 20.0, 200
+_MOST_KNOWN = 10_000
+_MOST_MISTAKES = 3
+
+Say = Callable[[int, str], Mapping[str, Any]]
+"""``say(status, why)``: a refusal as a protocol's JSON."""
+
+
+class RefusedError(Exception):
+    """A request that is not granted.
+
+    :ivar why: for whoever sent it; holds nothing secret and nothing of what was sent.
+    """
+
+    def __init__(self, status: int, why: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(why)
+        self.status = status
+        self.why = why
+        self.headers = headers or {}
+
+
+# --- bodies ----------------------------------------------------------------------------------------
+
+
+def _on_one_line(text: str) -> str:
+    if text.isprintable():
+        return text
+    return "".join(character if character.isprintable() else "\ufffd" for character in text)
+
+
+Line = Annotated[str, StringConstraints(max_length=200), AfterValidator(_on_one_line)]
+"""A name or a word of an agent: one line, what cannot be printed (or stored, as NUL) replaced."""
+
+
+class Body(BaseModel):
+    """Base of what clients send. Members that nobody knows are no mistake: clients are older or newer than we."""
+
+    model_config = ConfigDict(extra="ignore", allow_inf_nan=False, coerce_numbers_to_str=True, frozen=True)
+
+
+B = TypeVar("B", bound=Body)
+
+
+def parse(model: type[B], raw: bytes | str) -> B:
+    """JSON as a ``model``.
+
+    :raises RefusedError: 400 with each wrong member by its name.
+    """
+    try:
+        data = from_json(raw, allow_inf_nan=False)
+    except ValueError as error:
+        raise RefusedError(400, f"the body is not valid JSON: {error}") from None
+    if _is_suspicious(raw) and _is_too_deep(data):
+        raise RefusedError(400, f"the body is nested more than {DEPTH_LIMIT} levels deep")
+    return read(model, data)
+
+
+def read(model: type[B], data: object) -> B:
+    """Parsed JSON as a ``model``; raises like :func:`parse`."""
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        mistakes = error.errors(include_input=False, include_context=False, include_url=False)
+        said = "; ".join(_mistake(item["loc"], item["msg"]) for item in mistakes[:_MOST_MISTAKES])
+        more = f"; and {len(mistakes) - _MOST_MISTAKES} more" if len(mistakes) > _MOST_MISTAKES else ""
+        raise RefusedError(400, said + more) from None
+
+
+def _mistake(place: tuple[int | str, ...], what: str) -> str:
+    where = ".".join(_on_one_line(str(part))[:60] for part in place) or "body"
+    return f"{where}: {what[:1].lower()}{what[1:]}"
+
+
+def _is_suspicious(raw: bytes | str) -> bool:
+    if isinstance(raw, str):
+        return raw.count("[") + raw.count("{") > DEPTH_LIMIT
+    return raw.count(b"[") + raw.count(b"{") > DEPTH_LIMIT
+
+
+def _is_too_deep(data: object) -> bool:
+    level = [data]
+    for _ in range(DEPTH_LIMIT + 1):
+        level = [
+            inner
+            for item in level
+            if isinstance(item, dict | list)
+            for inner in (item.values() if isinstance(item, dict) else item)
+        ]
+        if not level:
+            return False
+    return True
+
+
+async def body(request: "Request", limit: int = BEAT_LIMIT_BYTES) -> bytes:
+    """The whole body.
+
+    :raises RefusedError: 413 beyond ``limit`` bytes, 408 when it does not end, 400 when the client goes.
+    """
+    from starlette.requests import ClientDisconnect
+
+    kept = bytearray()
+    try:
+        async with asyncio.timeout(BODY_WITHIN_S):
+            async for chunk in request.stream():
+                kept += chunk
+                if len(kept) > limit:
+                    raise RefusedError(413, f"the body is longer than {limit} bytes", {"Connection": "close"})
+    except TimeoutError:
+        raise RefusedError(408, "the body did not come to its end", {"Connection": "close"}) from None
+    except ClientDisconnect:
+        raise RefusedError(400, "the request ended early") from None
+    return bytes(kept)
+
+
+# --- who, and how often ----------------------------------------------------------------------------
+
+
+class Allowance:
+    """How often each of many may do something: a token bucket for each, of those that did it last."""
+
+    def __init__(self, clock: Clock, *, per_second: float, at_once: int) -> None:
+        self._clock = clock
+        self._per_second = per_second
+        self._at_once = float(at_once)
+        self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()  # who → how often still, and when
+
+    def spend(self, who: str) -> None:
+        """Take one.
+
+        :raises RefusedError: 429, with the seconds until the next one.
+        """
+        now = self._clock.monotonic()
+        left, at = self._left.get(who, (self._at_once, now))
+        left = min(self._at_once, left + (now - at) * self._per_second)
+        if left < 1.0:
+            wait_s = math.ceil((1.0 - left) / self._per_second)
+            raise RefusedError(429, "too many requests; try again later", {"Retry-After": str(wait_s)})
+        self._left[who] = (left - 1.0, now)
+        self._left.move_to_end(who)
+        if len(self._left) > _MOST_KNOWN:
+            self._left.popitem(last=False)
+
+
+class Gate:
+    """Lets in who shows a good token.
+
+    Only wrong tokens count against an address: whoever shares it with a fool, behind one proxy, comes in all the same.
+    """
+
+    def __init__(self, context: ReceiverContext) -> None:
+        self._fleet = context.fleet
+        self._wrong = Allowance(
+            context.clock, per_second=_WRONG_TOKENS_PER_S, at_once=_WRONG_TOKENS_AT_ONCE
+        )  # fmt: skip
+        self._beats = Allowance(context.clock, per_second=_BEATS_PER_S, at_once=_BEATS_AT_ONCE)
+
+    def admit(self, connection: "HTTPConnection", shown: str) -> Token:
+        """The ingest token that was shown.
+
+        :raises RefusedError: 401, or 429 after too many wrong ones from this address.
+        """
+        token = self._fleet.token(shown) if shown else None
+        if token is None:
+            raise self.refusal(connection)
+        return token
+
+    def refusal(self, connection: "HTTPConnection") -> RefusedError:
+        """What whoever has no business here is told, and never more."""
+        try:
+            self._wrong.spend(address(connection))
+        except RefusedError as error:
+            return error
+        return RefusedError(401, "could not validate credentials", {"WWW-Authenticate": "Bearer"})
+
+    def pace(self, token: Token, agent: str) -> None:
+        """One more beat of ``agent``.
+
+        :raises RefusedError: 429, it floods us.
+        """
+        self._beats.spend(f"{token.root} {agent}")
+
+
+def bearer(connection: "HTTPConnection", *, in_query: bool = False) -> str:
+    """The token of the header ``Authorization``, else, where allowed, of ``?token=``; "" for none."""
+    scheme, _, shown = connection.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        return shown.strip()
+    return connection.query_params.get("token", "") if in_query else ""
+
+
+def with_query_token(connection: "HTTPConnection") -> "HTTPConnection":
+    """``connection`` as if the token of ``?token=`` stood in its header: browsers set none on a WebSocket."""
+    from starlette.requests import HTTPConnection
+
+    shown = bearer(connection, in_query=True)
+    if not shown:
+        return connection
+    header = (b"authorization", f"Bearer {shown}".encode("latin-1", "replace"))
+    others = [pair for pair in connection.scope["headers"] if pair[0] != b"authorization"]
+    return HTTPConnection({**connection.scope, "headers": [*others, header]})
+
+
+def address(connection: "HTTPConnection") -> str:
+    """Where it comes from."""
+    return connection.client.host if connection.client is not None else ""
+
+
+# --- answers ---------------------------------------------------------------------------------------
+
+
+def instant(at: datetime) -> str:
+    """RFC 3339, UTC, with milliseconds: ``2025-07-27T17:47:54.661Z``."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+
+
+def answer(data: object, status: int = 200, headers: Mapping[str, str] | None = None) -> "Response":
+    """JSON."""
+    from starlette.responses import JSONResponse
+
+    return JSONResponse(data, status, headers)
+
+
+def endpoint(
+    handle: "Callable[[Request], Awaitable[Response]]", say: Say
+) -> "Callable[[Request], Awaitable[Response]]":
+    """``handle`` as an endpoint that never fails."""
+
+    async def guarded(request: "Request") -> "Response":
+        try:
+            return await handle(request)
+        except (RefusedError, StoreError) as error:
+            refused = refusal(error)
+            return answer(say(refused.status, refused.why), refused.status, refused.headers)
+
+    return guarded
+
+
+def refusal(error: RefusedError | StoreError) -> RefusedError:
+    """What the client is told: of trouble with the store only that it may try again."""
+    if isinstance(error, RefusedError):
+        return error
+    return RefusedError(503, "it cannot be stored now; try again", {"Retry-After": str(RETRY_AFTER_S)})
+
+
+# --- WebSockets ------------------------------------------------------------------------------------
+
+
+async def refuse(socket: "WebSocket", error: RefusedError | StoreError, say: Say) -> None:
+    """Answer a WebSocket that was not accepted as an HTTP request."""
+    refused = refusal(error)
+    await socket.send_denial_response(
+        answer(say(refused.status, refused.why), refused.status, refused.headers)
+    )
+
+
+async def frames(
+    socket: "WebSocket", *, idle_s: float, ping: Callable[[], Awaitable[None]] | None = None
+) -> AsyncIterator[str | bytes]:
+    """What the peer sends, until it goes.
+
+    :param ping: asks for a sign of life after ``idle_s`` of silence; after as long again, or at once without it,
+        the stream ends.
+    """
+    is_asked = ping is None
+    while True:
+        try:
+            async with asyncio.timeout(idle_s):
+                message = await socket.receive()
+        except TimeoutError:
+            if is_asked or ping is None:
+                return
+            is_asked = True
+            await ping()
+            continue
+        if message["type"] == "websocket.disconnect":
+            return
+        is_asked = ping is None
+        text = message.get("text")
+        yield text if text is not None else message.get("bytes") or b""
+
+
+async def send(socket: "WebSocket", text: str) -> None:
+    """Send one message.
+
+    :raises TimeoutError: the peer takes nothing.
+    """
+    async with asyncio.timeout(SEND_WITHIN_S):
+        await socket.send_text(text)
+
+
+async def while_connected(socket: "WebSocket", work: Coroutine[Any, Any, None]) -> None:
+    """Do ``work`` until it ends, the peer goes, or takes nothing any more. What the peer says is dropped."""
+    from starlette.websockets import WebSocketDisconnect
+
+    working = asyncio.ensure_future(work)
+    listening = asyncio.ensure_future(_drain(socket))
+    try:
+        await asyncio.wait({working, listening}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in (working, listening):
+            task.cancel()
+        with contextlib.suppress(WebSocketDisconnect, TimeoutError, asyncio.CancelledError):
+            await working
+        with contextlib.suppress(asyncio.CancelledError):
+            await listening
+
+
+async def _drain(socket: "WebSocket") -> None:
+    while (await socket.receive())["type"] != "websocket.disconnect":
+        pass
