@@ -39,7 +39,10 @@ LATE_SLACK = timedelta(
     milliseconds=200
 )  #: a beat so little late is on time: networks and clocks are not better
 LEAST_PATIENCE = timedelta(seconds=5)  #: silence beyond one interval that agents that beat often are given
-_SHOWN = {"cpu": "CPU", "memory": "memory", "swap": "swap", "disk": "disk"}
+_SHOWN = {
+    "cpu": "CPU", "memory": "memory", "swap": "swap", "disk": "disk", "memory_bytes": "memory of its process",
+    "process_cpu": "CPU of its process",
+}  # fmt: skip
 
 
 class AgentLimits(Options):
@@ -51,6 +54,12 @@ class AgentLimits(Options):
     disk: Percent | None = Field(default=None, description="Use of the fullest disk partition in percent.")
     memory_bytes: int | None = Field(
         default=None, ge=1, description="Memory of the agent's own process in bytes, where it reports that."
+    )
+    process_cpu: float | None = Field(
+        default=None,
+        ge=0,
+        allow_inf_nan=False,
+        description="Processor use of the agent's own process in percent of one core; more than 100 on several.",
     )
     for_: Duration = Field(
         default=timedelta(minutes=5), alias="for", description="How long without a break before it counts."
@@ -159,6 +168,8 @@ class AgentMonitor:
             yield "disk", limits.disk, max(disks, default=None)
         if limits.memory_bytes is not None:
             yield "memory_bytes", limits.memory_bytes, metrics.get("process_memory_bytes")
+        if limits.process_cpu is not None:
+            yield "process_cpu", limits.process_cpu, metrics.get("process_cpu_percent")
 
     def _evidence(self, over: Mapping[str, float], beat: Beat, facts: dict[str, Fact]) -> Evidence:
         patience = self._options.limits.for_
@@ -172,7 +183,7 @@ class AgentMonitor:
         if not long:
             return Evidence.ok("beat received", metrics=beat.metrics, facts=facts)
         said = ", ".join(
-            f"{_SHOWN.get(name, 'memory of its process')} at {value:g}"
+            f"{_SHOWN[name]} at {value:g}"
             f"{' bytes' if name == 'memory_bytes' else ' %'} (limit {limit:g})"
             for name, (limit, value) in long.items()
         )

@@ -1,7 +1,6 @@
 """One beat of the local daemon protocol, read and translated. Pure."""
 
 from datetime import datetime, timedelta
-from typing import Annotated
 
 from pydantic import Field
 
@@ -15,8 +14,6 @@ HEARTBEAT_TIMEOUT = timedelta(seconds=90)  #: of silence; then it is a fault
 SKEW = timedelta(seconds=5)  #: a sender's clock that is farther from ours is told
 _GREATEST = 2**63 - 1
 
-type Size = Annotated[int, Field(ge=0, le=_GREATEST)]
-
 
 class DaemonBeat(Body):
     """What a beat says. Senders leave out what they do not know."""
@@ -27,7 +24,7 @@ class DaemonBeat(Body):
     status: Line = "running"  #: ``running``, ``stopping``, ``error``
     cpu: float | None = Field(default=None, ge=0, le=1e9)
     """Its process's use in percent of one core: several cores make it more than 100."""
-    memory: Size | None = None  #: its process's resident set in bytes
+    memory: int | None = Field(default=None, ge=0, le=_GREATEST)  #: its process's resident set in bytes
     timestamp: object = None  #: by the sender's clock
 
     @property
@@ -60,3 +57,9 @@ class DaemonBeat(Body):
             signal=signal, protocol=PROTOCOL, status=self.status, facts=facts, error=error,
             metrics={name: float(value) for name, value in metrics.items() if value is not None},
         )  # fmt: skip
+
+
+class NamedBeat(DaemonBeat):
+    """A beat over HTTP, where nothing else tells who sends it."""
+
+    agent_id: Line = Field(min_length=1)

@@ -27,10 +27,10 @@ class Counts:
         self._received += 1
         self._last = at
 
-    def finish(self, took_s: float) -> None:
-        """It is stored and judged."""
-        self._processed += 1
-        self._total_s += took_s
+    def finish(self, took_s: float, beats: int = 1) -> None:
+        """It is stored and judged, and with it those that came right before it."""
+        self._processed += beats
+        self._total_s += took_s * beats
         self._recent.append(took_s)
 
     def fail(self) -> None:

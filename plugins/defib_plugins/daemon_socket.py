@@ -53,6 +53,18 @@ class _Connection:
         self.writer.close()
 
 
+@dataclass(frozen=True, slots=True)
+class _Speaker:
+    """Who has a name that we gave."""
+
+    pid: int
+    connection: _Connection
+
+    def is_gone(self, successor: int) -> bool:
+        """Whether process ``successor`` may have its name: it is the same, or its connection has died unnoticed yet."""
+        return self.pid == successor or not is_alive(self.connection.peer.pid)
+
+
 class DaemonSocket:
     """Listens, for one run of the daemon."""
 
@@ -63,7 +75,7 @@ class DaemonSocket:
         self._counts = counts
         self._hostname = socket.gethostname()
         self._connections: dict[asyncio.Task[None], _Connection] = {}
-        self._speakers: dict[str, tuple[int, _Connection]] = {}  # unnamed agents → process and connection
+        self._speakers: dict[str, _Speaker] = {}  # of agents that have their name from us
         self._is_stopping = False
 
     async def serve(self) -> None:
@@ -115,7 +127,7 @@ class DaemonSocket:
                 raise
         finally:
             del self._connections[task]
-            for name in [name for name, (_, speaker) in self._speakers.items() if speaker is connection]:
+            for name in [name for name, item in self._speakers.items() if item.connection is connection]:
                 del self._speakers[name]
             connection.held.close()
             connection.close()
@@ -137,7 +149,7 @@ class DaemonSocket:
 
     async def _take(self, connection: _Connection, found: list[bytes | Garbage]) -> None:
         """Take the beats of one packet: of each agent the newest, for the older ones say nothing more."""
-        newest: dict[tuple[str, int], DaemonBeat] = {}
+        newest: dict[tuple[str, int], tuple[DaemonBeat, int]] = {}  # and how many it stands for
         for item in found:
             if isinstance(item, Garbage):
                 self._refuse(connection, item.why)
@@ -148,8 +160,9 @@ class DaemonSocket:
                 self._refuse(connection, error.why)
                 continue
             self._counts.take(self._clock.now())
-            newest[beat.agent_id, beat.pid] = beat
-        for who, beat in newest.items():
+            who = beat.agent_id, beat.pid
+            newest[who] = beat, newest[who][1] + 1 if who in newest else 1
+        for who, (beat, count) in newest.items():
             began = self._clock.monotonic()
             try:
                 agent = await self._agent(connection, who, beat)
@@ -159,7 +172,7 @@ class DaemonSocket:
                 self._counts.fail()
                 log.warning("local beat not taken", agent=beat.agent_id, pid=beat.pid, error=str(error))
             else:
-                self._counts.finish(self._clock.monotonic() - began)
+                self._counts.finish(self._clock.monotonic() - began, count)
 
     def _refuse(self, connection: _Connection, why: str) -> None:
         self._counts.fail()
@@ -190,10 +203,10 @@ class DaemonSocket:
         """A name for one that gives none: its program's, numbered where another process of it has that already."""
         program = program_of(pid, connection.peer) or _UNNAMED
         name, number = program, 1
-        while (speaker := self._speakers.get(name)) is not None and speaker[0] != pid and is_alive(speaker[0]):
+        while (speaker := self._speakers.get(name)) is not None and not speaker.is_gone(pid):
             number += 1
             name = f"{program}-{number}"
-        self._speakers[name] = (pid, connection)
+        self._speakers[name] = _Speaker(pid, connection)
         return AgentId(name)
 
 

@@ -32,7 +32,10 @@ PLACES = 3  #: of a burst that are told apart: after the first failure, after th
 _RATE_HALF_LIFE = timedelta(hours=24)
 _ECHO_HALF_LIFE = timedelta(days=7)  # bursts are rare: a day of them tells too little
 _FLOOR = 1e-4  # no target is taken for quieter than one failure in 10 000 looks …
-_FLOOR_WORTH = timedelta(hours=1)  # … which counts like so much time without a failure
+_FLOOR_WORTH = timedelta(hours=1)
+"""For a new monitor that counts like so much time without a failure, and the less the more bursts were seen: one
+may be chance on a good line, a second one within hours is hardly.
+"""
 _ECHO_PRIOR, _ECHO_WORTH = 0.01, 20.0  # of the first echo: 1 %, worth twenty looks
 _NEXT_ECHO = 0.5  # prior of each further echo: half of the one before it
 _ALMOST_ALL = 0.99
@@ -92,7 +95,8 @@ class Noise:
     def rate_at(self, when: datetime) -> float:
         """Share of looks that fail without a fault; at least 0.01 %."""
         watched = 1 - _faded(when.timestamp() - self.from_s, _RATE_HALF_LIFE)
-        assumed = (1 - watched) * (1 - _faded(_FLOOR_WORTH.total_seconds(), _RATE_HALF_LIFE))
+        bursts = max(1.0, self.echoes[0].failed + self.echoes[0].passed)
+        assumed = (1 - watched) * (1 - _faded(_FLOOR_WORTH.total_seconds(), _RATE_HALF_LIFE)) / bursts
         seen = self.rate * self._fade(when, _RATE_HALF_LIFE)
         return min(max((seen + _FLOOR * assumed) / (watched + assumed), _FLOOR), _ALMOST_ALL)
 

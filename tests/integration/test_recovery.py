@@ -162,8 +162,11 @@ async def test_the_rate_of_all_attempts_is_counted_over_a_restart(make_world: Ca
 
 async def test_a_defib_that_was_replaced_neither_acts_nor_writes(make_world: Callable[..., World]) -> None:
     world = make_world(hold=3 * SECOND)
+    world.watches = False  # a daemon ends at once; what is at work must do nothing until it does
     async with world.running() as site:
-        await break_it(site)
+        await site.look("main", 2)
+        site.world.play("main", **BROKEN)
+        await site.look("main", 3)
         await wait_for_case(site, CaseState.PENDING)
         database = site.engine.reader._database
         with database.engine.begin() as connection:

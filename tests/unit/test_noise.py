@@ -51,11 +51,25 @@ def test_the_rate_halves_each_day_down_to_its_floor() -> None:
     assert noise.rate_at(NOON + 400 * DAY) == 0.0001
 
 
-def test_a_new_monitor_on_a_bad_line_finds_out_within_the_hour() -> None:
-    """One look in a hundred fails: the first one after 50 minutes."""
-    new = FRESH.since(NOON).after_burst(1, gap=HALF_A_MINUTE, ended=NOON + timedelta(minutes=50))
+def test_a_new_monitor_on_a_bad_line_finds_out_with_its_second_burst() -> None:
+    """One look in a hundred fails: after 50 minutes, and after 100."""
+    first, second = NOON + timedelta(minutes=50), NOON + timedelta(minutes=100)
+    once = FRESH.since(NOON).after_burst(1, gap=HALF_A_MINUTE, ended=first)
+    twice = once.after_burst(1, gap=HALF_A_MINUTE, ended=second)
 
-    assert new.rate_at(NOON + timedelta(minutes=50)) == pytest.approx(0.0047, abs=1e-4)
+    assert once.rate_at(first) == pytest.approx(0.0047, abs=1e-4)
+    assert once.rule_at(first, HALF_A_MINUTE).failures == 3
+    assert twice.rate_at(second) == pytest.approx(0.0078, abs=1e-4)
+    assert twice.rule_at(second, HALF_A_MINUTE).failures == 4
+
+
+def test_one_failure_in_the_first_minutes_raises_nothing() -> None:
+    new = FRESH.since(NOON).after_burst(1, gap=HALF_A_MINUTE / 2, ended=NOON + timedelta(minutes=2))
+
+    assert new.rule_at(NOON + timedelta(minutes=2), HALF_A_MINUTE / 2).failures == 3
+
+
+def test_what_has_been_watched_for_long_is_no_guess() -> None:
     assert after(FRESH.since(LONG), 1).rate_at(NOON) == pytest.approx(0.000240647, abs=1e-9)
 
 
@@ -116,7 +130,10 @@ def test_time_that_taught_nothing_fades_nothing() -> None:
 @pytest.mark.parametrize(
     ("bursts", "expected"),
     [
-        ((1,), (0.2 / 21, 0.1 / 21, 0.05 / 21)),  # the first place passed; the others are half of the one before
+        (
+            (1,),
+            (0.2 / 21, 0.1 / 21, 0.05 / 21),
+        ),  # the first place passed; the others are half of the one before
         ((2,), (1.2 / 21, 0.0272109, 0.0136054)),
         ((3,), (1.2 / 21, 0.0748299, 0.0356333)),
         ((5,), (1.2 / 21, 0.0748299, 0.1194913)),

@@ -166,7 +166,8 @@ def recover(
         bool, typer.Option("--disarm", help="Let it only say what it would do: for ID, or for all.")
     ] = False,
     as_configured: Annotated[
-        bool, typer.Option("--as-configured", help="Go back to what the configuration says: for ID, or for all.")
+        bool,
+        typer.Option("--as-configured", help="Go back to what the configuration says: for ID, or for all."),
     ] = False,
     cancel: Annotated[bool, typer.Option("--cancel", help="End the recovery of ID that is at work.")] = False,
     reset: Annotated[
