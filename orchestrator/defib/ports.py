@@ -480,7 +480,9 @@ class ReceiverContext:
     fleet: Fleet  #: for agents
     clock: Clock
     may_read: Callable[["HTTPConnection"], bool]
-    """Whether who asks may see what everybody who reads the dashboard sees: by session, by token, on this machine."""
+    """Whether who asks may see what everybody who reads the dashboard sees: by session, by token, on this machine.
+
+    A WebSocket without a token must come from a page of ours, or from no page."""
     unix_socket: Path | None = None  #: where local agents connect; None: nowhere
 
 

@@ -105,8 +105,12 @@ class Streams:
 
         listening = asyncio.ensure_future(self._listen(socket, shown, agent))
         code = REPLACED
+
+        def give_way() -> None:
+            listening.cancel()
+
         try:
-            with suppress(RegistrationRefusedError), self._fleet.connect(agent.id, listening.cancel):
+            with suppress(RegistrationRefusedError), self._fleet.connect(agent.id, give_way):
                 await asyncio.wait({listening})
         finally:
             listening.cancel()

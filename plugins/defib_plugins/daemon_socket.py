@@ -11,7 +11,7 @@ import errno
 import os
 import socket
 import stat
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -83,7 +83,7 @@ class DaemonSocket:
 
         :raises ListenError: it cannot be made, or another program listens there.
         """
-        async with _listening(self._path) as listener:
+        with _listening(self._path) as listener:
             server = await asyncio.start_unix_server(self._welcome, sock=listener, limit=READ_BYTES)
             log.info("agents of this machine may connect", socket=str(self._path))
             try:
@@ -210,8 +210,8 @@ class DaemonSocket:
         return AgentId(name)
 
 
-@contextlib.asynccontextmanager
-async def _listening(path: Path) -> AsyncIterator[socket.socket]:
+@contextlib.contextmanager
+def _listening(path: Path) -> Iterator[socket.socket]:
     """A socket at ``path`` for our own user; it is gone afterwards, unless another has taken its place.
 
     :raises ListenError: with the remedy.

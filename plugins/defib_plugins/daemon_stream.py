@@ -14,9 +14,7 @@ DEPTH_LIMIT = 20
 _SEPARATORS = re.compile(rb"[ \t\r\n,\x1e\x00]*")  # also of JSON text sequences (RFC 7464), and padding
 _OUTSIDE = re.compile(rb'["{}\[\]]')
 _INSIDE = re.compile(rb'["\\\n\r]')
-_INSTANT = re.compile(
-    r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)", re.ASCII
-)
+_INSTANT = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +119,8 @@ def parse_instant(text: object) -> datetime | None:
     day, time, fraction, zone = found.groups()
     zone = "+00:00" if zone in "Zz" else zone
     try:
-        return datetime.fromisoformat(f"{day}T{time}.{(fraction or '0')[:6].ljust(6, '0')}{zone}").astimezone(UTC)
+        return datetime.fromisoformat(f"{day}T{time}.{(fraction or '0')[:6].ljust(6, '0')}{zone}").astimezone(
+            UTC
+        )
     except (ValueError, OverflowError):  # the 31st of February; the year 1 east of Greenwich
         return None

@@ -5,16 +5,20 @@ No message names the agent: its token does. A token that was made by hand for se
 for one agent here, which is called as the token is.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+import asyncio
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Annotated, Any
 from uuid import uuid4
 
+import structlog
 from pydantic import Field
 
 from defib.plugin import (
     Agent,
     AgentId,
     AgentReport,
+    Fact,
     Introduction,
     ReceiverContext,
     ReceiverType,
@@ -36,7 +40,6 @@ from defib_plugins.receiving import (
     endpoint,
     frames,
     parse,
-    read,
     refuse,
 )
 
@@ -46,6 +49,8 @@ if TYPE_CHECKING:
     from starlette.routing import BaseRoute
     from starlette.websockets import WebSocket
 
+log = structlog.get_logger("defib.host-agent")
+
 PROTOCOL = "host-agent"
 UNNAMED = "New Server"
 _WORDS = {
@@ -53,9 +58,11 @@ _WORDS = {
     409: "CONFLICT", 413: "BAD_REQUEST", 422: "BAD_REQUEST", 429: "TOO_MANY_REQUESTS", 503: "DATABASE_ERROR",
 }  # fmt: skip
 _REGISTRATIONS_PER_S, _REGISTRATIONS_AT_ONCE = 0.2, 10  #: from one address
-_MOST_BAD_FRAMES = 100  #: in a row
+_MOST_GARBAGE = 100  #: messages in a row that are no reports; then the connection is closed
+_BREATHER_S = 0.1  #: after each
 _IDLE_S = 3600.0  #: pings of the WebSocket tell sooner that a peer is gone
-_GREATEST = 2**63 - 1
+
+Number = Annotated[float, Field(ge=0, le=1e18)]
 
 
 class Registration(Body):
@@ -70,14 +77,14 @@ class Info(Body):
 
     cpu_name: Line | None = None
     arch: Line | None = None
-    cpu_cores: int | None = Field(default=None, ge=0, le=_GREATEST)
+    cpu_cores: Number | None = None
     os: Line | None = None
     kernel_version: Line | None = None
     gpu_name: Line | None = None
     virtualization: Line | None = None
-    mem_total: int | None = Field(default=None, ge=0, le=_GREATEST)
-    swap_total: int | None = Field(default=None, ge=0, le=_GREATEST)
-    disk_total: int | None = Field(default=None, ge=0, le=_GREATEST)
+    mem_total: Number | None = None
+    swap_total: Number | None = None
+    disk_total: Number | None = None
     version: Line | None = None
     ipv4: Line | None = None
     ipv6: Line | None = None
@@ -87,39 +94,43 @@ class Info(Body):
 
         :param where: it comes from.
         """
-        facts = {
-            "cpu_name": self.cpu_name, "cpu_cores": self.cpu_cores, "arch": self.arch, "kernel": self.kernel_version,
-            "gpu_name": self.gpu_name, "virtualization": self.virtualization, "mem_total_bytes": self.mem_total,
-            "swap_total_bytes": self.swap_total, "disk_total_bytes": self.disk_total, "ipv4": self.ipv4,
-            "ipv6": self.ipv6,
+        words = {
+            "cpu_name": self.cpu_name, "arch": self.arch, "kernel": self.kernel_version, "gpu_name": self.gpu_name,
+            "virtualization": self.virtualization, "ipv4": self.ipv4, "ipv6": self.ipv6,
         }  # fmt: skip
+        numbers = {
+            "cpu_cores": self.cpu_cores, "mem_total_bytes": self.mem_total, "swap_total_bytes": self.swap_total,
+            "disk_total_bytes": self.disk_total,
+        }  # fmt: skip
+        facts: dict[str, Fact] = {name: word for name, word in words.items() if word}
+        facts |= {name: int(number) for name, number in numbers.items() if number is not None}
         return Introduction(
             os=self.os or "", version=self.version or "", address=self.ipv4 or self.ipv6 or where, protocol=PROTOCOL,
-            facts={name: value for name, value in facts.items() if value not in (None, "")},
+            facts=facts,
         )  # fmt: skip
 
 
 class Report(Body):
     """``POST /api/agent/report``: sizes and totals in bytes, rates in bytes per second, shares in percent."""
 
-    cpu: float = Field(ge=0, le=1e6)
-    ram: int = Field(ge=0, le=_GREATEST)
-    ram_total: int = Field(ge=0, le=_GREATEST)
-    disk: int = Field(ge=0, le=_GREATEST)
-    disk_total: int = Field(ge=0, le=_GREATEST)
-    net_in: int = Field(ge=0, le=_GREATEST)
-    net_out: int = Field(ge=0, le=_GREATEST)
-    net_total_up: int = Field(ge=0, le=_GREATEST)
-    net_total_down: int = Field(ge=0, le=_GREATEST)
-    gpu: float | None = Field(default=None, ge=0, le=1e6)
-    swap: int | None = Field(default=None, ge=0, le=_GREATEST)
-    swap_total: int | None = Field(default=None, ge=0, le=_GREATEST)
-    load: float | None = Field(default=None, ge=0, le=1e6)
-    temp: float | None = Field(default=None, ge=-300, le=1e6)
-    process: int | None = Field(default=None, ge=0, le=_GREATEST)
-    connections: int | None = Field(default=None, ge=0, le=_GREATEST)
-    connections_udp: int | None = Field(default=None, ge=0, le=_GREATEST)
-    uptime: int | None = Field(default=None, ge=0, le=_GREATEST)
+    cpu: Number
+    ram: Number
+    ram_total: Number
+    disk: Number
+    disk_total: Number
+    net_in: Number
+    net_out: Number
+    net_total_up: Number
+    net_total_down: Number
+    gpu: Number | None = None
+    swap: Number | None = None
+    swap_total: Number | None = None
+    load: Number | None = None
+    temp: float | None = Field(default=None, ge=-274, le=1e6)
+    process: Number | None = None
+    connections: Number | None = None
+    connections_udp: Number | None = None
+    uptime: Number | None = None
 
     def report(self) -> AgentReport:
         """What it means."""
@@ -138,7 +149,7 @@ class Report(Body):
         return AgentReport(protocol=PROTOCOL, metrics=sent)
 
 
-def _share(used: int | None, total: int | None) -> float | None:
+def _share(used: float | None, total: float | None) -> float | None:
     """Percent; None where it cannot be told."""
     return round(100 * used / total, 2) if used is not None and total else None
 
@@ -159,28 +170,114 @@ class HostAgents:
         )
 
     async def register(self, request: "Request") -> "Response":
-        """``POST /api/agent/register``, with the registration key or a token in the header, or ``key`` in the body."""
+        """``POST /api/agent/register``: the registration key or a token in the header, or as ``key`` in the body."""
         self._registrations.spend(address(request))
-        said = _shaped(Registration, await body(request) or b"{}")
-        name = said.name.strip() or UNNAMED
+        said = parse(Registration, await body(request), misfit=422)
         shown = bearer(request) or said.key
         token = self._fleet.token(shown) if shown else None
-        try:
-            if token is not None:
-                agent = await self._renamed(token, name, address(request))
-                return answer({"uuid": agent.id, "token": shown})
-            introduction = Introduction(
-                id=AgentId(str(uuid4())), name=name, protocol=PROTOCOL, address=address(request)
-            )
-            agent, text = await self._fleet.register(introduction, key=shown)
-        except RegistrationRefusedError:
-            raise self._gate.refusal(request) from None
-        return answer({"uuid": agent.id, "token": text})
+        known = None if token is None else AgentId(token.agent or token.name)
+        introduction = Introduction(
+            id=known or AgentId(str(uuid4())), name=said.name.strip() or UNNAMED, protocol=PROTOCOL,
+            address=address(request),
+        )  # fmt: skip
+        with self._refusing(request):
+            agent, text = await self._fleet.register(introduction, token=token, key=shown)
+        return answer({"uuid": agent.id, "token": text or shown})
 
     async def info(self, request: "Request") -> "Response":
         """``POST /api/agent/info``."""
-        agent = await self._agent(request)
-        said = _shaped(Info, await body(request))
-        with _refusals(self._gate, request):
+        agent = await self._agent(request, self._gate.admit(request, bearer(request)))
+        said = parse(Info, await body(request), misfit=422)
+        with self._refusing(request):
             await self._fleet.describe(agent.id, said.introduction(address(request)))
         return answer({"status": "ok"})
+
+    async def report(self, request: "Request") -> "Response":
+        """``POST /api/agent/report``."""
+        token = self._gate.admit(request, bearer(request))
+        agent = await self._agent(request, token)
+        self._gate.pace(token, agent.id)
+        said = parse(Report, await body(request), misfit=422)
+        with self._refusing(request):
+            await self._fleet.report(agent.id, said.report())
+        return answer({"status": "ok"})
+
+    async def stream(self, socket: "WebSocket") -> None:
+        """``GET /api/agent/ws``: a report in each message. Nothing is sent; one that is none changes nothing."""
+        from starlette.websockets import WebSocketDisconnect
+
+        try:
+            agent = await self._agent(socket, self._gate.admit(socket, bearer(socket)))
+        except (RefusedError, StoreError) as error:
+            await refuse(socket, error, say)
+            return
+        await socket.accept()
+        listening = asyncio.ensure_future(self._listen(socket, agent))
+
+        def hang_up() -> None:
+            listening.cancel()
+
+        with self._fleet.connect(agent.id, hang_up):
+            try:
+                await asyncio.wait({listening})
+            finally:
+                listening.cancel()
+        with suppress(RuntimeError, WebSocketDisconnect):  # it is closed already
+            await socket.close(1008)
+
+    async def _listen(self, socket: "WebSocket", agent: Agent) -> None:
+        """Take reports until the peer goes, its token is good no more, or it writes nothing but garbage."""
+        garbage = 0
+        async for frame in frames(socket, idle_s=_IDLE_S):
+            token = self._fleet.token(bearer(socket))
+            if token is None or garbage > _MOST_GARBAGE:
+                return
+            try:
+                self._gate.pace(token, agent.id)
+                said = parse(Report, frame)
+                await self._fleet.report(agent.id, said.report())
+            except RegistrationRefusedError:  # it was removed
+                return
+            except RefusedError as error:
+                garbage += 1
+                log.warning("message of an agent not taken", agent=agent.id, why=error.why)
+                await asyncio.sleep(_BREATHER_S)
+            except StoreError as error:
+                log.warning("report of an agent not stored", agent=agent.id, error=str(error))
+            else:
+                garbage = 0
+
+    async def _agent(self, connection: "HTTPConnection", token: Token) -> Agent:
+        with self._refusing(connection):
+            return await self._fleet.resolve(token, token.agent or token.name)
+
+    @contextmanager
+    def _refusing(self, connection: "HTTPConnection") -> Iterator[None]:
+        """Whom the operator does not let in is told no more than whoever shows a wrong token."""
+        try:
+            yield
+        except RegistrationRefusedError as error:
+            log.warning("agent refused", address=address(connection), why=str(error))
+            raise self._gate.refusal(connection) from None
+
+
+def routes(context: ReceiverContext) -> "Sequence[BaseRoute]":
+    """The routes below ``/api/agent``."""
+    from starlette.routing import Route, WebSocketRoute
+
+    agents = HostAgents(context)
+    return [
+        Route("/api/agent/register", endpoint(agents.register, say), methods=["POST"]),
+        Route("/api/agent/info", endpoint(agents.info, say), methods=["POST"]),
+        Route("/api/agent/report", endpoint(agents.report, say), methods=["POST"]),
+        WebSocketRoute("/api/agent/ws", agents.stream),
+    ]
+
+
+@hookimpl
+def defib_receivers() -> Iterable[ReceiverType]:
+    return [
+        ReceiverType(
+            kind="host-agent", summary="Host agents: /api/agent/register, info, report and ws", routes=routes
+        )
+    ]

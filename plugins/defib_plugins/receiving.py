@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import math
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -71,9 +71,10 @@ class Body(BaseModel):
 B = TypeVar("B", bound=Body)
 
 
-def parse(model: type[B], raw: bytes | str) -> B:
+def parse(model: type[B], raw: bytes | str, *, misfit: int = 400) -> B:
     """JSON as a ``model``.
 
+    :param misfit: the status for what is JSON, but not of this shape.
     :raises RefusedError: 400 with each wrong member by its name.
     """
     try:
@@ -82,10 +83,10 @@ def parse(model: type[B], raw: bytes | str) -> B:
         raise RefusedError(400, f"the body is not valid JSON: {error}") from None
     if _is_suspicious(raw) and _is_too_deep(data):
         raise RefusedError(400, f"the body is nested more than {DEPTH_LIMIT} levels deep")
-    return read(model, data)
+    return read(model, data, misfit=misfit)
 
 
-def read(model: type[B], data: object) -> B:
+def read(model: type[B], data: object, *, misfit: int = 400) -> B:
     """Parsed JSON as a ``model``; raises like :func:`parse`."""
     try:
         return model.model_validate(data)
@@ -93,7 +94,7 @@ def read(model: type[B], data: object) -> B:
         mistakes = error.errors(include_input=False, include_context=False, include_url=False)
         said = "; ".join(_mistake(item["loc"], item["msg"]) for item in mistakes[:_MOST_MISTAKES])
         more = f"; and {len(mistakes) - _MOST_MISTAKES} more" if len(mistakes) > _MOST_MISTAKES else ""
-        raise RefusedError(400, said + more) from None
+        raise RefusedError(misfit, said + more) from None
 
 
 def _mistake(place: tuple[int | str, ...], what: str) -> str:
@@ -285,7 +286,7 @@ async def refuse(socket: "WebSocket", error: RefusedError | StoreError, say: Say
 
 async def frames(
     socket: "WebSocket", *, idle_s: float, ping: Callable[[], Awaitable[None]] | None = None
-) -> AsyncIterator[str | bytes]:
+) -> AsyncGenerator[str | bytes, None]:
     """What the peer sends, until it goes.
 
     :param ping: asks for a sign of life after ``idle_s`` of silence; after as long again, or at once without it,

@@ -314,12 +314,28 @@ def test_a_consumer_is_told_each_agents_newest_report_once_a_batch_and_when_it_g
             assert [(live.agent, live.report.metrics) for live in newer] == [("a", {"cpu_percent": 3.0})]
             assert gone == []
             newer, gone = await feed.changes()
+            assert ([live.agent for live in newer], gone) == (["a"], [])  # late: it stands otherwise
+            assert 30.0 < world.clock.monotonic() < 30.6
+            newer, gone = await feed.changes()
             assert (newer, gone) == ([], ["a"])
             assert 60.0 < world.clock.monotonic() < 60.6
             await world.clock.sleep(300.0)
             assert feed.snapshot() == []
 
     in_world(play)
+
+
+def test_a_consumer_is_told_of_agents_with_a_configured_monitor_too() -> None:
+    async def play(world: World) -> None:
+        agent, _ = await world.fleet.register(Introduction(id=AgentId("DB-1"), pool="pool-1"), key=KEY)
+        await world.beat(agent.id)
+        with world.fleet.watch("pool-1") as feed:
+            feed.snapshot()
+            await feed.changes()
+            _, gone = await feed.changes()
+            assert gone == ["DB-1"]
+
+    in_world(play, **{"database-host": {"agent_id": "DB-1"}})
 
 
 def test_a_removed_agent_is_watched_no_more_and_its_token_is_void() -> None:

@@ -53,7 +53,9 @@ def test_an_object_may_be_split_anywhere(at: int) -> None:
     assert fed(GO_BEAT[:at], GO_BEAT[at:] + GO_BEAT) == [BEAT, BEAT]
 
 
-@pytest.mark.parametrize("between", [b"", b"\n", b"\r\n", b" ", b"\t", b",", b",\n", b"\x1e", b"\x00", b"\n\n\n"])
+@pytest.mark.parametrize(
+    "between", [b"", b"\n", b"\r\n", b" ", b"\t", b",", b",\n", b"\x1e", b"\x00", b"\n\n\n"]
+)
 def test_anything_or_nothing_may_stand_between_two_objects(between: bytes) -> None:
     assert fed(b'{"pid":1}' + between + b'{"pid":2}' + between) == [{"pid": 1}, {"pid": 2}]
 
@@ -94,8 +96,15 @@ def test_an_object_that_never_ends_is_dropped_at_its_limit() -> None:
     assert list(stream.feed(b'\n{"pid":1}')) == [b'{"pid":1}']
 
 
-@given(st.lists(st.binary(max_size=80) | st.sampled_from([b'{"', b'":', b"{", b"}", b"[", b"\\", b'"', b"\n", GO_BEAT])))
-def test_whatever_comes_nothing_is_raised_and_a_beat_on_a_line_of_its_own_gets_through(packets: list[bytes]) -> None:
+@given(
+    st.lists(
+        st.binary(max_size=80)
+        | st.sampled_from([b'{"', b'":', b"{", b"}", b"[", b"\\", b'"', b"\n", GO_BEAT])
+    )
+)
+def test_whatever_comes_nothing_is_raised_and_a_beat_on_a_line_of_its_own_gets_through(
+    packets: list[bytes],
+) -> None:
     stream = ObjectStream()
     for packet in packets:
         for item in stream.feed(packet):
@@ -105,9 +114,12 @@ def test_whatever_comes_nothing_is_raised_and_a_beat_on_a_line_of_its_own_gets_t
 
 
 @given(st.lists(objects, max_size=5), st.data())
-def test_what_an_encoder_writes_is_read_back_however_it_is_cut(written: list[dict[str, Any]], data: st.DataObject) -> None:
+def test_what_an_encoder_writes_is_read_back_however_it_is_cut(
+    written: list[dict[str, Any]], data: st.DataObject
+) -> None:
     text = b"".join(
-        json.dumps(item, ensure_ascii=data.draw(st.booleans())).encode("utf-8", "surrogatepass") for item in written
+        json.dumps(item, ensure_ascii=data.draw(st.booleans())).encode("utf-8", "surrogatepass")
+        for item in written
     )
     cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=8)))
     packets = [text[start:end] for start, end in zip([0, *cuts], [*cuts, len(text)], strict=True)]

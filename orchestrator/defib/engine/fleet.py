@@ -79,7 +79,8 @@ class Fleet:
         self.board = LiveBoard(clock)
         self._agents: dict[AgentId, Agent] = {agent.id: agent for agent in reader.agents()}
         self._names: dict[str, AgentId] = {}  # ids and aliases
-        self._by_monitor: dict[MonitorId, AgentId] = {}
+        self._by_monitor: dict[MonitorId, AgentId] = {}  # of monitors that were made here
+        self._watched: dict[MonitorId, AgentId] = {}  # of those and of the configured ones
         self._connections: dict[AgentId, Callable[[], None]] = {}
         self._said: dict[AgentId, datetime] = {}
         self._registering = asyncio.Lock()
@@ -220,6 +221,7 @@ class Fleet:
         del self._agents[agent]
         self._names = {name: known for name, known in self._names.items() if known != agent}
         self.board.forget(agent)
+        self._watched.pop(gone.monitor, None)
         if self._by_monitor.pop(gone.monitor, None) is not None:
             self.roster.dismiss(gone.monitor)
         self._bus.publish(Event(type="agent", monitor=gone.monitor))
@@ -370,7 +372,9 @@ class Fleet:
             and roster.monitors[configured].spec.kind == KIND
         ):
             self._agents[agent.id] = replace(agent, monitor=configured)
+            self._watched[configured] = agent.id
             return
+        self._watched[agent.monitor] = agent.id
         if agent.monitor in roster.monitors and agent.monitor not in self._by_monitor:
             return
         options: dict[str, object] = {"agent_id": agent.id}
@@ -459,7 +463,7 @@ class Fleet:
 
     def take_change(self, monitor: MonitorId, before: State, after: State) -> None:
         """An agent's monitor changed its state."""
-        agent = self._agents.get(self._by_monitor.get(monitor, AgentId("")))
+        agent = self._agents.get(self._watched.get(monitor, AgentId("")))
         if agent is None:
             return
         was_off, is_off = before in _OFFLINE, after in _OFFLINE
@@ -468,6 +472,8 @@ class Fleet:
             self.board.put_gone(agent.id, agent.pool)
         elif was_off and not is_off:
             log.info("marking agent as online", agent=agent.id, state=after)
+        if not is_off:
+            self.board.tell_again(agent.id)
 
 
 _OFFLINE = (State.FAULT, State.UNREACHABLE, State.STOPPED)

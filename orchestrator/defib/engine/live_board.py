@@ -87,6 +87,12 @@ class LiveBoard:
             if feed.pool in (None, pool):
                 feed.put_gone(agent)
 
+    def tell_again(self, agent: AgentId) -> None:
+        """Its report is the same, but how it stands is not."""
+        live = self.get(agent)
+        if live is not None:
+            self.put(live)
+
     def forget(self, agent: AgentId) -> None:
         """An agent that was removed."""
         self._live.pop(agent, None)

@@ -13,6 +13,7 @@ from defib.model.decision import DecisionRecord
 from defib.model.evidence import Observation
 from defib.model.health import BeatMemory, Health, Incident, Transition
 from defib.model.ids import DeliveryId, MonitorId
+from defib.model.monitor import MadeMonitor
 from defib.model.recovery import Attempt, AuditEntry, Case
 from defib.model.report import ReportDocument
 from defib.model.snapshot import Snapshot
@@ -59,7 +60,7 @@ class Heard:
 class Changes:
     """Rows to write in one transaction.
 
-    Health, incidents, cases, attempts, deliveries, watch spans, agents and tokens replace the row of the same key; the
+    Health, incidents, cases, attempts, deliveries, watch spans, agents, made monitors and tokens replace the row of the same key; the
     rest is appended. A delivery whose key exists already is left as it is (``new_deliveries``), so that
     a decision that is taken again after a crash never tells twice.
     """
@@ -83,6 +84,7 @@ class Changes:
     settings: tuple[tuple[str, str | None], ...] = ()  #: run-time settings; None removes one
     watch: tuple[WatchSpan, ...] = ()
     agents: tuple[Agent, ...] = ()
+    made: tuple[MadeMonitor, ...] = ()
     tokens: tuple[Token, ...] = ()
     forget: tuple[Forget, ...] = ()
 

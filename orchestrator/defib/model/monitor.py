@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from defib.model.ids import MonitorId
 
@@ -85,3 +85,18 @@ class MonitorSpec:
     group: str = ""  #: monitors that do the same work for one another: never restarted all at once
     recovery: RecoveryPolicy = RecoveryPolicy()
     enabled: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MadeMonitor:
+    """A monitor that was made through an API; one of the same id in the configuration takes its place."""
+
+    id: MonitorId
+    kind: str  #: of a monitor that is told: ``heartbeat``
+    name: str
+    options: Mapping[str, Any]  #: as its type's schema writes them
+    made_at: datetime
+    made_by: str
+    description: str = ""
+    tags: tuple[str, ...] = ()
+    removed_at: datetime | None = None

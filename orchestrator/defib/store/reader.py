@@ -401,6 +401,19 @@ class Reader:
         )
         return [rows.agent_from_row(row) for row in self._rows(query)]
 
+    def made_monitors(self) -> list[MadeMonitor]:
+        """Every monitor that was made through an API and not removed, in the order of their making."""
+        table = schema.made_monitor
+        query = sa.select(table).where(table.c.removed_at.is_(None)).order_by(table.c.made_at, table.c.id)
+        return [rows.made_monitor_from_row(row) for row in self._rows(query)]
+
+    def beats(self, monitor: MonitorId, newest: int = 100) -> list[Beat]:
+        """The newest kept beats of a monitor, newest first."""
+        table = schema.beat
+        query = sa.select(table).where(table.c.monitor == monitor)
+        found = self._rows(query.order_by(table.c.received_at.desc(), table.c.id.desc()).limit(newest))
+        return [rows.beat_from_row(row) for row in found]
+
     def tokens(self) -> list[Token]:
         """Every token that was given out, also revoked ones, the oldest first."""
         table = schema.token

@@ -299,5 +299,13 @@ def _span(milliseconds: int | None) -> timedelta | None:
     return None if milliseconds is None else timedelta(milliseconds=milliseconds)
 
 
+def made_monitor_row(made: MadeMonitor) -> dict[str, Any]:
+    return plain(made) | {"options": dict(made.options), "tags": list(made.tags)}
+
+
+def made_monitor_from_row(row: Row) -> MadeMonitor:
+    return MadeMonitor(**{**row, "id": MonitorId(row["id"]), "tags": tuple(row["tags"])})
+
+
 def token_from_row(row: Row) -> Token:
     return Token(**{**row, "scope": Scope(row["scope"])})

@@ -335,6 +335,19 @@ agent = Table(
     Column("removed_at", Instant),
 )  # fmt: skip
 
+made_monitor = Table(
+    "made_monitor", metadata,
+    Column("id", String(100), primary_key=True),
+    Column("kind", String(100), nullable=False),
+    Column("name", String(200), nullable=False),
+    Column("options", JSON, nullable=False),
+    Column("made_at", Instant, nullable=False),
+    Column("made_by", String(300), nullable=False),
+    Column("description", Text, nullable=False),
+    Column("tags", JSON, nullable=False),
+    Column("removed_at", Instant),
+)  # fmt: skip
+
 token = Table(
     "token", metadata,
     Column("id", String(40), primary_key=True),

@@ -82,6 +82,7 @@ def apply(connection: sa.Connection, changes: Changes, epoch: int = 0) -> None:
             write.replace(schema.setting, [{"key": key, "value": value}])
     write.replace(schema.watch, [rows.plain(item) for item in changes.watch])
     write.replace(schema.agent, [rows.agent_row(item) for item in changes.agents])
+    write.replace(schema.made_monitor, [rows.made_monitor_row(item) for item in changes.made])
     write.replace(schema.token, [rows.plain(item) for item in changes.tokens])
     for forget in changes.forget:
         for table, at in _EVENTS if forget.events else _RAW:

@@ -97,6 +97,8 @@ def receiver_context(engine: Engine, access: Access) -> ReceiverContext:
             access.reader(connection)
         except Problem:
             return False
+        if connection.scope["type"] == "websocket" and "authorization" not in connection.headers:
+            return access.is_known_origin(connection)  # else a page of another site would read by our cookie
         return True
 
     return ReceiverContext(

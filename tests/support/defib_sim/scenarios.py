@@ -218,17 +218,17 @@ HARD = (
     _hard("500s", 3, WRONG, 33.0),
 )
 
+_CUT = "no fault; but a way that is cut for 2 s each eight minutes has to be learned from its first cuts"
+
 LOSSES = (
     *(_loss(f"{percent:g} % lost", Loss(share=percent / 100)) for percent in (0.1, 1, 5, 10)),
     _loss("1 % reset", Loss(share=0.01, is_reset=True)),
-    _loss("1 % lost in bursts, 5 %", Loss(share=0.01, again=0.05)),
-    _loss("1 % lost in bursts, 20 %", Loss(share=0.01, again=0.2)),
-    _loss(
-        "1 % lost in bursts, 50 %", Loss(share=0.01, again=0.5), false_faults=None,
-        perfect="no fault; but a way that is blocked for 2 s each eight minutes has to be learned from the first one",
-    ),
     *(
-        _loss(f"1 % reset in bursts, {again} %", Loss(share=0.01, again=again / 100, is_reset=True))
+        _loss(
+            f"1 % {how} in bursts, {again} %", Loss(share=0.01, again=again / 100, is_reset=is_reset),
+            false_faults=0 if again < 50 else None, perfect="" if again < 50 else _CUT,
+        )
+        for how, is_reset in (("lost", False), ("reset", True))
         for again in (5, 20, 50)
     ),
 )  # fmt: skip

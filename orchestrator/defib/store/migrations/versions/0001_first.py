@@ -314,6 +314,19 @@ def upgrade() -> None:
         sa.UniqueConstraint("monitor"),
     )
     op.create_table(
+        "made_monitor",
+        sa.Column("id", sa.String(length=100), nullable=False),
+        sa.Column("kind", sa.String(length=100), nullable=False),
+        sa.Column("name", sa.String(length=200), nullable=False),
+        sa.Column("options", sa.JSON(), nullable=False),
+        sa.Column("made_at", sa.BigInteger(), nullable=False),
+        sa.Column("made_by", sa.String(length=300), nullable=False),
+        sa.Column("description", sa.Text(), nullable=False),
+        sa.Column("tags", sa.JSON(), nullable=False),
+        sa.Column("removed_at", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_table(
         "token",
         sa.Column("id", sa.String(length=40), nullable=False),
         sa.Column("root", sa.String(length=40), nullable=False),
