@@ -12,7 +12,7 @@ from benchmarks.sim_plays import Play, Plays, pool
 from defib.model.strategy import Strategy
 from defib_sim.counting import Share, percentile
 from defib_sim.modes import Truth
-from defib_sim.playing import PLAIN
+from defib_sim.playing import PLAIN, listening
 from defib_sim.plugin import load_plugins
 from defib_sim.results import Result
 from defib_sim.scenarios import DAY, HARD, LOSSES, OWN_TROUBLE, SCENARIOS, Scenario, named
@@ -82,7 +82,8 @@ def measure(bench: Bench) -> Iterator[Figure]:
         yield from _own_trouble(plays, presets["normal"], max(1, OWN_EPISODES // less))
         for scenario in LOSSES:
             yield from _noise(plays, scenario, presets["normal"], less)
-        yield from measure_beats(less, SEED)
+        with listening():
+            yield from measure_beats(less, SEED)
         plays.write_csv(TABLE)
     probes, cpu_s = sum(item.probes for item in results), sum(item.cpu_s for item in results)
     yield Figure(

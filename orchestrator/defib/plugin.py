@@ -37,7 +37,7 @@ from defib.model.beat import Beat, Signal
 from defib.model.evidence import Evidence, Fact, Grade, Observation, Outcome, ProbeStatus, Source
 from defib.model.health import BeatMemory, FaultLabel, Health, Incident, State, Transition
 from defib.model.ids import AgentId, AlertId, IncidentId, MonitorId, ReportId
-from defib.model.monitor import Family, MonitorSpec
+from defib.model.monitor import Family, MadeMonitor, MonitorSpec
 from defib.model.options import Duration, Options, Percent, Secret, format_duration, parse_duration
 from defib.model.recovery import Attempt, AttemptOutcome
 from defib.model.report import MonitorPeriod, Period, ReportDocument
@@ -62,6 +62,7 @@ from defib.ports import (
     Fleet,
     Founded,
     IngestSettings,
+    Jobs,
     Judgement,
     LiveFeed,
     Monitor,
@@ -87,7 +88,8 @@ __all__ = [
     "BeatSink", "BuildContext", "Channel", "ChannelType", "Clock", "ConfigError", "Dated", "Deadline",
     "DefaultRung", "DefibError", "DeliveryError", "Detector", "DetectorType", "Duration", "Evidence", "Execution",
     "Executor", "Fact", "Family", "FaultLabel", "Fleet", "Founded", "Grade", "Health", "Incident", "IncidentId",
-    "IngestSettings", "Introduction", "Judgement", "ListenError", "Live", "LiveFeed", "Monitor", "MonitorId", "MonitorPeriod",
+    "IngestSettings", "Introduction", "Jobs", "Judgement", "ListenError", "Live", "LiveFeed", "MadeMonitor", "Monitor",
+    "MonitorId", "MonitorPeriod",
     "MonitorSpec", "MonitorType", "Observation", "Options", "Outcome", "OwnParts", "Percent", "Period",
     "ProbeContext", "ProbeStatus", "PushedMonitor", "PushedVerdict", "Receipt", "ReceiverContext", "ReceiverType",
     "RegistrationRefusedError", "ReportDocument", "ReportId", "ReportType", "ReportWriter", "Scope", "Secret",

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from defib.model.agent import Agent, AgentReport, AgentView, Introduction, Live, Token
 from defib.model.alert import Alert, AlertFacts, AlertText
@@ -17,7 +17,7 @@ from defib.model.beat import Beat, Signal
 from defib.model.evidence import Evidence, Fact, Observation
 from defib.model.health import BeatMemory, FaultLabel, Health, Memory, State
 from defib.model.ids import AgentId, MonitorId
-from defib.model.monitor import MonitorSpec
+from defib.model.monitor import MadeMonitor, MonitorSpec
 from defib.model.report import Period, ReportDocument
 from defib.model.settings import IngestSettings
 from defib.model.strategy import Strategy
@@ -397,6 +397,40 @@ class BeatSink(Protocol):
         """
 
 
+class Jobs(Protocol):
+    """Monitors that are told, as those who make and show them through an API need it."""
+
+    def named(self, name: str) -> list[MonitorId]:
+        """Those that ``name`` addresses: the one of this id, else all whose name makes this slug."""
+
+    async def ensure(
+        self, name: str, options: Mapping[str, Any], *, actor: str
+    ) -> tuple[Sequence[MonitorId], bool]:
+        """Those that ``name`` addresses, else a new heartbeat of that name, and whether it is new.
+
+        :param options: of a new one, as they would stand in the configuration.
+        :param actor: for the audit log.
+        :raises ValueError: its options are refused.
+        :raises RegistrationRefusedError: too many were made already.
+        :raises StoreError: it was not stored; answer 503 so that the client retries.
+        """
+
+    async def make(
+        self, name: str, options: Mapping[str, Any], *, tags: Sequence[str] = (), description: str = "", actor: str
+    ) -> MadeMonitor:
+        """A new heartbeat; raises like :meth:`ensure`."""
+
+    async def change(self, made: MadeMonitor, *, actor: str) -> MadeMonitor:
+        """Put ``made`` in the place of the one of its id; raises like :meth:`ensure`."""
+
+    async def remove(self, monitor: MonitorId, *, actor: str) -> None:
+        """Watch a made monitor no more. Its history stays.
+
+        :raises KeyError: it was not made through an API.
+        :raises StoreError: it is watched as before.
+        """
+
+
 class Fleet(Protocol):
     """Agents that introduce themselves: who they are, how they stand, and what they report."""
 
@@ -477,6 +511,7 @@ class ReceiverContext:
     """What a receiver works with."""
 
     sink: BeatSink  #: for monitors of the configuration
+    jobs: Jobs  #: for those that are made by whoever reports
     fleet: Fleet  #: for agents
     clock: Clock
     may_read: Callable[["HTTPConnection"], bool]
@@ -489,7 +524,7 @@ class ReceiverContext:
 __all__ = [
     "Action", "ActionContext", "ActionResult", "Aimed", "AlertTexts", "Askable", "Attended", "BeatSink",
     "BuildContext", "Channel", "Clock", "Dated", "Deadline", "Detector", "Execution", "Executor", "Fleet",
-    "IngestSettings", "Judgement", "LiveFeed", "Monitor", "MonitorSpec", "OwnParts", "ProbeContext",
+    "IngestSettings", "Jobs", "Judgement", "LiveFeed", "Monitor", "MonitorSpec", "OwnParts", "ProbeContext",
     "PushedMonitor", "PushedVerdict", "Receipt", "ReceiverContext", "ReportWriter", "SendContext",
     "SnapshotContext", "Tripwired", "Witness",
 ]  # fmt: skip

@@ -10,9 +10,9 @@ Refusals are ``{"error": "…"}``.
 import hmac
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-from pydantic import Field
+from pydantic import field_validator
 
 from defib.plugin import (
     Agent,
@@ -55,10 +55,17 @@ FOREIGN = "agent not found or does not belong to this application"
 class Ping(Body):
     """One beat."""
 
-    status: Annotated[Line, Field(min_length=1)]
+    status: Line
     cpu_usage: Share | None = None
     memory_usage: Share | None = None
     running_tasks: RunningTasks | None = None
+
+    @field_validator("status")
+    @classmethod
+    def _said(cls, value: str) -> str:
+        if not value:
+            raise ValueError("must not be empty")
+        return value
 
     def report(self) -> AgentReport:
         told = {"cpu_percent": self.cpu_usage, "memory_percent": self.memory_usage}

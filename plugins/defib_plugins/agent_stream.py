@@ -151,8 +151,15 @@ class Streams:
         if message.type == "register":
             agent = await self._fleet.describe(agent_id, read(Registration, data).introduction())
         if message.type in ("register", "heartbeat"):
-            beat = read(Heartbeat, data)
-            await self._intake.take(agent, beat)
+            try:
+                beat = read(Heartbeat, data)
+                await self._intake.take(agent, beat)
+            except (RefusedError, StoreError) as error:
+                if not isinstance(data.get("seq"), int):
+                    raise
+                refused = refusal(error)  # told so that the agent knows which beat it is, and whether to repeat it
+                await self._tell(socket, "error", message=refused.why, status=refused.status, seq=data["seq"])
+                return
             if beat.seq is not None:
                 await self._tell(socket, "heartbeat_ack", seq=beat.seq)
 

@@ -84,6 +84,7 @@ class Heartbeat(Body):
     running_tasks: RunningTasks | None = None
     seq: Annotated[int, Field(ge=0, lt=2**63)] | None = None  #: number of this beat
     epoch: Line | None = None  #: differs after each start of the agent
+    lost: Annotated[int, Field(ge=0, lt=2**63)] = 0  #: beats since then that it could not keep until they were taken
     interval: Annotated[float, Field(gt=0, le=7 * 86400)] | None = None  #: seconds between two beats
     age_ms: Annotated[float, Field(ge=0, le=30 * 86_400_000)] | None = None  #: that it waited at the agent
 
@@ -104,6 +105,7 @@ class Heartbeat(Body):
             error=(self.error or "").replace("\x00", "\ufffd"),
             seq=self.seq,
             epoch=self.epoch,
+            facts={"beats_lost": self.lost} if self.lost else {},
             every=timedelta(seconds=self.interval) if self.interval is not None else None,
             age=timedelta(milliseconds=self.age_ms or 0),
         )

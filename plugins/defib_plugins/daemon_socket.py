@@ -201,7 +201,7 @@ class DaemonSocket:
 
     def _name(self, connection: _Connection, pid: int) -> AgentId:
         """A name for one that gives none: its program's, numbered where another process of it has that already."""
-        program = program_of(pid, connection.peer) or _UNNAMED
+        program = program_of(connection.peer.pid) or _UNNAMED
         name, number = program, 1
         while (speaker := self._speakers.get(name)) is not None and not speaker.is_gone(pid):
             number += 1

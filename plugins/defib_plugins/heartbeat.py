@@ -1,6 +1,7 @@
 """Monitor ``heartbeat``: a job or worker that reports by itself: by interval, by schedule, or as it is used to."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Self
 from uuid import UUID
@@ -24,6 +25,7 @@ from defib.plugin import (
     Outcome,
     ProbeStatus,
     PushedVerdict,
+    Secret,
     Signal,
     format_duration,
     hookimpl,
@@ -31,6 +33,7 @@ from defib.plugin import (
 )
 from defib_plugins.beat_memory import Remembered, read, write
 from defib_plugins.display import clip, last_line
+from defib_plugins.ping_filter import Keywords, meaning
 from defib_plugins.runs import begin, end, limit_s, mark_long, oldest
 from defib_plugins.schedules import Calendar, Cron
 from defib_plugins.sender_probe import ProbeAddress, open_probe
@@ -91,10 +94,24 @@ class HeartbeatOptions(Options):
         default=None, description="For pings to /ping/UUID; the monitor's id works as well."
     )
 
+    push_token: Secret | None = Field(
+        default=None,
+        description="For pushes to /api/push/TOKEN, as Uptime Kuma's: 32 characters or more. The ping UUID works as "
+        "well.",
+    )
+    only_post: bool = Field(
+        default=False, description="Pings by another method are ignored: link previews and crawlers follow links."
+    )
+    keywords: Keywords | None = Field(
+        default=None, description="Words in the body of a plain ping that say what it means."
+    )
+
     @model_validator(mode="after")
     def _one_schedule(self) -> Self:
         if sum(way is not None for way in (self.every, self.cron, self.calendar)) > 1:
             raise ValueError('write one of every: 30s, cron: "30 2 * * *" and calendar: "Mon..Fri 02:30"')
+        if self.push_token is not None and not 32 <= len(self.push_token.get_secret_value()) <= 100:
+            raise ValueError("push_token: must have 32 to 100 characters, so that nobody guesses it")
         by_schedule = self.cron is not None or self.calendar is not None
         if self.every is not None and self.every.total_seconds() <= 0:
             raise ValueError("every: must be longer than nothing; write for example 30s")
@@ -121,9 +138,10 @@ class Heartbeat:
     """
 
     def __init__(self, options: HeartbeatOptions, context: BuildContext) -> None:
-        self.keys: tuple[str, ...] = (str(options.uuid),) if options.uuid is not None else ()
+        self.keys = _keys(options)
         self._timing = _timing(options)
         self._max_runtime = options.max_runtime
+        self._keywords, self._only_post = options.keywords, options.only_post
         self.target = self._timing.text
         self.asked: Monitor | None = None if options.probe is None else open_probe(options.probe, context)
 
@@ -133,8 +151,9 @@ class Heartbeat:
         """See :class:`defib.plugin.PushedMonitor`."""
         known = read(memory)
         heard = {"heard": beat.received_at.timestamp(), "told": ""}
-        match beat.signal:
-            case Signal.LOG:
+        signal = meaning(beat, self._keywords, only_post=self._only_post)
+        match signal:
+            case None | Signal.LOG:
                 return PushedVerdict(memory=memory)
             case Signal.STOPPING:
                 stopped = known.model_copy(update={**heard, "is_stopped": True, "runs": {}})
@@ -142,7 +161,7 @@ class Heartbeat:
             case Signal.START:
                 return PushedVerdict(memory=write(self._start(known, beat).model_copy(update=heard)))
             case Signal.ALIVE | Signal.FAIL:
-                after, evidence = self._end(known, beat)
+                after, evidence = self._end(known, replace(beat, signal=signal))
                 return PushedVerdict(memory=write(after.model_copy(update=heard)), evidence=evidence)
 
     def _start(self, known: Remembered, beat: Beat) -> Remembered:
@@ -258,20 +277,25 @@ class Heartbeat:
         return tell(at, self._timing.zone)
 
 
+def _keys(options: HeartbeatOptions) -> tuple[str, ...]:
+    uuid = () if options.uuid is None else (str(options.uuid),)
+    return uuid if options.push_token is None else (*uuid, options.push_token.get_secret_value())
+
+
 def _evidence(beat: Beat, is_well: bool, odd: str, words: str, facts: dict[str, Fact]) -> Evidence:
     if beat.exit_status is not None:
         facts["exit_status"] = beat.exit_status
     if said := last_line(beat.body):
         facts["said"] = said
     if is_well and odd:
-        return Evidence.degraded(odd, clip(words, 300), facts=facts)
+        return Evidence.degraded(odd, clip(words, 300), facts=facts, metrics=beat.metrics)
     if is_well:
-        return Evidence.ok("beat received", facts=facts)
+        return Evidence.ok("beat received", facts=facts, metrics=beat.metrics)
     ending = f"exit status {beat.exit_status}" if beat.exit_status else "it says so"
     failure = clip(f"the job failed ({ending})" + (f": {said}" if said else ""), 300)
     return Evidence.fail(
-        "job-failed", failure, status=ProbeStatus.UNHEALTHY, facts={**facts, "error": failure}
-    )
+        "job-failed", failure, status=ProbeStatus.UNHEALTHY, facts={**facts, "error": failure}, metrics=beat.metrics
+    )  # fmt: skip
 
 
 def _stopped(beat: Beat) -> Evidence:

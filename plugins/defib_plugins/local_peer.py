@@ -50,18 +50,9 @@ def is_alive(pid: int) -> bool:
     return True
 
 
-def program_of(pid: int, peer: Peer) -> str:
-    """What the sender of a beat is called: the name of process ``pid`` if it is of the peer's user, else of the peer.
-
-    "" where neither can be seen.
-    """
-    for number in (pid, peer.pid):
-        if number <= 0:
-            continue
-        folder = _PROC / str(number)
-        try:
-            if number == peer.pid or folder.stat().st_uid == peer.uid:
-                return clip((folder / "comm").read_text(errors="replace"), 64)
-        except OSError:
-            continue
-    return ""
+def program_of(pid: int) -> str:
+    """What the program of a process is called; "" where that cannot be seen."""
+    try:
+        return clip((_PROC / str(pid) / "comm").read_text(errors="replace"), 64) if pid > 0 else ""
+    except OSError:
+        return ""

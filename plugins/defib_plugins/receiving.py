@@ -88,6 +88,8 @@ def parse(model: type[B], raw: bytes | str, *, misfit: int = 400) -> B:
 
 def read(model: type[B], data: object, *, misfit: int = 400) -> B:
     """Parsed JSON as a ``model``; raises like :func:`parse`."""
+    if not isinstance(data, dict):
+        raise RefusedError(400, "the body must be a JSON object")
     try:
         return model.model_validate(data)
     except ValidationError as error:
@@ -99,6 +101,7 @@ def read(model: type[B], data: object, *, misfit: int = 400) -> B:
 
 def _mistake(place: tuple[int | str, ...], what: str) -> str:
     where = ".".join(_on_one_line(str(part))[:60] for part in place) or "body"
+    what = what.removeprefix("Value error, ")
     return f"{where}: {what[:1].lower()}{what[1:]}"
 
 
@@ -111,14 +114,12 @@ def _is_suspicious(raw: bytes | str) -> bool:
 def _is_too_deep(data: object) -> bool:
     level = [data]
     for _ in range(DEPTH_LIMIT + 1):
-        level = [
-            inner
-            for item in level
-            if isinstance(item, dict | list)
-            for inner in (item.values() if isinstance(item, dict) else item)
-        ]
-        if not level:
+        containers = [item for item in level if isinstance(item, dict | list)]
+        if not containers:
             return False
+        level = [
+            inner for item in containers for inner in (item.values() if isinstance(item, dict) else item)
+        ]
     return True
 
 

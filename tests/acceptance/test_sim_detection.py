@@ -24,7 +24,8 @@ from defib_sim.virtual_loop import BEGINNING, VirtualClock, run, seconds_at
 
 SEED = 20260105
 PRESETS = dict(load_plugins().strategies.items)
-EPISODES = {"host down, 10 services": 8, "whole group of 5 down": 8, "30 of 200 hang": 1}
+EPISODES = {"host down, 10 services": 8, "whole group of 5 down": 8, "30 of 200 hang": 1,
+            "hang while others want the CPU": 12}  # fmt: skip
 """Of a short run; 3 of those about Defib itself, 12 of the others."""
 
 # T_D by design: at most an interval, the confirmation (1 s and 2 s, or the timeout and 2 s), and a look's time.

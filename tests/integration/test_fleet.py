@@ -1,122 +1,39 @@
 """Agents that introduce themselves, through the real engine on virtual time."""
 
-import asyncio
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from importlib.metadata import EntryPoint
-from pathlib import Path
-from typing import Any, cast
 
 import pytest
 
-from defib import registry
-from defib.engine.engine import Engine
-from defib.engine.fleet import Fleet
-from defib.engine.roster import Roster
 from defib.errors import RegistrationRefusedError, UsageError
-from defib.model.agent import AgentReport, AgentStatus, Introduction, Scope, Task
+from defib.model.agent import AgentStatus, Introduction, Scope, Task
 from defib.model.health import State
-from defib.model.ids import AgentId, MonitorId
-from defib.model.monitor import Family, MonitorSpec
-from defib.model.settings import IngestSettings, ServerSettings, Settings
+from defib.model.ids import AgentId
+from defib.model.monitor import Family
+from defib.model.settings import IngestSettings
 from defib.plugin import Signal
 from defib_sim.memory_store import MemoryStore
-from defib_sim.plugin import REAL_PARTS
-from defib_sim.virtual_loop import VirtualClock, run
+from fleet_world import KEY, World, in_world
 
-KEY = "let-me-in-please"
 HOST = Introduction(hostname="db-1", os="Debian 12", tags=("rack-2",))
-
-
-def roster(ingest: IngestSettings, **monitors: dict[str, Any]) -> Roster:
-    parts = {**REAL_PARTS, "agent": "defib_plugins.agent"}
-    found = registry.load([EntryPoint(name, module, registry.PROJECT) for name, module in parts.items()])
-    kind = found.monitors["agent"]
-    specs = tuple(
-        MonitorSpec(
-            id=MonitorId(name),
-            name=name,
-            kind="agent",
-            family=Family.AGENT,
-            options=kind.options.model_validate(keys),
-        )  # fmt: skip
-        for name, keys in monitors.items()
-    )
-    strategies = {item.name: item for item in found.strategies.items.values()}
-    return Roster(
-        found,
-        Settings(
-            base=Path("/"),
-            files=(),
-            strategies=strategies,
-            monitors=specs,
-            server=ServerSettings(ingest=ingest),
-        ),
-        {},
-    )
-
-
-class World:
-    """An engine that listens."""
-
-    def __init__(
-        self, clock: VirtualClock, store: MemoryStore, ingest: IngestSettings, **monitors: Any
-    ) -> None:
-        self.clock = clock
-        self.engine = Engine(clock, roster(ingest, **monitors), cast(Any, store), cast(Any, store))
-        self.fleet: Fleet = self.engine.fleet
-        self._running: list[asyncio.Task[None]] = []
-
-    def listen(self) -> None:
-        self.engine.beats.start()
-        self._running = [asyncio.create_task(self.engine.beats.run())]
-
-    async def close(self) -> None:
-        for task in self._running:
-            task.cancel()
-        await asyncio.gather(*self._running, return_exceptions=True)
-        await self.engine.wind_down()
-
-    async def beat(self, agent: AgentId, **report: Any) -> None:
-        await self.fleet.report(agent, AgentReport(**report))
-
-    def status(self, agent: AgentId) -> AgentStatus:
-        view = self.fleet.find(agent)
-        assert view is not None
-        return view.status
-
-
-def in_world(
-    play: Callable[[World], Awaitable[None]],
-    ingest: IngestSettings | None = None,
-    store: MemoryStore | None = None,
-    **monitors: Any,
-) -> None:
-    async def scene(clock: VirtualClock) -> None:
-        world = World(
-            clock, store or MemoryStore(), ingest or IngestSettings(registration_key=KEY), **monitors
-        )
-        world.listen()
-        try:
-            await play(world)
-        finally:
-            await world.close()
-
-    run(scene)
 
 
 def test_an_agent_that_shows_the_key_is_given_a_token_and_a_monitor() -> None:
     async def play(world: World) -> None:
         agent, text = await world.fleet.register(HOST, key=KEY)
         token = world.fleet.token(text)
-        assert token is not None and token.agent == agent.id and token.scope is Scope.INGEST
+        assert token is not None
+        assert token.agent == agent.id
+        assert token.scope is Scope.INGEST
         assert agent.monitor == "db-1"
         assert world.engine.roster.monitors[agent.monitor].spec.family is Family.AGENT
         assert world.status(agent.id) is AgentStatus.UNKNOWN
         await world.beat(agent.id, metrics={"cpu_percent": 12.5}, tasks=(Task(id="7"),))
         view = world.fleet.find(agent.id)
-        assert view is not None and view.status is AgentStatus.ONLINE and view.seconds_since == 0.0
-        assert view.live is not None and view.live.report.tasks == (Task(id="7"),)
+        assert view is not None
+        assert view.status is AgentStatus.ONLINE
+        assert view.seconds_since == 0.0
+        assert view.live is not None
+        assert view.live.report.tasks == (Task(id="7"),)
         assert world.engine.table[agent.monitor].state is State.UP
 
     in_world(play)
@@ -144,7 +61,8 @@ def test_without_the_key_nobody_registers(ingest: IngestSettings, key: str) -> N
 def test_anybody_registers_where_the_operator_says_so() -> None:
     async def play(world: World) -> None:
         agent, text = await world.fleet.register(Introduction(name="My Server"))
-        assert agent.name == "My Server" and text.startswith("vmoi_")
+        assert agent.name == "My Server"
+        assert text.startswith("vmoi_")
 
     in_world(play, IngestSettings(open_registration=True))
 
@@ -190,12 +108,15 @@ def test_the_oldest_client_registers_without_an_id_and_beats_under_one_of_its_ow
         same, _ = await world.fleet.register(HOST, token=token)
         assert same.id == agent.id
         resolved = await world.fleet.resolve(token, "my-agent-001")
-        assert resolved.id == agent.id and resolved.aliases == ("my-agent-001",)
+        assert resolved.id == agent.id
+        assert resolved.aliases == ("my-agent-001",)
         await world.beat(resolved.id)
         view = world.fleet.find("my-agent-001")
-        assert view is not None and view.agent.id == agent.id
+        assert view is not None
+        assert view.agent.id == agent.id
         other = await world.fleet.resolve(token, "my-agent-002", hostname="web-1")
-        assert other.id == "my-agent-002" and other.monitor == "my-agent-002"
+        assert other.id == "my-agent-002"
+        assert other.monitor == "my-agent-002"
 
     in_world(play)
 
@@ -205,7 +126,8 @@ def test_a_token_reports_only_for_its_own_agents() -> None:
         one, _ = await world.fleet.make_token("one", Scope.INGEST, "test")
         two, _ = await world.fleet.make_token("two", Scope.INGEST, "test")
         agent, _ = await world.fleet.register(Introduction(id=AgentId("web")), token=one)
-        assert world.fleet.may_report(one, "web") and not world.fleet.may_report(two, "web")
+        assert world.fleet.may_report(one, "web")
+        assert not world.fleet.may_report(two, "web")
         with pytest.raises(RegistrationRefusedError, match="reports with another token"):
             await world.fleet.resolve(two, agent.id)
         with pytest.raises(RegistrationRefusedError, match="registered with another token"):
@@ -251,10 +173,12 @@ def test_agents_and_tokens_outlive_a_restart() -> None:
 
     async def second(world: World) -> None:
         view = world.fleet.find("DESKTOP-ABC123")
-        assert view is not None and view.agent.monitor == "desktop-abc123"
+        assert view is not None
+        assert view.agent.monitor == "desktop-abc123"
         assert view.status is AgentStatus.ONLINE
         token = world.fleet.token(texts[0])
-        assert token is not None and world.fleet.may_report(token, "DESKTOP-ABC123")
+        assert token is not None
+        assert world.fleet.may_report(token, "DESKTOP-ABC123")
         await world.clock.sleep(25.0)
         assert world.status(view.agent.id) is AgentStatus.OFFLINE
 
@@ -282,7 +206,8 @@ def test_a_stream_that_ends_without_a_word_makes_its_agent_suspect_at_once() -> 
         with world.fleet.connect(agent.id, lambda: closed.append("first")):
             await world.beat(agent.id)
             view = world.fleet.find(agent.id)
-            assert view is not None and view.is_connected
+            assert view is not None
+            assert view.is_connected
         await world.clock.sleep(0.1)
         assert world.status(agent.id) is AgentStatus.WARNING
         with world.fleet.connect(agent.id, lambda: closed.append("second")):
@@ -343,7 +268,8 @@ def test_a_removed_agent_is_watched_no_more_and_its_token_is_void() -> None:
         agent, text = await world.fleet.register(HOST, key=KEY)
         await world.beat(agent.id)
         await world.fleet.remove(agent.id, "test")
-        assert world.fleet.find(agent.id) is None and world.fleet.token(text) is None
+        assert world.fleet.find(agent.id) is None
+        assert world.fleet.token(text) is None
         assert agent.monitor not in world.engine.roster.monitors
         await world.clock.sleep(120.0)
         assert world.engine.table[agent.monitor].state is State.UP  # as it was left
@@ -376,6 +302,7 @@ def test_an_id_from_outside_becomes_a_harmless_monitor_id_or_is_refused(
                 await world.fleet.register(introduction, key=KEY)
         else:
             agent, _ = await world.fleet.register(introduction, key=KEY)
-            assert agent.monitor == monitor and agent.id == wanted
+            assert agent.monitor == monitor
+            assert agent.id == wanted
 
     in_world(play)

@@ -52,3 +52,33 @@ DAYS: list[tuple[list[str], str]] = [
     (["bad", "bad", "some"], "Last 24 hours: 2 hours bad, 1 with failures"),
     (["ok", "some"], "Last 24 hours: 1 with failures"),
 ]
+
+HEARD: list[tuple[float, str]] = [(-2, "0 s ago"), (3.9, "3 s ago"), (61, "1 min ago"), (90000, "1 d 1 h ago")]
+
+LOADS: list[tuple[float | None, str]] = [
+    (None, "–"), (0, "0 %"), (0.04, "0 %"), (7.46, "7.5 %"), (10, "10 %"), (69.5, "70 %"), (99.4, "99 %"), (100, "100 %"),
+]  # fmt: skip
+
+LEVELS: list[tuple[float | None, str]] = [
+    (None, "none"), (0, "ok"), (70, "ok"), (70.1, "warn"), (90, "warn"), (90.1, "bad"), (100, "bad"),
+]  # fmt: skip
+
+SIZES: list[tuple[float | None, str]] = [
+    (None, "–"), (0, "0 B"), (999.4, "999 B"), (999.5, "1 kB"), (1500, "1.5 kB"), (99_900, "99.9 kB"),
+    (99_960, "100 kB"), (16_777_216_000, "16.8 GB"), (2e18, "2000 PB"), (-5, "0 B"),
+]  # fmt: skip
+
+HOURS: list[tuple[list[float | None], str]] = [
+    ([], ""),
+    ([None, None], ""),
+    ([50], "M0,12h0"),
+    ([0, 50, 100], "M0,23L50,12L100,1"),
+    ([None, 10, None, 20, 20.5], "M25,20.8h0M75,18.6L100,18.5"),
+    ([250, 0], "M0,1L100,23"),
+]
+
+TRENDS: list[tuple[list[float | None], str]] = [
+    ([], "Last hour: nothing reported"),
+    ([None], "Last hour: nothing reported"),
+    ([10, None, 90.4, 30.5], "Last hour: 10 to 90 %, now 31 %"),
+]

@@ -3,7 +3,21 @@
 import pytest
 
 from defib.web import drawing, words
-from web_tables import AGO, AHEAD, DAYS, DELIVERIES, LATENCIES, LINES, SPANS
+from web_tables import (
+    AGO,
+    AHEAD,
+    DAYS,
+    DELIVERIES,
+    HEARD,
+    HOURS,
+    LATENCIES,
+    LEVELS,
+    LINES,
+    LOADS,
+    SIZES,
+    SPANS,
+    TRENDS,
+)
 
 
 @pytest.mark.parametrize(("seconds", "text"), SPANS)
@@ -56,3 +70,33 @@ def test_hours_of_a_kind_are_one_path() -> None:
         "bad": "M1 0h.78v1h-.78z",
         "none": "M3 0h.78v1h-.78z",
     }
+
+
+@pytest.mark.parametrize(("seconds", "text"), HEARD)
+def test_a_beat_was_heard_to_the_second(seconds: float, text: str) -> None:
+    assert words.heard(seconds) == text
+
+
+@pytest.mark.parametrize(("percent", "text"), LOADS)
+def test_a_load_is_a_percentage_or_a_dash(percent: float | None, text: str) -> None:
+    assert words.load(percent) == text
+
+
+@pytest.mark.parametrize(("percent", "level"), LEVELS)
+def test_a_load_is_high_beyond_70_and_very_high_beyond_90_percent(percent: float | None, level: str) -> None:
+    assert words.level(percent) == level
+
+
+@pytest.mark.parametrize(("number", "text"), SIZES)
+def test_a_size_has_three_figures(number: float | None, text: str) -> None:
+    assert words.size(number) == text
+
+
+@pytest.mark.parametrize(("means", "path"), HOURS)
+def test_an_hour_is_a_line_from_0_to_100_percent_with_gaps(means: list[float | None], path: str) -> None:
+    assert drawing.hour(means) == path
+
+
+@pytest.mark.parametrize(("means", "text"), TRENDS)
+def test_the_last_hour_is_told_in_words(means: list[float | None], text: str) -> None:
+    assert drawing.trend(means) == text

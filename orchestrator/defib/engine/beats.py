@@ -183,15 +183,26 @@ class Beats:
     def start(self) -> None:
         """Set the deadlines, after a reload by the present options, and take up what a crash left unjudged."""
         for monitor in self.roster.monitors:
-            plugin, timer = self._plugin(monitor), self._timers.get(monitor)
-            if plugin is None or (timer is not None and isinstance(timer.what, Observation)):
-                continue
-            deadline = plugin.deadline(self._table[monitor].beats)
-            self._arm(monitor, deadline, after_absence=True)
-            self._listen_for(monitor, deadline)
-            if monitor not in self._known:
-                self._known.add(monitor)
-                self._take_up(monitor, plugin)
+            self.follow(monitor)
+
+    def follow(self, monitor: MonitorId) -> None:
+        """As :meth:`start`, for one monitor: it was made, or has other options than before."""
+        plugin, timer = self._plugin(monitor), self._timers.get(monitor)
+        if plugin is None or (timer is not None and isinstance(timer.what, Observation)):
+            return
+        deadline = plugin.deadline(self._table[monitor].beats)
+        self._arm(monitor, deadline, after_absence=True)
+        self._listen_for(monitor, deadline)
+        if monitor not in self._known:
+            self._known.add(monitor)
+            self._take_up(monitor, plugin)
+
+    def forget(self, monitor: MonitorId) -> None:
+        """It was removed: nothing is expected of it any more."""
+        self._withdraw(monitor)
+        self._timers.pop(monitor, None)
+        self._rhythms.pop(monitor, None)
+        self._known.discard(monitor)
 
     def take_gap(self) -> None:
         """Nobody listened for a while that ends now, or nothing came through: silence until now proves nothing."""

@@ -29,6 +29,10 @@ from defib.rules.correlation import Interface, PathClass, Readings, Verdict, dia
 
 TIMEOUT = 1.0  #: seconds for all of it
 CACHED = 2.0  #: seconds that an outcome holds
+SETTLED = 90.0
+"""Seconds after which a gateway that is gone has left the neighbours: an entry is trusted for 45 s at most, and the next
+packet, at the latest of the look that comes every 30 s, has it asked anew for 8 s (arp(7): base_reachable_time,
+delay_first_probe_time, ucast_solicit)."""
 _GATEWAY_PORT = 53  #: a router that does not run a resolver refuses, which tells as much
 
 log = structlog.get_logger("defib.canaries")
@@ -55,7 +59,7 @@ class DefaultRoute:
 
 @dataclass(slots=True)
 class Canaries:
-    """Looks when asked, and remembers a gateway that forwards but answers no probes."""
+    """Looks when asked, and remembers of the gateway whether it answers probes at all."""
 
     clock: Clock
     own: Address | None = None  #: C1, our own HTTP server as seen from this machine
@@ -63,6 +67,8 @@ class Canaries:
     places: Places = field(default_factory=Places)
     _route: DefaultRoute | None = None  # the newest one seen; its loss is a finding
     _is_gateway_mute: bool = False
+    _answered: str = ""  # the newest gateway that answered a look …
+    _silent_since: float | None = None  # … and since when it does not any more
     _readings: Readings = field(default_factory=Readings)
     _good_until: float = float("-inf")
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -108,7 +114,7 @@ class Canaries:
         )
         if readings.gateway:
             self._is_gateway_mute = False
-        elif diagnose(readings) is Verdict.GATEWAY_MUTE:
+        elif diagnose(readings) is Verdict.GATEWAY_MUTE and self._silent_since is None:
             self._is_gateway_mute = True
             log.info("the gateway answers no probes; it is left out of account")
         return replace(readings, gateway=None) if self._is_gateway_mute else readings
@@ -117,15 +123,23 @@ class Canaries:
         return None if self.own is None else await answers_http(self.own, TIMEOUT)
 
     async def _gateway(self, is_route_lost: bool) -> bool | None:
-        """Alive when it answers at all. Silent, its entry among the neighbours decides: one that is complete may be
-        a silent gateway's, or left from one that has just died, and tells nothing."""
+        """Alive when it answers at all. One that falls silent is dead. Of one that has never answered, or has been
+        silent for long, the entry among the neighbours decides: if it is complete nothing is known, for it forwards
+        perhaps. (A gateway that has just died has a complete entry, too.)"""
         if is_route_lost:
             return False
         gateway = None if self._route is None else self._route.gateway
         if gateway is None:
             return None
         if await _any(answers_ping(gateway, TIMEOUT), is_alive_at((gateway, _GATEWAY_PORT), TIMEOUT)):
+            self._answered, self._silent_since = gateway, None
             return True
+        if gateway != self._answered:
+            self._silent_since = None  # nothing is known of this one
+        elif self._silent_since is None:
+            self._silent_since = self.clock.monotonic()
+        if self._silent_since is not None and self.clock.monotonic() - self._silent_since < SETTLED:
+            return False
         return None if is_neighbour(self.places.neighbours, gateway) else False
 
     async def _resolver(self) -> bool | None:

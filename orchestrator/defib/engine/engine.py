@@ -25,6 +25,7 @@ from defib.engine.guard import Guard
 from defib.engine.housekeeping import PASS_GAP, Housekeeping
 from defib.engine.judge import Judge
 from defib.engine.looking import Looking
+from defib.engine.made_monitors import MadeMonitors
 from defib.engine.notifier import Notifier
 from defib.engine.prober import Prober
 from defib.engine.recovery import Recovery
@@ -86,6 +87,7 @@ class Engine:
         self.looking = Looking(clock, roster, self.table, self.prober, self.judge, self.guard)
         asking = Asking(clock, self.prober, self.guard)
         self.beats = Beats(clock, roster, self.table, writer, self.reader, self.judge, asking)
+        self.jobs = MadeMonitors(clock, roster, self.table, writer, self.reader, self.beats, self.bus)
         self.fleet = Fleet(clock, roster, self.table, writer, self.reader, self.beats, self.bus)
         self.table.ensure(roster.monitors, clock.now())
         self.recovery = Recovery(
@@ -406,6 +408,7 @@ class Engine:
     async def reload(self, roster: Roster) -> None:
         """Put another configuration in force; monitors whose id stays keep state, history and counters."""
         old = self.roster
+        self.jobs.enlist(roster)
         self.fleet.enlist(roster)
         for part in (
             self,
@@ -417,6 +420,7 @@ class Engine:
             self.alarm,
             self.dead_man,
             self.beats,
+            self.jobs,
             self.fleet,
             self.recovery,
             self.courier,

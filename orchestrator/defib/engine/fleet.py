@@ -11,10 +11,11 @@ made for it, so that thresholds, tags and recovery can be given by hand.
 import asyncio
 import hmac
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import structlog
 
@@ -113,6 +114,10 @@ class Fleet:
         known = self._names.get(agent)
         return None if known is None else self._view(self._agents[known])
 
+    def watched_by(self, monitor: MonitorId) -> AgentId | None:
+        """The agent that ``monitor`` watches."""
+        return self._watched.get(monitor)
+
     def agents(self, pool: str | None = None) -> list[AgentView]:
         """See :class:`defib.ports.Fleet`."""
         return [self._view(agent) for agent in self._agents.values() if pool in (None, agent.pool)]
@@ -206,10 +211,31 @@ class Fleet:
         after = _renewed(before, introduction)
         return before if after == before else await self._put(after, None)
 
+    async def amend(self, agent: AgentId, changes: Mapping[str, str | tuple[str, ...]], actor: str) -> Agent:
+        """Set ``name``, ``tags`` or ``pool`` by hand; what the agent says of them is passed over from then on.
+
+        :raises RegistrationRefusedError: it was removed meanwhile.
+        """
+        async with self._registering:
+            before = self._registered(agent)
+            given = tuple(sorted({*before.given, *changes}))
+            values: dict[str, Any] = dict(changes)
+            after = await self._put(replace(before, **values, given=given), "agent.amended", actor=actor)
+            if before.pool != after.pool:
+                self.board.put_gone(agent, before.pool)
+            return after
+
     async def remove(self, agent: AgentId, actor: str) -> None:
-        """Forget an agent, its monitor and the token that was made for it. Its history stays."""
-        now = self._clock.now()
-        gone = replace(self._agents[agent], removed_at=now)
+        """Forget an agent, its monitor and the token that was made for it. Its history stays.
+
+        :raises RegistrationRefusedError: it was removed meanwhile.
+        """
+        async with self._registering:
+            await self._remove(self._registered(agent), actor)
+
+    async def _remove(self, known: Agent, actor: str) -> None:
+        now, agent = self._clock.now(), known.id
+        gone = replace(known, removed_at=now)
         tokens = tuple(replace(token, revoked_at=now) for token in self.tokens if token.agent == agent)
         await self._writer.commit(
             Changes(agents=(gone,), tokens=tokens, audit=(self._audit("agent.removed", gone, actor),))
@@ -343,15 +369,17 @@ class Fleet:
         _check_id(name)
         return await self._put(replace(agent, aliases=(*agent.aliases, AgentId(name))), "agent.renamed")
 
-    async def _put(self, agent: Agent, event: str | None, tokens: tuple[Token, ...] = ()) -> Agent:
-        audit = (self._audit(event, agent, "agent"),) if event else ()
+    async def _put(
+        self, agent: Agent, event: str | None, tokens: tuple[Token, ...] = (), *, actor: str = "agent"
+    ) -> Agent:
+        audit = (self._audit(event, agent, actor),) if event else ()
         await self._writer.commit(Changes(agents=(agent,), tokens=tokens, audit=audit))
         for token in tokens:
             self.tokens.put(token)
         before = self._agents.get(agent.id)
         self._agents[agent.id] = agent
         self._index(agent)
-        if before is None or (before.every, before.offline_after) != (agent.every, agent.offline_after):
+        if before is None or _watched_as(before) != _watched_as(agent):
             self._watch(agent, self.roster)
             self._table.ensure((agent.monitor,), self._clock.now())
         if event:
@@ -506,12 +534,22 @@ def _may_report(token: Token, agent: Agent) -> bool:
     return token.agent == agent.id if token.agent is not None else token.root == agent.token
 
 
+def _watched_as(agent: Agent) -> tuple[object, ...]:
+    """What its monitor is made of."""
+    return agent.every, agent.offline_after, agent.name, agent.tags
+
+
 def _renewed(agent: Agent, said: Introduction) -> Agent:
-    """What it says now, over what was known."""
+    """What it says now, over what was known, but for what an operator has set."""
+
+    def own(field: str) -> Any:
+        known = getattr(agent, field)
+        return known if field in agent.given else getattr(said, field) or known
+
     return replace(
-        agent, name=said.name or agent.name, hostname=said.hostname or agent.hostname,
+        agent, name=own("name"), hostname=said.hostname or agent.hostname,
         address=said.address or agent.address, os=said.os or agent.os, version=said.version or agent.version,
-        tags=said.tags or agent.tags, pool=said.pool or agent.pool, protocol=said.protocol or agent.protocol,
+        tags=own("tags"), pool=own("pool"), protocol=said.protocol or agent.protocol,
         facts={**agent.facts, **said.facts}, every=said.every or agent.every,
         offline_after=said.offline_after or agent.offline_after,
     )  # fmt: skip

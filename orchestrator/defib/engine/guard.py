@@ -2,7 +2,7 @@
 
     vitals (each second) ─→ sickness: stretched timeouts, frozen judgement
     three clocks (each 250 ms) ─→ gaps: unobserved time is unknown, never down
-    failures together ─→ canaries ─→ verdict: inconclusive, unreachable, or real
+    failures together, or no route ─→ canaries ─→ verdict: inconclusive, unreachable, or real
     a verdict against us ─→ canaries (each second) ─→ released, and looked at afresh
 
 Decides nothing about a target; :class:`~defib.engine.judge.Judge` and :class:`~defib.engine.recovery.Recovery`
@@ -19,7 +19,7 @@ import structlog
 from defib.engine.events import Event, EventBus
 from defib.engine.roster import Roster, Watched
 from defib.engine.senses import Address, Lookout, Senses
-from defib.model.evidence import Evidence, Observation, Source
+from defib.model.evidence import Evidence, Observation, Outcome, Source
 from defib.model.ids import MonitorId
 from defib.ports import Clock
 from defib.rules import gaps, sickness
@@ -38,6 +38,7 @@ from defib.rules.correlation import (
     fate_group,
     find_trigger,
     is_named,
+    is_network_missing,
     path_class,
 )
 from defib.rules.gaps import Gap, GapKind, Response, Resume
@@ -131,7 +132,7 @@ class Guard:
 
     async def watch_vitals(self) -> None:
         """Keep the health score and an accusing verdict up to date, until cancelled."""
-        since, canaries_at = self._clock.monotonic(), self._clock.monotonic()
+        since, canaries_at = self._clock.monotonic(), float("-inf")
         while True:
             await self._clock.sleep(TICK_S)
             now = self._clock.monotonic()
@@ -224,8 +225,11 @@ class Guard:
         return observation if evidence is observation.evidence else replace(observation, evidence=evidence)
 
     async def consider(self, watched: Watched, observation: Observation) -> Opinion:
-        """What a conclusive observation is worth, after a look at the canaries where there is reason for one."""
+        """What an observation is worth, after a look at the canaries where there is reason for one."""
         evidence = observation.evidence
+        is_missing = is_network_missing(evidence)
+        if evidence.outcome is Outcome.INCONCLUSIVE and not is_missing:
+            return Opinion(evidence=evidence)
         if watched.asked is None or observation.source is not Source.PROBE:
             is_silence = (
                 observation.source is Source.DEADLINE
@@ -246,9 +250,13 @@ class Guard:
             self._failing_since.pop(monitor, None)
             self._see(monitor)
             return Opinion(evidence=evidence)
-        began = now - (observation.ended_at - observation.started_at).total_seconds()
-        worth = await self._worth(path, named, began, self._failing_since.get(monitor))
+        failing_since = self._failing_since.get(monitor)
         self._failing_since.setdefault(monitor, now)
+        if is_missing:
+            await self._doubt(path, failing_since)
+            return Opinion(evidence=evidence)
+        began = now - (observation.ended_at - observation.started_at).total_seconds()
+        worth = await self._worth(path, named, began, failing_since)
         if worth is Effect.INCONCLUSIVE:
             verdict = self.verdict if self.verdict.accuses_us else self._acquitted
             return Opinion(evidence=excuse(evidence, verdict))
@@ -256,6 +264,19 @@ class Guard:
         opinion = Opinion(evidence=evidence, behind=behind, hold=self._hold(monitor))
         self._see(monitor)
         return opinion
+
+    async def _doubt(self, path: PathClass, failing_since: float | None) -> None:
+        """Our own network kept a look from its target: ask the canaries if others on the path fare no better.
+
+        No target has failed yet, so nothing follows unless they accuse us.
+        """
+        if self._canaries is None or self.verdict.accuses_us:  # then they are asked each second
+            return
+        now = self._clock.monotonic()
+        last_ok = self._last_ok.get(path, self._started_at)
+        trigger = find_trigger(self._looks.values(), path, last_ok, now, failing_since)
+        if trigger is not None and diagnose(readings := await self._canaries.look()).accuses_us:
+            self._give_verdict(readings, trigger)
 
     async def _worth(self, path: PathClass, named: bool, began: float, failing_since: float | None) -> Effect:
         """What a failure is worth.

@@ -78,11 +78,9 @@ class Judge:
         if watched is None:  # removed by a reload while its probe was in flight
             return None
         started = self._clock.monotonic()
-        opinion = Opinion(evidence=observation.evidence)
-        if observation.evidence.outcome is not Outcome.INCONCLUSIVE:
-            opinion = await self._guard.consider(watched, observation)
-            if opinion.evidence is not observation.evidence:
-                observation = replace(observation, evidence=opinion.evidence)
+        opinion = await self._guard.consider(watched, observation)
+        if opinion.evidence is not observation.evidence:
+            observation = replace(observation, evidence=opinion.evidence)
         async with watched.lock:
             self._table.remember(observation)
             health = self._table[observation.monitor]

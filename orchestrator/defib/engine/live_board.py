@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
+from defib.engine.agent_history import AgentHistory
 from defib.model.agent import Live
 from defib.model.ids import AgentId
 from defib.ports import Clock
@@ -63,9 +64,12 @@ class LiveBoard:
         self._clock = clock
         self._live: dict[AgentId, Live] = {}
         self._feeds: set[Feed] = set()
+        self.history = AgentHistory()
 
     def put(self, live: Live) -> None:
         """A newer report."""
+        if self._live.get(live.agent) is not live:
+            self.history.put(live)
         self._live[live.agent] = live
         for feed in self._feeds:
             if feed.pool in (None, live.pool):
@@ -96,6 +100,7 @@ class LiveBoard:
     def forget(self, agent: AgentId) -> None:
         """An agent that was removed."""
         self._live.pop(agent, None)
+        self.history.forget(agent)
 
     @contextmanager
     def watch(self, pool: str | None) -> Iterator[Feed]:

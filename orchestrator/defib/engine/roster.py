@@ -89,7 +89,7 @@ class Roster:
 
     def _build(self) -> None:
         mistakes = []
-        context = self._context
+        context = self.context
         for spec in self.settings.monitors:
             if not spec.enabled:
                 continue
@@ -119,7 +119,8 @@ class Roster:
                 watched.spec = replace(watched.spec, requires=(*watched.spec.requires, *more))
 
     @property
-    def _context(self) -> BuildContext:
+    def context(self) -> BuildContext:
+        """What factories are given."""
         return BuildContext(
             base=self.settings.base, script_folders=self.settings.script_folders, own=self._own
         )
@@ -129,9 +130,9 @@ class Roster:
 
         :raises ValueError: a factory refused its options.
         """
-        plugin = self.registry.monitors[spec.kind].create(spec.options, self._context)
+        plugin = self.registry.monitors[spec.kind].create(spec.options, self.context)
         actions = tuple(
-            self.registry.actions[rung.kind].create(rung.options, spec, self._context)
+            self.registry.actions[rung.kind].create(rung.options, spec, self.context)
             for rung in spec.recovery.ladder
         )
         watched = self.monitors[spec.id] = Watched(spec, plugin, actions)

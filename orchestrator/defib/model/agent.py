@@ -85,6 +85,8 @@ class Agent:
     offline_after: timedelta | None = None
     token: TokenId | None = None  #: the root of the tokens that it reports with
     aliases: tuple[AgentId, ...] = ()  #: other ids that it beats under
+    given: tuple[str, ...] = ()
+    """Of ``name``, ``tags`` and ``pool`` those that an operator set: what the agent says of them is passed over."""
     removed_at: datetime | None = None
 
 

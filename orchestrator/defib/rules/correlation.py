@@ -81,13 +81,24 @@ def fate_group(monitor: MonitorId, host: str, path: PathClass) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """The newest conclusive look at one monitor."""
+    """The newest look at one monitor that says something of the way to it."""
 
     monitor: MonitorId
     group: str  #: its fate group
     path: PathClass
     at: float  #: monotonic seconds
     is_ok: bool
+
+
+_NO_NETWORK = frozenset({"no-route", "dns-unavailable"})
+
+
+def is_network_missing(evidence: Evidence) -> bool:
+    """Whether a look could not be made for want of our own network: no route, or a resolver that gives no answer.
+
+    It says nothing about the target, and therefore the more about us.
+    """
+    return evidence.outcome is Outcome.INCONCLUSIVE and evidence.cause in _NO_NETWORK
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +115,8 @@ def find_trigger(
 ) -> Trigger | None:
     """Whether the failures on a path class are a reason to look at the canaries.
 
-    Failures of :data:`WINDOW_S` count: at least :data:`MIN_GROUPS` fate groups, and :data:`MIN_SHARE` of the
+    Failures, and looks that our own network kept from their targets (:func:`is_network_missing`), count while they
+    are younger than :data:`WINDOW_S`: at least :data:`MIN_GROUPS` fate groups, and :data:`MIN_SHARE` of the
     monitors that were looked at in that time. (Not of all monitors: where each is looked at every 30 s, half
     of them cannot fail within 10 s, and the first faults would be declared before the trigger.) Or one
     failure when nothing on the class has succeeded for :data:`SILENCE_S`. Or, over a network, the second

@@ -32,7 +32,7 @@ class Vitals:
     is_canary_dead: bool = (
         False  #: our own server did not answer over loopback; the network's canaries do not count
     )
-    cpu_some_avg10: float = 0.0  #: per cent, pressure stall information of the kernel
+    cpu_some_avg10: float = 0.0  #: per cent, pressure stall information of the kernel: it only explains the others
     memory_full_avg10: float = 0.0  #: per cent, likewise
 
 
@@ -76,30 +76,29 @@ def fold(sickness: Sickness, vitals: Vitals, now: float) -> Sickness:
 
     1. Symptoms add up: 2 for lag above 250 ms or else 1 above 100 ms, 1 for a dead canary, 1 for a late probe.
        From a score of :data:`FREEZE_AT` on they freeze judgement.
-    2. Pressure on the machine adds 1, but never freezes: a busy machine is a reason to wait longer, and just
-       where targets need judging. Only what holds this process up makes its measurements void.
-    3. A tick with neither takes 1 off.
-    4. :data:`CLEAN_TICKS` ticks in a row without symptoms end a freeze, and the score falls below it.
+    2. A tick without any takes 1 off.
+    3. :data:`CLEAN_TICKS` ticks in a row without symptoms end a freeze, and the score falls below it.
+
+    Pressure on the machine is no symptom, it only helps to explain one: that some task waits says nothing of this
+    process, whose own waiting shows as lag. On a machine that is busy but leaves it alone, stretched timeouts would
+    only find hangs late.
 
     :param now: monotonic seconds.
     """
     points, symptoms = _symptoms(vitals)
-    pressure = _pressure(vitals)
-    if points:
-        score = min(MAX_SCORE, sickness.score + points)
-    elif pressure:
-        score = max(sickness.score, min(sickness.score + 1, FREEZE_AT - 1))
-    else:
-        score = max(0, sickness.score - 1)
+    score = min(MAX_SCORE, sickness.score + points) if points else max(0, sickness.score - 1)
     calm_ticks = 0 if points else sickness.calm_ticks + 1
     frozen_since = sickness.frozen_since
-    if points and score >= FREEZE_AT and frozen_since is None:
+    if score >= FREEZE_AT and frozen_since is None:
         frozen_since = now
     elif frozen_since is not None and calm_ticks >= CLEAN_TICKS:
         frozen_since = None
     if frozen_since is None:
         score = min(score, FREEZE_AT - 1)
-    reasons = symptoms + pressure or (sickness.reasons if score or frozen_since is not None else ())
+    if points:
+        reasons = symptoms + _pressure(vitals)
+    else:
+        reasons = sickness.reasons if score or frozen_since is not None else ()
     return replace(sickness, score=score, frozen_since=frozen_since, calm_ticks=calm_ticks, reasons=reasons)
 
 

@@ -16,6 +16,7 @@ from defib.model.changes import WatchSpan
 from defib.model.decision import DecisionRecord
 from defib.model.health import Health, Incident, Transition
 from defib.model.ids import AlertId, CaseId, IncidentId, MonitorId, ReportId
+from defib.model.monitor import MadeMonitor
 from defib.model.recovery import Attempt, AttemptOutcome, AuditEntry, Case, CaseState
 from defib.model.report import ReportDocument
 from defib.model.snapshot import Snapshot

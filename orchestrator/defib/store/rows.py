@@ -13,6 +13,7 @@ from defib.model.decision import DecisionRecord
 from defib.model.evidence import Evidence, Grade, Observation, Outcome, ProbeStatus, Source
 from defib.model.health import FaultLabel, Flaps, Health, Incident, State, Transition
 from defib.model.ids import AgentId, IncidentId, MonitorId
+from defib.model.monitor import MadeMonitor
 from defib.model.recovery import Attempt, AttemptOutcome, Case, CaseState, Gate
 from defib.model.snapshot import Snapshot
 from defib.model.strategy import Strategy
@@ -280,6 +281,7 @@ def agent_row(agent: Agent) -> dict[str, Any]:
     row = plain(agent)
     return row | {
         "tags": list(agent.tags), "facts": dict(agent.facts), "aliases": list(agent.aliases),
+        "given": list(agent.given),
         "every_ms": _milliseconds(row.pop("every")), "offline_after_ms": _milliseconds(row.pop("offline_after")),
     }  # fmt: skip
 
@@ -288,7 +290,7 @@ def agent_from_row(row: Row) -> Agent:
     values = dict(row)
     every, offline_after = _span(values.pop("every_ms")), _span(values.pop("offline_after_ms"))
     return Agent(**{**values, "tags": tuple(row["tags"]), "aliases": tuple(map(AgentId, row["aliases"])),
-                    "every": every, "offline_after": offline_after})  # fmt: skip
+                    "given": tuple(row["given"]), "every": every, "offline_after": offline_after})  # fmt: skip
 
 
 def _milliseconds(span: timedelta | None) -> int | None:

@@ -332,6 +332,7 @@ agent = Table(
     Column("offline_after_ms", BigInteger),
     Column("token", String(40)),
     Column("aliases", JSON, nullable=False),
+    Column("given", JSON, nullable=False),
     Column("removed_at", Instant),
 )  # fmt: skip
 

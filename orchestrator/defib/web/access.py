@@ -1,9 +1,10 @@
 """Who may read and who may steer.
 
 Reading is open while the server listens on this machine's own addresses only; otherwise, and for steering
-always, a caller shows the token of this run (``Authorization: Bearer …``) or a session. A session is a
-signed cookie that a one-time login link sets; steering by it needs its CSRF token as a header, too. Who has the
-token may say on whose behalf (``Defib-Actor``): it stands in the audit log.
+always, a caller shows a token (``Authorization: Bearer …``) or a session. The token of this run and a session may do
+everything, a stored token what its scope allows. A session is a signed cookie that a one-time login link sets; steering
+by it needs its CSRF token as a header, too. Who has the token of this run may say on whose behalf (``Defib-Actor``): it
+stands in the audit log, as the name of a stored token does.
 """
 
 import hmac
@@ -17,6 +18,7 @@ from itsdangerous import BadSignature, URLSafeSerializer, URLSafeTimedSerializer
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
+from defib.model.agent import Scope, Token
 from defib.web.problems import Problem
 from defib.web.services import Services
 
@@ -28,6 +30,12 @@ _LONGEST_ACTOR = 60
 _HOW = (
     "show the token as 'Authorization: Bearer …', or open the login link that Defib printed when it started"
 )
+_NEEDED = {
+    Scope.READ: (Scope.READ, Scope.WRITE, Scope.ADMIN),
+    Scope.WRITE: (Scope.WRITE, Scope.ADMIN),
+    Scope.ADMIN: (Scope.ADMIN,),
+}  # fmt: skip
+"""Which scopes of a token do for what."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +44,12 @@ class Caller:
 
     actor: str  #: for the audit log
     session: str | None = None
+    scope: Scope | None = None  #: what the token that was shown, or the session, allows; None without either
     may_read: bool = False
-    has_token: bool = False
+
+    def may(self, scope: Scope) -> bool:
+        """Whether it may do what needs ``scope``."""
+        return self.may_read if scope is Scope.READ else self.scope in _NEEDED[scope]
 
 
 class Access:
@@ -55,44 +67,59 @@ class Access:
     def caller(self, connection: HTTPConnection) -> Caller:
         """Who is asking, by token, else by cookie.
 
-        :raises Problem: 401 for a token that is wrong: whoever shows one wants to know.
+        :raises Problem: 401 for a token that is wrong: whoever shows one wants to know. 403 for one that only ingests.
         """
         scheme, _, shown = connection.headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer":
-            if not hmac.compare_digest(shown.strip().encode(), self._services.token.encode()):
-                raise _refused("the token is not the one of this run")
-            return Caller(_named(connection) or "api", may_read=True, has_token=True)
+            return self._holder(connection, shown.strip())
         session = self._session(connection.cookies.get(COOKIE))
         if session is not None:
-            return Caller("dashboard", session=session, may_read=True)
+            return Caller("dashboard", session=session, scope=Scope.ADMIN, may_read=True)
         return Caller("anybody", may_read=self.is_local)
 
-    def reader(self, connection: HTTPConnection) -> Caller:
-        """Someone who may read.
+    def _holder(self, connection: HTTPConnection, shown: str) -> Caller:
+        """Who shows a token: that of this run, or a stored one."""
+        if hmac.compare_digest(shown.encode("utf-8", "surrogatepass"), self._services.token.encode()):
+            return Caller(_named(connection) or "api", scope=Scope.ADMIN, may_read=True)
+        engine = self._services.engine
+        token = engine.fleet.tokens.find(shown, engine.clock.now())
+        if token is None:
+            raise _refused("the token is not good")
+        if token.scope is Scope.INGEST:
+            raise _beyond(token, "does nothing but report beats")
+        return Caller(f"{token.name} (token)", scope=token.scope, may_read=True)
 
-        :raises Problem: 401.
+    def require(self, connection: HTTPConnection, scope: Scope) -> Caller:
+        """Someone who may do what needs ``scope``.
+
+        :raises Problem: 401 for nobody in particular, 403 for a token that allows less and for a session that steers
+            without its CSRF token.
         """
         caller = self.caller(connection)
-        if not caller.may_read:
-            raise _refused("reading needs a login here")
+        if not caller.may(scope):
+            if caller.scope is None:
+                raise _refused("reading needs a login here" if scope is Scope.READ else "steering needs a login")
+            raise Problem(
+                HTTPStatus.FORBIDDEN, f"this needs a token of scope {' or '.join(_NEEDED[scope])}, not {caller.scope}"
+            )
+        if scope is not Scope.READ and caller.session is not None:
+            self._check_csrf(connection, caller)
         return caller
 
-    def operator(self, connection: HTTPConnection) -> Caller:
-        """Someone who may steer.
+    def reader(self, connection: HTTPConnection) -> Caller:
+        """Someone who may read; raises like :meth:`require`."""
+        return self.require(connection, Scope.READ)
 
-        :raises Problem: 401 without token and session, 403 for a session without its CSRF token.
-        """
-        caller = self.caller(connection)
-        if caller.has_token:
-            return caller
-        if caller.session is None:
-            raise _refused("steering needs a login")
+    def operator(self, connection: HTTPConnection) -> Caller:
+        """Someone who may steer; raises like :meth:`require`."""
+        return self.require(connection, Scope.WRITE)
+
+    def _check_csrf(self, connection: HTTPConnection, caller: Caller) -> None:
         shown = connection.headers.get(CSRF_HEADER, "")
         if not hmac.compare_digest(shown.encode(), self.csrf_token(caller).encode()):
             raise Problem(
                 HTTPStatus.FORBIDDEN, f"the header {CSRF_HEADER} is missing or wrong; load the page again"
             )
-        return caller
 
     # --- sessions ----------------------------------------------------------------------------------
 
@@ -187,3 +214,7 @@ def _refused(why: str) -> Problem:
     return Problem(
         HTTPStatus.UNAUTHORIZED, f"{why}; {_HOW}", headers={"WWW-Authenticate": 'Bearer realm="Defib"'}
     )
+
+
+def _beyond(token: Token, why: str) -> Problem:
+    return Problem(HTTPStatus.FORBIDDEN, f"a token of scope {token.scope} {why}; make one of another scope")

@@ -17,6 +17,9 @@ from defib.errors import DefibError
 from defib.ports import ReceiverContext
 from defib.registry import Registry
 from defib.web.access import Access
+from defib.web.agent_pages import AgentPages
+from defib.web.agent_stream import AgentStream
+from defib.web.agents import Agents
 from defib.web.assets import Assets
 from defib.web.front_door import FrontDoor
 from defib.web.health import HealthRoutes
@@ -32,6 +35,7 @@ from defib.web.rendering import Pages
 from defib.web.services import Services
 from defib.web.snapshot import Snapshot
 from defib.web.steering import Steering
+from defib.web.tokens import TokenOperations
 
 __all__ = ["Services", "create_app", "listening_receivers"]
 
@@ -55,7 +59,13 @@ def create_app(services: Services) -> Starlette:
         return {"csrf": csrf, "timezone": services.engine.roster.settings.timezone}
 
     pages = Pages(assets.url, about)
-    operations = [*Reading(services, snapshot).operations(), *Steering(services, snapshot).operations()]
+    agents = Agents(services.engine, snapshot)
+    operations = [
+        *Reading(services, snapshot).operations(),
+        *Steering(services, snapshot).operations(),
+        *agents.operations(),
+        *TokenOperations(services.engine).operations(),
+    ]
     description = describe(operations)
     health = HealthRoutes(services)
     metrics = MetricsRoute(services.engine)
@@ -77,9 +87,11 @@ def create_app(services: Services) -> Starlette:
         Route("/metrics", scrape),
         Route("/openapi.json", openapi),
         WebSocketRoute(f"{API}/events", events.listen),
+        WebSocketRoute(f"{API}/agents/live", AgentStream(services.engine, access, agents).listen),
         *routes(operations, access),
         assets.route,
         *Login(access, services.login_keys, pages).routes(),
+        *AgentPages(services.engine, access, pages, agents).routes(),
         *PageRoutes(services, access, pages, snapshot, description).routes(),
     ]
     return Starlette(
@@ -102,7 +114,7 @@ def receiver_context(engine: Engine, access: Access) -> ReceiverContext:
         return True
 
     return ReceiverContext(
-        sink=engine.beats, fleet=engine.fleet, clock=engine.clock, may_read=may_read,
+        sink=engine.beats, jobs=engine.jobs, fleet=engine.fleet, clock=engine.clock, may_read=may_read,
         unix_socket=engine.roster.settings.server.unix_socket,
     )  # fmt: skip
 
@@ -140,6 +152,7 @@ async def listening_receivers(services: Services) -> AsyncIterator[None]:
     try:
         yield
     finally:
+        services.engine.fleet.close()  # streams that end from now on do so because of us
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -27,6 +27,31 @@ def line(values: Sequence[float]) -> str:
     )
 
 
+def hour(means: Sequence[float | None]) -> str:
+    """The path of a line of percentages in a box of 100 × 24, from 0 to 100 %; a minute without a mean is a gap.
+
+    A single minute among gaps is a dot: a line of no length.
+    """
+    step = LINE_WIDTH / max(1, len(means) - 1)
+    path, was = "", False
+    for i, mean in enumerate(means):
+        if mean is not None:
+            x = int(i * step * 10 + 0.5) / 10
+            y = int((LINE_HEIGHT - 1 - min(100.0, mean) / 100 * (LINE_HEIGHT - 2)) * 10 + 0.5) / 10
+            alone = not was and (i + 1 == len(means) or means[i + 1] is None)
+            path += f"{'L' if was else 'M'}{x:g},{y:g}" + ("h0" if alone else "")
+        was = mean is not None
+    return path
+
+
+def trend(means: Sequence[float | None]) -> str:
+    """What :func:`hour` shows, for those who do not see it."""
+    known = [mean for mean in means if mean is not None]
+    if not known:
+        return "Last hour: nothing reported"
+    return f"Last hour: {int(min(known) + 0.5)} to {int(max(known) + 0.5)} %, now {int(known[-1] + 0.5)} %"
+
+
 def cells(hours: Sequence[str]) -> dict[str, str]:
     """One path for each kind of hour, in a box as many units wide as there are hours and one high."""
     return {

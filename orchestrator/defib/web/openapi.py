@@ -20,6 +20,8 @@ _GROUPS = {
     "Alerts": "What people were told, and the channels it went through.",
     "Recovery": "What was done about it.",
     "Strategies": "How often is looked, and how much evidence decides.",
+    "Agents": "Who reports by itself, and what it reported last.",
+    "Tokens": "Keys for programs, each with a scope.",
     "Reports": "A day in numbers.",
     "Plugins": "What is installed.",
     "Defib": "The daemon itself.",
@@ -73,7 +75,7 @@ def describe(operations: Iterable[Operation]) -> dict[str, Any]:
             "schemas": schemas.definitions,
             "responses": {"Problem": _problem("What is wrong, and what to do.")},
             "securitySchemes": {
-                "token": {"type": "http", "scheme": "bearer", "description": "The token of this run."},
+                "token": {"type": "http", "scheme": "bearer", "description": "The token of this run, or one that was made; each operation says which scope it needs."},
                 "session": {
                     "type": "apiKey", "in": "cookie", "name": "defib_session",
                     "description": "A login; what changes something needs the header X-CSRF-Token, too.",
@@ -128,13 +130,16 @@ def _operation(operation: Operation, schemas: _Schemas) -> dict[str, Any]:
         responses["400"] = _problem("The body is no JSON object.")
         responses["413"] = _problem("The body is longer than 64 kB.")
     if operation.steers:
-        responses["403"] = _problem("The session's CSRF token is missing.")
+        responses["403"] = _problem("The token's scope does not reach, or the session's CSRF token is missing.")
     for status, text in operation.refusals.items():
         responses[str(int(status))] = _problem(text)
     description: dict[str, Any] = {
         "operationId": operation.name,
         "tags": [operation.group],
         "summary": operation.summary,
+        "description": f"Needs a token of scope {operation.scope} or wider, or a login."
+        if operation.steers
+        else "Open where reading is, else needs a token of scope read or wider, or a login.",
         "parameters": [*_path_parameters(operation.path), *_query_parameters(operation.query)],
         "responses": dict(sorted(responses.items())),
         "security": [{"token": []}, {"session": []}] + ([] if operation.steers else [{}]),

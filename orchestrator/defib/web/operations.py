@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from defib.model.agent import Scope
 from defib.web import questions
 from defib.web.access import Access, Caller
 from defib.web.encoding import encode
@@ -44,10 +45,15 @@ class Operation:
     shape: Any  #: the answer's type, for its description
     query: type[BaseModel] | None = None
     body: type[BaseModel] | None = None
-    steers: bool = False  #: it changes something
+    scope: Scope = Scope.READ  #: that a token needs for it; a session needs its CSRF token for more than READ
     status: HTTPStatus = HTTPStatus.OK
     media: Sequence[str] = ("application/json",)
     refusals: Mapping[HTTPStatus, str] = field(default_factory=dict)  #: beyond those that each operation has
+
+    @property
+    def steers(self) -> bool:
+        """Whether a caller needs more than to be let in to read."""
+        return self.scope is not Scope.READ
 
 
 def routes(operations: Iterable[Operation], access: Access) -> list[Route]:
@@ -66,7 +72,7 @@ def _endpoint(methods: Mapping[str, Operation], access: Access) -> Callable[[Req
 
     async def endpoint(request: Request) -> Response:
         operation = methods["GET" if request.method == "HEAD" else request.method]
-        caller = access.operator(request) if operation.steers else access.reader(request)
+        caller = access.require(request, operation.scope)
         call = Call(
             request=request,
             caller=caller,

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ExceptionHandler
 
-from defib.errors import ActionRefusedError, ConfigError, StoreError, UsageError
+from defib.errors import ActionRefusedError, ConfigError, RegistrationRefusedError, StoreError, UsageError
 from defib.web.rendering import Pages
 
 log = structlog.get_logger("defib.web")
@@ -21,6 +21,7 @@ _CAUSES: tuple[tuple[type[Exception], HTTPStatus], ...] = (
     (ConfigError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (UsageError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (ActionRefusedError, HTTPStatus.CONFLICT),
+    (RegistrationRefusedError, HTTPStatus.CONFLICT),
     (StoreError, HTTPStatus.SERVICE_UNAVAILABLE),
 )
 

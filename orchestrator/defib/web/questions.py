@@ -3,6 +3,7 @@
 import datetime
 import json
 from collections.abc import Mapping
+from datetime import timedelta
 from enum import StrEnum
 from http import HTTPStatus
 from typing import Annotated, Any, TypeVar
@@ -18,8 +19,10 @@ from pydantic import (
 )
 from starlette.requests import Request
 
+from defib.model.agent import AgentStatus, Scope
 from defib.model.health import State
 from defib.model.monitor import RecoveryMode
+from defib.model.options import Duration
 from defib.web.problems import Problem
 
 BODY_LIMIT_BYTES = 64 * 1024
@@ -50,6 +53,17 @@ def _plus(value: object) -> object:
     return value.replace(" ", "+") if isinstance(value, str) else value
 
 
+def _printable(text: str) -> str:
+    if not text.isprintable() or text != text.strip():
+        raise ValueError("must be one line of printable characters, without spaces around it")
+    return text
+
+
+Line = Annotated[str, AfterValidator(_printable)]
+Tag = Annotated[str, Field(min_length=1, max_length=60), AfterValidator(_printable)]
+Validity = Annotated[Duration, Field(gt=timedelta(0), le=timedelta(days=3660))]
+Overlap = Annotated[Duration, Field(ge=timedelta(0), le=timedelta(days=90))]
+
 Instant = Annotated[AwareDatetime, BeforeValidator(_plus)]
 
 
@@ -68,6 +82,13 @@ class MonitorsQuery(PageQuery):
     )
     tag: str | None = Field(default=None, description="A tag.")
     type: str | None = Field(default=None, description="A monitor type: http.")
+
+
+class AgentsQuery(PageQuery):
+    """Which agents; each filter that is given must fit."""
+
+    pool: str | None = Field(default=None, description="A pool.")
+    status: AgentStatus | None = Field(default=None, description="online, warning, offline, stopped or unknown.")
 
 
 class HistoryQuery(Question):
@@ -136,6 +157,31 @@ class ReportBody(Question):
     date: datetime.date | None = Field(default=None, description="The day it covers; yesterday.")
     kind: str = Field(default="daily", max_length=60, description="The report's name.")
     send: bool = Field(default=False, description="Send it to the report's channels, too.")
+
+
+class AgentBody(Question):
+    """What an operator sets of an agent; what is left out stays."""
+
+    name: Line | None = Field(default=None, min_length=1, max_length=200, description="As it is shown.")
+    tags: list[Tag] | None = Field(default=None, max_length=50, description="Its tags.")
+    pool: Line | None = Field(default=None, max_length=200, description='Its pool; "" for none.')
+
+
+class TokenBody(Question):
+    """Which token to make."""
+
+    name: Line = Field(min_length=1, max_length=60, description="What it is for; stands in the audit log.")
+    scope: Scope = Field(
+        description="read sees everything, write steers too, admin makes tokens too, ingest does nothing but report "
+        "beats and introduce agents."
+    )
+    expires: Validity | None = Field(default=None, description="How long it is good, such as 90d; null: for ever.")
+
+
+class RotateBody(Question):
+    """How long the old token stays good."""
+
+    overlap: Overlap = Field(default=timedelta(hours=24), description="Such as 24h; 0s ends it at once.")
 
 
 # --- reading them --------------------------------------------------------------------------------------

@@ -36,6 +36,9 @@ class Pages:
             "asset": asset, "version": __version__, "line": drawing.line, "cells": drawing.cells,
             "day": drawing.day, "latency": words.latency, "percentage": words.percentage, "span": words.span,
             "since": words.seconds_between, "ago": words.ago, "ahead": words.ahead, "deliveries": words.deliveries,
+            "heard": words.heard, "load": words.load, "level": words.level, "grades": words.GRADES, "size": words.size,
+            "about": words.about, "work": words.work,
+            "hour": drawing.hour, "trend": drawing.trend,
         }  # fmt: skip
         self._environment.filters |= {"local": local, "coded": coded}
 

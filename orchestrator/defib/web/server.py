@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import structlog
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from defib.errors import ListenError
 from defib.model.settings import ServerSettings
@@ -16,6 +17,7 @@ from defib.model.settings import ServerSettings
 log = structlog.get_logger("defib.server")
 
 STOP_WITHIN_S = 5  #: for requests under way when the server stops
+GO_WITHIN_S = 5.0  #: a WebSocket's peer that has not taken the rest by then is cut off
 _WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104
 _LOWEST_FREE_PORT = 1024
 
@@ -28,6 +30,22 @@ class _Uvicorn(uvicorn.Server):
         yield
 
 
+class _WebSocket(WebSocketsSansIOProtocol):
+    """Ends also where the peer takes nothing: closing alone waits for it to take the rest, for ever."""
+
+    async def run_asgi(self) -> None:
+        await super().run_asgi()
+        self._cut_off_soon()
+
+    def keepalive_timeout(self) -> None:
+        super().keepalive_timeout()
+        self._cut_off_soon()
+
+    def _cut_off_soon(self) -> None:
+        if not self.disconnected:
+            self.loop.call_later(GO_WITHIN_S, self.transport.abort)
+
+
 class Server:
     """Serves one application until :meth:`stop`."""
 
@@ -37,7 +55,7 @@ class Server:
             uvicorn.Config(
                 app,
                 http="httptools",
-                ws="websockets-sansio",
+                ws=_WebSocket,
                 lifespan="off",
                 log_config=None,
                 access_log=False,

@@ -7,6 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from defib.errors import UsageError
+from defib.model.agent import Scope
 from defib.model.changes import Changes
 from defib.model.ids import MonitorId
 from defib.web import answers, questions
@@ -29,14 +30,14 @@ class Steering:
         """What can be asked for."""
         return [
             Operation(
-                method="POST", path="/monitors/{id}/check", name="checkMonitor", group="Monitors", steers=True,
+                method="POST", path="/monitors/{id}/check", name="checkMonitor", group="Monitors", scope=Scope.WRITE,
                 answer=self.check, summary="Look now; answers the monitor as it is then.", body=questions.Nothing,
                 shape=answers.MonitorStory,
                 refusals={HTTPStatus.NOT_FOUND: "There is none of that id.",
                           HTTPStatus.CONFLICT: "It reports by itself; there is nothing to look at."},
             ),
             Operation(
-                method="POST", path="/monitors/{id}/recover", name="recoverMonitor", group="Monitors", steers=True,
+                method="POST", path="/monitors/{id}/recover", name="recoverMonitor", group="Monitors", scope=Scope.WRITE,
                 answer=self.recover, status=HTTPStatus.ACCEPTED, body=questions.RecoverBody, shape=answers.Started,
                 summary="Run the recovery ladder by hand: same gates, same verification, audited.",
                 refusals={HTTPStatus.NOT_FOUND: "There is none of that id.",
@@ -44,7 +45,7 @@ class Steering:
             ),
             Operation(
                 method="POST", path="/monitors/{id}/recover/cancel", name="cancelRecovery", group="Recovery",
-                steers=True, answer=self.cancel, status=HTTPStatus.ACCEPTED, body=questions.Nothing,
+                scope=Scope.WRITE, answer=self.cancel, status=HTTPStatus.ACCEPTED, body=questions.Nothing,
                 shape=answers.Cancelled,
                 summary="End the recovery at work; an action that runs comes to its end first, and is not verified.",
                 refusals={HTTPStatus.NOT_FOUND: "There is none of that id.",
@@ -52,38 +53,38 @@ class Steering:
             ),
             Operation(
                 method="POST", path="/monitors/{id}/recover/reset", name="resetRecovery", group="Recovery",
-                steers=True, answer=self.reset, body=questions.Nothing, shape=answers.MonitorStory,
+                scope=Scope.WRITE, answer=self.reset, body=questions.Nothing, shape=answers.MonitorStory,
                 summary="Forget what recovery has spent on it and that it was given up; an open fault is taken up.",
                 refusals={HTTPStatus.NOT_FOUND: "There is none of that id."},
             ),
             Operation(
-                method="PUT", path="/recovery", name="armRecovery", group="Recovery", steers=True, answer=self.arm,
+                method="PUT", path="/recovery", name="armRecovery", group="Recovery", scope=Scope.WRITE, answer=self.arm,
                 body=questions.ArmingBody, shape=answers.Arming,
                 summary="Arm or disarm recovery for all monitors or one; it stays so over restarts.",
             ),
             Operation(
-                method="PUT", path="/strategies", name="switchStrategy", group="Strategies", steers=True,
+                method="PUT", path="/strategies", name="switchStrategy", group="Strategies", scope=Scope.WRITE,
                 answer=self.switch, summary="Switch all monitors or one to a strategy; it stays so over restarts.",
                 body=questions.StrategyBody, shape=answers.Strategies,
             ),
             Operation(
-                method="POST", path="/channels/{name}/test", name="testChannel", group="Alerts", steers=True,
+                method="POST", path="/channels/{name}/test", name="testChannel", group="Alerts", scope=Scope.WRITE,
                 answer=self.test, summary="Send a real test message through the real path.",
                 body=questions.Nothing, shape=answers.Tested,
                 refusals={HTTPStatus.NOT_FOUND: "There is none of that name."},
             ),
             Operation(
-                method="POST", path="/reports", name="makeReport", group="Reports", steers=True, answer=self.report,
+                method="POST", path="/reports", name="makeReport", group="Reports", scope=Scope.WRITE, answer=self.report,
                 summary="Make the report of a day, store it, and send it if asked to.", status=HTTPStatus.CREATED,
                 body=questions.ReportBody, shape=answers.ReportMade,
             ),
             Operation(
-                method="POST", path="/config/reload", name="reloadConfiguration", group="Defib", steers=True,
+                method="POST", path="/config/reload", name="reloadConfiguration", group="Defib", scope=Scope.WRITE,
                 answer=self.reload, body=questions.Nothing, shape=answers.Reloaded,
                 summary="Load the configuration again: valid as a whole, or 422 and the old one stays in force.",
             ),
             Operation(
-                method="POST", path="/login-links", name="makeLoginLink", group="Defib", steers=True,
+                method="POST", path="/login-links", name="makeLoginLink", group="Defib", scope=Scope.ADMIN,
                 answer=self.login_link, summary="A fresh link that logs one browser in.", body=questions.Nothing,
                 shape=answers.LoginLink, status=HTTPStatus.CREATED,
             ),

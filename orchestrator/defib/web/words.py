@@ -51,6 +51,62 @@ def percentage(share: float | None) -> str:
     return f"{int(share * 10_000) / 100:.2f} %"
 
 
+def heard(seconds: float) -> str:
+    """How long ago, to the second: of beats, where seconds matter."""
+    return f"{span(seconds)} ago"
+
+
+def load(percent: float | None) -> str:
+    """``45 %``, ``7.5 %`` below ten; a dash where nothing was reported."""
+    if percent is None:
+        return "–"
+    return f"{int(percent * 10 + 0.5) / 10:g} %" if percent < 10 else f"{int(percent + 0.5)} %"
+
+
+def level(percent: float | None) -> str:
+    """How full, as the bars show it: ``ok`` up to 70 %, ``warn`` up to 90 %, ``bad`` beyond; ``none`` when unknown."""
+    if percent is None:
+        return "none"
+    return "ok" if percent <= 70 else "warn" if percent <= 90 else "bad"
+
+
+GRADES = {"ok": "", "warn": "high", "bad": "very high", "none": ""}
+"""Each level in words."""
+
+
+def size(number: float | None) -> str:
+    """Bytes in three figures, by thousands: ``0 B``, ``999 B``, ``1.5 kB``, ``16.8 GB``; a dash for none."""
+    if number is None:
+        return "–"
+    unit = 0
+    value = max(0.0, number)
+    while value >= 999.5 and unit < len(_UNITS) - 1:
+        value /= 1000
+        unit += 1
+    if unit and value < 99.95:
+        return f"{int(value * 10 + 0.5) / 10:g} {_UNITS[unit]}"
+    return f"{int(value + 0.5)} {_UNITS[unit]}"
+
+
+_UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
+
+
+def about(agent: Mapping[str, Any]) -> str:
+    """Where an agent runs: its host name, unless it is called so, and its system."""
+    host = "" if agent["hostname"] == agent["name"] else agent["hostname"]
+    return " · ".join(part for part in (host, agent["os"]) if part)
+
+
+def work(tasks: Sequence[Mapping[str, Any]]) -> str:
+    """What an agent works on, in one line: ``plan 123 (ws-1) and 2 more``; a dash for nothing."""
+    if not tasks:
+        return "–"
+    first = tasks[0]
+    said = " ".join(part for part in (first["kind"], first["id"]) if part)
+    place = f" ({first['workspace']})" if first["workspace"] else ""
+    return f"{said}{place}" + (f" and {len(tasks) - 1} more" if len(tasks) > 1 else "")
+
+
 def seconds_between(earlier: str, later: str) -> float:
     """Between two instants in ISO 8601."""
     return (datetime.fromisoformat(later) - datetime.fromisoformat(earlier)).total_seconds()

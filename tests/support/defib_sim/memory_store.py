@@ -1,5 +1,6 @@
 """The engine's store in memory: what a decision commits is there at once, and nothing else is kept."""
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -11,6 +12,7 @@ from defib.model.changes import Changes, WatchSpan
 from defib.model.decision import DecisionRecord
 from defib.model.health import Health, Incident, Transition
 from defib.model.ids import MonitorId
+from defib.model.monitor import MadeMonitor
 from defib.model.recovery import Attempt, Case
 
 
@@ -39,6 +41,8 @@ class MemoryStore:
         self._keys: set[str] = set()
         self._agents: dict[str, Agent] = {}
         self._tokens: dict[str, Token] = {}
+        self._made: dict[MonitorId, MadeMonitor] = {}
+        self.kept_beats: deque[Beat] = deque(maxlen=10_000)
 
     # --- writing -----------------------------------------------------------------------------------
 
@@ -61,6 +65,8 @@ class MemoryStore:
             self._attempts_of.setdefault(attempt.monitor, {})[attempt.id] = attempt
         self._agents.update((item.id, item) for item in changes.agents)
         self._tokens.update((item.id, item) for item in changes.tokens)
+        self._made.update((item.id, item) for item in changes.made)
+        self.kept_beats += changes.beats
         self._alerts.update((item.id, item) for item in changes.alerts)
         for delivery in changes.new_deliveries:
             if delivery.key not in self._keys:
@@ -79,6 +85,12 @@ class MemoryStore:
 
     def settings(self) -> dict[str, str]:
         return {}
+
+    def made_monitors(self) -> list[MadeMonitor]:
+        return [item for item in self._made.values() if item.removed_at is None]
+
+    def beats(self, monitor: MonitorId, newest: int = 100) -> list[Beat]:
+        return [beat for beat in reversed(self.kept_beats) if beat.monitor == monitor][:newest]
 
     def snapshot(self, incident: str) -> None:
         """None is taken in a simulation."""

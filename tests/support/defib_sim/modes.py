@@ -15,6 +15,7 @@ class Reply(StrEnum):
     WRONG = "answers HTTP 500"
     STOPPED = "is stopped, as its supervisor says"
     UNASKED = "is not reached: the observer can open no socket"
+    UNROUTED = "is not reached: the observer has no route"
 
 
 class Truth(StrEnum):

@@ -19,9 +19,11 @@ class Ordeal(StrEnum):
     """One thing that can befall Defib."""
 
     CUT_OFF = "its network is down"
+    SWITCHED_OFF = "its own link is switched off"
     UPLINK_DOWN = "nothing beyond its gateway answers"
     HELD_UP = "its loop, or its whole process, stands still"
     BUSY = "the machine has no time for it"
+    CROWDED = "the machine has no time for others, but for it"
     WITHOUT_DESCRIPTORS = "it can open no socket"
     ASLEEP = "the machine is suspended"
     CLOCK_SET = "the wall clock is set"
@@ -64,8 +66,8 @@ class Body:
                     self._clock.sleep_through(trial.lasts_s)
                 case Ordeal.CLOCK_SET:
                     self._clock.set_wall(trial.lasts_s)
-                case Ordeal.CUT_OFF | Ordeal.UPLINK_DOWN | Ordeal.WITHOUT_DESCRIPTORS:
-                    pass
+                case _:
+                    pass  # asked for when it matters
 
     def hold_up(self, seconds: float) -> None:
         """Let its loop stand still, now."""
@@ -83,6 +85,8 @@ class Body:
         """What a probe over the network meets before it comes to its target; None when it comes there."""
         if self._is(Ordeal.CUT_OFF, Ordeal.UPLINK_DOWN, at=at):
             return Reply.SILENT
+        if self._is(Ordeal.SWITCHED_OFF, at=at):
+            return Reply.UNROUTED
         return Reply.UNASKED if self._is(Ordeal.WITHOUT_DESCRIPTORS, at=at) else None
 
     # --- senses ------------------------------------------------------------------------------------
@@ -104,7 +108,7 @@ class Body:
         return Clocks(mono=now, boot=now + self._clock.slept_s, wall=wall)
 
     async def pressure(self) -> Pressure:
-        is_busy = self._is(Ordeal.BUSY, at=self._clock.monotonic())
+        is_busy = self._is(Ordeal.BUSY, Ordeal.CROWDED, at=self._clock.monotonic())
         return Pressure(cpu_some_avg10=90.0 if is_busy else 0.0)
 
     def interfaces(self) -> tuple[Interface, ...]:
@@ -116,14 +120,15 @@ class Body:
         now = self._clock.monotonic()
         if self._is(Ordeal.WITHOUT_DESCRIPTORS, at=now):
             return Readings(own=False)
-        is_cut_off = self._is(Ordeal.CUT_OFF, at=now)
+        is_switched_off = self._is(Ordeal.SWITCHED_OFF, at=now)
+        is_cut_off = is_switched_off or self._is(Ordeal.CUT_OFF, at=now)
         is_beyond_reach = is_cut_off or self._is(Ordeal.UPLINK_DOWN, at=now)
-        if is_beyond_reach:
+        if is_beyond_reach and not is_switched_off:
             await asyncio.sleep(LOST_AFTER_S)
         return Readings(
             own=True,
             gateway=not is_cut_off,
             resolver=not is_beyond_reach,
             anchors=not is_beyond_reach,
-            carrier=True,
+            carrier=not is_switched_off,
         )

@@ -66,7 +66,7 @@ def play(scenario: Scenario, strategy: Strategy, *, episodes: int, seed: int) ->
     stories: list[Story] = []
     own: list[OwnStory] = []
     probes = 0
-    with _listening() as crashes:
+    with listening() as crashes:
         for first in range(0, episodes, scenario.together):
             numbers = range(first, min(first + scenario.together, episodes))
             world = _World(plugins, scenario, strategy, numbers, seed)
@@ -256,7 +256,7 @@ def _told_of(alert: Alert, episodes: Mapping[MonitorId, int]) -> Iterable[Monito
 
 
 @contextmanager
-def _listening() -> Iterator[list[str]]:
+def listening() -> Iterator[list[str]]:
     """Collect what the engine logs as an error; let nothing else be written."""
     errors: list[str] = []
 

@@ -182,6 +182,13 @@ OWN_TROUBLE = (
         10, "own network down 120 s, one target", Trial(ordeal=Ordeal.CUT_OFF, lasts_s=120.0), count=1, hosts=1,
         channel_outage_s=120.0, notices=(1, 1),
     ),
+    *(
+        _own(
+            10, f"own link switched off {seconds:g} s", Trial(ordeal=Ordeal.SWITCHED_OFF, lasts_s=seconds),
+            channel_outage_s=seconds, notices=(1, 1),
+        )
+        for seconds in (30.0, 120.0)
+    ),
     _own(
         10, "own uplink down 120 s", Trial(ordeal=Ordeal.UPLINK_DOWN, lasts_s=120.0), channel_outage_s=120.0,
         notices=(1, 1),
@@ -218,6 +225,10 @@ HARD = (
     _hard("500s", 3, WRONG, 33.0),
 )
 
+_CROWD = Trial(ordeal=Ordeal.CROWDED, lasts_s=5 * MINUTE, at_s=-MINUTE)
+_HANG = _hard("hang while others want the CPU", 11, HUNG, 37.0)
+CROWDED = replace(_HANG, together=1, trials=(_CROWD,), expect=replace(_HANG.expect, notices=(0, 0)))
+
 _CUT = "no fault; but a way that is cut for 2 s each eight minutes has to be learned from its first cuts"
 
 LOSSES = (
@@ -236,6 +247,7 @@ LOSSES = (
 SCENARIOS: tuple[Scenario, ...] = (
     *HARD,
     *OWN_TROUBLE,
+    CROWDED,
     Scenario(
         number=4, name="slow but valid", roles=_alone((0.0, SLOW)), lasts_s=10 * MINUTE,
         expect=Expect(false_faults=0, false_restarts=0, down_alerts=(0, 0)),

@@ -90,6 +90,8 @@ class Target:
         way = self.on_the_way(began)
         if way is Reply.UNASKED:
             return Evidence.inconclusive("own-trouble", "no file descriptor is left for a socket")
+        if way is Reply.UNROUTED:
+            return Evidence.inconclusive("no-route", "this machine has no route there")
         if way is not None:
             await self._clock.sleep(ends - began)
             return _timeout(timeout)

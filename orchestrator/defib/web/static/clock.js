@@ -1,6 +1,6 @@
-// Relative times that stay true: <time datetime="…" data-say="span|ago|ahead"> is said anew each second.
+// Relative times that stay true: <time datetime="…" data-say="span|ago|heard|ahead"> is said anew each second.
 
-import { ago, ahead, span } from "./words.js";
+import { ago, ahead, heard, span } from "./words.js";
 
 let skew = 0; // milliseconds that the server's clock is ahead of this one
 
@@ -12,10 +12,12 @@ export function serverNow() {
   return Date.now() + skew;
 }
 
+const SAYINGS = { span, ago, heard, ahead: (seconds) => ahead(-seconds) };
+
 export function say(time) {
   if (!time.dateTime) return;
   const seconds = (serverNow() - Date.parse(time.dateTime)) / 1000;
-  const text = time.dataset.say === "span" ? span(seconds) : time.dataset.say === "ahead" ? ahead(-seconds) : ago(seconds);
+  const text = SAYINGS[time.dataset.say](seconds);
   if (time.textContent !== text) time.textContent = text;
 }
 

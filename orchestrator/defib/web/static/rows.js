@@ -4,19 +4,26 @@ import { setTime } from "./clock.js";
 import { cells, day, line } from "./drawing.js";
 import { deliveries, latency } from "./words.js";
 
-function text(node, value) {
+export function text(node, value) {
   if (node.textContent !== value) node.textContent = value;
 }
 
-function attribute(node, name, value) {
+export function attribute(node, name, value) {
   if (node.getAttribute(name) !== value) node.setAttribute(name, value);
 }
 
-function icon(svg, name) {
+export function icon(svg, name) {
   attribute(svg.firstElementChild, "href", `#i-${name}`);
 }
 
-const slot = (row, name) => row.querySelector(`[data-slot="${name}"]`);
+export const slot = (row, name) => row.querySelector(`[data-slot="${name}"]`);
+
+export function tag(word) {
+  const made = document.createElement("span");
+  made.className = "tag";
+  made.textContent = word;
+  return made;
+}
 
 export function fillMonitor(row, monitor, words) {
   attribute(row, "data-id", monitor.id);
@@ -33,14 +40,7 @@ export function fillMonitor(row, monitor, words) {
   text(slot(row, "target"), monitor.target);
   const tags = slot(row, "tags");
   if ([...tags.children].map((tag) => tag.textContent).join() !== monitor.tags.join()) {
-    tags.replaceChildren(
-      ...monitor.tags.map((word) => {
-        const tag = document.createElement("span");
-        tag.className = "tag";
-        tag.textContent = word;
-        return tag;
-      }),
-    );
+    tags.replaceChildren(...monitor.tags.map(tag));
   }
   text(slot(row, "says"), monitor.says);
   text(slot(row, "latency"), latency(monitor.latency_ms));

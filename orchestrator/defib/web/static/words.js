@@ -18,6 +18,48 @@ export function ahead(seconds) {
   return seconds >= 0 ? `in ${span(seconds)}` : `${span(-seconds)} late`;
 }
 
+export function heard(seconds) {
+  return `${span(seconds)} ago`;
+}
+
+export function load(percent) {
+  if (percent === null) return "–";
+  return percent < 10 ? `${Math.floor(percent * 10 + 0.5) / 10} %` : `${Math.floor(percent + 0.5)} %`;
+}
+
+export function level(percent) {
+  if (percent === null) return "none";
+  return percent <= 70 ? "ok" : percent <= 90 ? "warn" : "bad";
+}
+
+export const GRADES = { ok: "", warn: "high", bad: "very high", none: "" };
+
+const UNITS = ["B", "kB", "MB", "GB", "TB", "PB"];
+
+export function size(number) {
+  if (number === null) return "–";
+  let unit = 0;
+  let value = Math.max(0, number);
+  while (value >= 999.5 && unit < UNITS.length - 1) {
+    value /= 1000;
+    unit += 1;
+  }
+  if (unit && value < 99.95) return `${Math.floor(value * 10 + 0.5) / 10} ${UNITS[unit]}`;
+  return `${Math.floor(value + 0.5)} ${UNITS[unit]}`;
+}
+
+export function about(agent) {
+  return [agent.hostname === agent.name ? "" : agent.hostname, agent.os].filter(Boolean).join(" · ");
+}
+
+export function work(tasks) {
+  if (!tasks.length) return "–";
+  const [first] = tasks;
+  const place = first.workspace ? ` (${first.workspace})` : "";
+  const more = tasks.length > 1 ? ` and ${tasks.length - 1} more` : "";
+  return [first.kind, first.id].filter(Boolean).join(" ") + place + more;
+}
+
 export function latency(milliseconds) {
   if (milliseconds === null) return "–";
   if (milliseconds < 0.95) return `${(Math.floor(milliseconds * 10 + 0.5) / 10).toFixed(1)} ms`;

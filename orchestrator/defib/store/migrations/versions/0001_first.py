@@ -309,6 +309,7 @@ def upgrade() -> None:
         sa.Column("offline_after_ms", sa.BigInteger(), nullable=True),
         sa.Column("token", sa.String(length=40), nullable=True),
         sa.Column("aliases", sa.JSON(), nullable=False),
+        sa.Column("given", sa.JSON(), nullable=False),
         sa.Column("removed_at", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("monitor"),
