@@ -15,7 +15,19 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import baseline, daemon, decisions, founding, passes, real_detection, reports, sim, storage
+from benchmarks import (
+    agents,
+    baseline,
+    beats,
+    daemon,
+    decisions,
+    founding,
+    passes,
+    real_detection,
+    reports,
+    sim,
+    storage,
+)
 from benchmarks.bench import Bench
 from benchmarks.figures import Figure, Setting, print_table, write_json
 from benchmarks.targets import Targets
@@ -29,11 +41,14 @@ GROUPS: dict[str, Callable[[Bench], Iterator[Figure]]] = {
     "founding": founding.measure,
     "passes": passes.measure,
     "daemon": daemon.measure,
+    "agents": agents.measure,
+    "beats": beats.measure,
     "decisions": decisions.measure,
     "storage": storage.measure,
     "reports": reports.measure,
     "sim": sim.measure,
     "real": real_detection.measure,
+    "recovery": real_recovery.measure,
 }
 
 

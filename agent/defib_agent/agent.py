@@ -17,7 +17,7 @@ from defib_agent import __version__
 from defib_agent.beat import BUSY, ERROR, RUNNING, STOPPING, Beat, Buffer
 from defib_agent.commands import Commands
 from defib_agent.courier import Courier
-from defib_agent.dialects import Dialect, dialect_for
+from defib_agent.dialects import Dialect, Identity, dialect_for
 from defib_agent.errors import SendError, SettingsError
 from defib_agent.http_client import HttpClient
 from defib_agent.notify import feed_watchdog, notify
@@ -72,6 +72,7 @@ class Agent:
         self._tls = _trust(settings)
         self._sampler = Sampler()
         self._looking: asyncio.Future[Sample] | None = None
+        self._buffer = Buffer(settings.buffer_size)
         self._seq = 0
         self._error = ""
         self._stopping = asyncio.Event()
@@ -85,14 +86,19 @@ class Agent:
         self._error = error
         self._stopping.set()
 
+    @property
+    def acting(self) -> str:
+        """The name of the action that runs for the server; "" for none."""
+        return self._commands.acting
+
     async def run(self) -> None:
         """Beat until :meth:`stop`.
 
         :raises UnauthorizedError: see :meth:`defib_agent.courier.Courier.run`.
         """
-        buffer = Buffer(self.settings.buffer_size)
+        buffer = self._buffer
         way, courier = await self._connection(secrets.token_hex(8))
-        beating = asyncio.create_task(self._beat(buffer, courier))
+        beating = asyncio.create_task(self._beat(buffer))
         delivering = asyncio.create_task(courier.run(buffer))
         work: tuple[asyncio.Task[None], ...] = (
             beating,
@@ -178,14 +184,13 @@ class Agent:
 
     # --- beating -----------------------------------------------------------------------------------
 
-    async def _beat(self, buffer: Buffer, courier: Courier) -> None:
+    async def _beat(self, buffer: Buffer) -> None:
         """A beat at once and then each interval, to the clock and not to what the last one took."""
         due = time.monotonic()
         while True:
             sample = await self._look()
             buffer.put(self._made(sample, lost=buffer.lost))
             self.status.waiting, self.status.lost = len(buffer), buffer.lost
-            self.status.agent_id = courier.identity.agent_id or self.status.agent_id
             due += self.settings.interval
             if (late_s := time.monotonic() - due) > 0:  # the machine slept: what it missed, it missed
                 due += late_s
@@ -231,11 +236,13 @@ class Agent:
                     except SendError as error:
                         self._failed(beat, error)
 
-    def _delivered(self, beat: Beat) -> None:
+    def _delivered(self, beat: Beat, identity: Identity) -> None:
         if not self.status.is_well:
             log.info("beats are delivered to %s", self.settings.socket_path or self.settings.server_url)
             notify("STATUS=beats are delivered")
         self.status.is_well, self.status.error = True, ""
+        self.status.agent_id = identity.agent_id
+        self.status.waiting = max(0, len(self._buffer) - 1)  # this one is taken out next
         self.status.delivered += 1
         self.status.delivered_at = datetime.now(UTC)
         if self._on_success is not None:

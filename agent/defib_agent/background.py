@@ -29,8 +29,15 @@ class Beats:
         self, settings: Settings, *, on_success: Callable[[Beat], None] | None = None,
         on_failure: Callable[[Beat, SendError], None] | None = None, must_register: bool = False,
     ) -> None:  # fmt: skip
+        self._has_delivered = threading.Event()
+
+        def delivered(beat: Beat) -> None:
+            self._has_delivered.set()
+            if on_success is not None:
+                on_success(beat)
+
         self._agent = Agent(
-            replace(settings, run_as_service=True), on_success=on_success, on_failure=on_failure,
+            replace(settings, run_as_service=True), on_success=delivered, on_failure=on_failure,
             must_register=must_register,
         )  # fmt: skip
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -46,6 +53,10 @@ class Beats:
         """Begin to beat; does not wait for the server."""
         self._thread.start()
         self._is_running.wait()
+
+    def wait_until_delivered(self, timeout_s: float) -> bool:
+        """Whether the server has taken a beat by then. Nothing needs this but programs that live for seconds."""
+        return self._has_delivered.wait(timeout_s)
 
     def stop(self, error: str = "") -> None:
         """Say goodbye and end; returns when that is done, or after ten seconds.

@@ -35,7 +35,7 @@ class Commands:
         self._looks = settings.second_opinion
         self._tasks: set[asyncio.Task[None]] = set()
         self._done: dict[str, None] = {}  # ids of actions that were asked for before, the oldest first
-        self._acting = ""
+        self.acting = ""  #: name of the action that runs
         self._probes = 0
 
     def hear(self, kind: str, data: Mapping[str, Any], reply: Reply) -> None:
@@ -81,7 +81,7 @@ class Commands:
             if isinstance(asked_s, int | float) and asked_s > 0
             else action.timeout_s
         )
-        self._acting = name
+        self.acting = name
         log.warning("action %r started for the server: %s", name, " ".join(action.argv))
         began = time.monotonic()
         try:
@@ -91,7 +91,7 @@ class Commands:
             log.warning("action %r ended because the agent stops", name)
             raise
         finally:
-            self._acting = ""
+            self.acting = ""
         took_s = round(time.monotonic() - began, 3)
         log.warning("action %r ended with %s after %.1f s", name, status, took_s)
         await say("action_ended", status=status, output=output, took_s=took_s)
@@ -103,7 +103,7 @@ class Commands:
             return "it has no id"
         if key in self._done:
             return "it was asked for before"
-        return f"{self._acting} is running" if self._acting else ""
+        return f"{self.acting} is running" if self.acting else ""
 
     # --- second opinion ----------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ from defib_agent.ways import Way
 
 log = logging.getLogger("defib_agent")
 
-Delivered = Callable[[Beat], None]
+Delivered = Callable[[Beat, Identity], None]
 Failed = Callable[[Beat, SendError], None]
 UNAUTHORIZED_PATIENCE_S = 30.0  #: a token that does not count seldom does so a moment later
 
@@ -51,7 +51,7 @@ class Courier:
 
         :raises UnauthorizedError: the very first try shows that the token does not count, and we are no service.
         """
-        failures = 0
+        failures = refusals = 0
         while True:
             beat = await buffer.oldest()
             try:
@@ -65,20 +65,21 @@ class Courier:
             except SendError as error:
                 self._failed(beat, error)
                 failures += 1
-                pause_s = self._pause_s(error, failures)
+                refusals = refusals + 1 if isinstance(error, UnauthorizedError) else 0
+                pause_s = self._pause_s(error, failures, refusals)
                 if not self._dialect.carries_age:
                     buffer.keep_newest()
             else:
-                failures = 0
+                failures = refusals = 0
                 buffer.done(beat)
                 continue
             await asyncio.sleep(pause_s)
 
-    def _pause_s(self, error: SendError, failures: int) -> float:
+    def _pause_s(self, error: SendError, failures: int, refusals: int) -> float:
         if isinstance(error, UnauthorizedError):
             if not self._has_delivered and not self._settings.run_as_service:
                 raise error
-            return 0.0 if failures == 1 else UNAUTHORIZED_PATIENCE_S
+            return 0.0 if refusals == 1 else UNAUTHORIZED_PATIENCE_S
         pause_s = next_try_s(failures, self._settings.interval, random.random())  # noqa: S311 - nothing secret
         return max(pause_s, error.retry_after_s) if isinstance(error, UnavailableError) else pause_s
 
@@ -95,7 +96,7 @@ class Courier:
             self._must_register = True
             raise
         self._has_delivered = True
-        self._delivered(beat)
+        self._delivered(beat, self.identity)
 
     def close(self) -> None:
         """End the connection that registrations go over."""
@@ -161,10 +162,8 @@ class Courier:
         path, body = self._dialect.registration(self._settings, self._host, known.agent_id)
         found = self._dialect.registered((await self._client.post(path, body, token)).json())
         self._must_register = False
-        if found.token == self._settings.api_token or (not found.token and token == self._settings.api_token):
-            found = Identity(agent_id=found.agent_id)
-        elif not found.token:
-            found = Identity(agent_id=found.agent_id, token=token)
+        own = found.token or token
+        found = Identity(agent_id=found.agent_id, token="" if own == self._settings.api_token else own)
         if found != known:
             log.info("registered as %s", found.agent_id)
             self.identity = found

@@ -85,7 +85,8 @@ class Stream:
                 self._url + self._dialect.stream_path(self._identity), user_agent_header=self._agent, proxy=None,
                 additional_headers={"Authorization": f"Bearer {self._token}"}, compression=None,
                 open_timeout=self._timeout_s, ping_interval=PING_EVERY_S, ping_timeout=PONG_WITHIN_S, close_timeout=1.0,
-                max_size=MOST_MESSAGE_BYTES, max_queue=8, ssl=self._tls,
+                max_size=MOST_MESSAGE_BYTES, max_queue=8,
+                ssl=(self._tls or True) if self._url.startswith("wss") else None,
             )  # fmt: skip
         except InvalidStatus as error:
             status = error.response.status_code
@@ -122,7 +123,7 @@ class Stream:
                 self._is_wanted.clear()
             elif socket.close_code == _REPLACED:
                 why = UnavailableError(
-                    "another agent with the same id has taken over; give each its own agent_id"
+                    "another agent with the same id has taken over, or this one was removed"
                 )
             self._settle(why)
             await socket.close()

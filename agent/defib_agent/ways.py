@@ -8,8 +8,10 @@ from typing import Protocol
 
 from defib_agent.beat import Beat
 from defib_agent.dialects import Dialect, Identity
-from defib_agent.errors import SendError, UnavailableError
+from defib_agent.errors import UnavailableError
 from defib_agent.http_client import HttpClient
+
+_LEFT_WITHIN_S = 1.0  #: for what is still on its way: a live copy, the end of a connection
 
 
 class Way(Protocol):
@@ -78,13 +80,13 @@ class LocalSocket:
         try:
             async with asyncio.timeout(self._timeout_s):
                 if self._stream is not None and self._stream[0].at_eof():
-                    await self.close()
+                    self._hang_up()
                 if self._stream is None:
                     self._stream = await asyncio.open_unix_connection(self._path)
                 self._stream[1].write(line.encode() + b"\n")
                 await self._stream[1].drain()
         except (OSError, ValueError) as error:  # TimeoutError is an OSError
-            await self.close()
+            self._hang_up()
             why = (
                 "takes nothing"
                 if isinstance(error, TimeoutError)
@@ -92,7 +94,7 @@ class LocalSocket:
             )
             raise UnavailableError(f"{self._path}: {why}") from None
         except asyncio.CancelledError:  # half a line may be written: what follows would be garbage
-            await self.close()
+            self._hang_up()
             raise
 
     async def run(self) -> None:
@@ -101,12 +103,19 @@ class LocalSocket:
 
     async def close(self) -> None:
         """See :class:`Way`."""
-        if self._stream is not None:
-            writer, self._stream = self._stream[1], None
-            writer.close()
-            with contextlib.suppress(OSError, asyncio.CancelledError):
-                async with asyncio.timeout(1.0):
+        writer = self._hang_up()
+        if writer is not None:  # what was written last is still on its way
+            with contextlib.suppress(OSError):
+                async with asyncio.timeout(_LEFT_WITHIN_S):
                     await writer.wait_closed()
+
+    def _hang_up(self) -> asyncio.StreamWriter | None:
+        """The connection that there was, closing; the next beat opens another."""
+        if self._stream is None:
+            return None
+        writer, self._stream = self._stream[1], None
+        writer.close()
+        return writer
 
 
 class Both:
@@ -124,14 +133,12 @@ class Both:
     async def deliver(self, beat: Beat) -> None:
         """See :class:`Way`."""
         copy = asyncio.create_task(self._live.deliver(beat))
+        copy.add_done_callback(_look_away)
         try:
             await self._durable.deliver(beat)
+            await asyncio.wait({copy}, timeout=_LEFT_WITHIN_S)
         finally:
-            # of the copy nobody waits for the end but us: it is of no use once the next beat is made
-            await asyncio.wait({copy}, timeout=1.0)
             copy.cancel()
-            with contextlib.suppress(SendError, asyncio.CancelledError):
-                await copy
 
     async def run(self) -> None:
         """See :class:`Way`."""
@@ -141,3 +148,9 @@ class Both:
         """See :class:`Way`."""
         await self._live.close()
         await self._durable.close()
+
+
+def _look_away(copy: asyncio.Task[None]) -> None:
+    """Nobody is to be told that a copy was not delivered: what counts is told by the other way."""
+    if not copy.cancelled():
+        copy.exception()

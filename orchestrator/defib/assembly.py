@@ -13,7 +13,7 @@ from defib.engine.roster import Roster, is_setting
 from defib.engine.views import Sources, Views
 from defib.model.settings import Settings
 from defib.registry import Registry
-from defib.store import Database, Reader, Writer, open_database
+from defib.store import BEAT_SECRET, Database, Reader, Writer, ensure_beat_secret, open_database
 from defib.store.lock import OwnerLock
 
 
@@ -44,6 +44,7 @@ def engine(plugins: Registry, settings: Settings, *, role: str, is_daemon: bool 
         with OwnerLock(database, role=role) as lock:
             writer = Writer(database, lock.term)
             try:
+                ensure_beat_secret(database)
                 reader = Reader(database)
                 clock, roster = SystemClock(), build_roster(plugins, settings, reader)
                 own = _own_address(settings) if is_daemon else None
@@ -71,7 +72,7 @@ def build_roster(plugins: Registry, settings: Settings, reader: Reader) -> Roste
         for key, value in stored.items()
         if is_setting(key)
     }
-    return Roster(plugins, settings, switched)
+    return Roster(plugins, settings, switched, beat_secret=stored.get(BEAT_SECRET, ""))
 
 
 def live_views(running: Engine) -> Views:

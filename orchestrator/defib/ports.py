@@ -4,7 +4,7 @@ The engine is written against these Protocols. Behaviour comes in through them o
 time, under a timeout: a plugin that raises is logged and shown, and never stops the rest.
 """
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,7 +15,7 @@ from defib.model.agent import Agent, AgentReport, AgentView, Introduction, Live,
 from defib.model.alert import Alert, AlertFacts, AlertText
 from defib.model.beat import Beat, Signal
 from defib.model.evidence import Evidence, Fact, Observation
-from defib.model.health import BeatMemory, FaultLabel, Health, Memory, State
+from defib.model.health import BeatMemory, FaultLabel, Health, Memory, State, Transition
 from defib.model.ids import AgentId, MonitorId
 from defib.model.monitor import MadeMonitor, MonitorSpec
 from defib.model.report import Period, ReportDocument
@@ -218,6 +218,7 @@ class ActionContext:
     execute: "Executor"
     clock: Clock
     key: str = ""  #: of this attempt, for a far end that must not do it twice; "" where there is none
+    agents: "RemoteActions | None" = None  #: on other hosts; None where no agent can be connected
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,6 +228,17 @@ class ActionResult:
     exit_status: int | None = 0
     output: str = ""
     timed_out: bool = False
+
+
+class RemoteActions(Protocol):
+    """Actions that agents run on other hosts."""
+
+    async def run(self, agent: AgentId, action: str, *, key: str, timeout: timedelta) -> ActionResult:
+        """Have an agent run what its own settings have under the name ``action``.
+
+        :param key: of the attempt; the agent runs nothing twice under one.
+        :raises ActionRefusedError: nothing was executed: it is not connected, or does not allow it.
+        """
 
 
 class Executor(Protocol):
@@ -397,6 +409,18 @@ class BeatSink(Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobView:
+    """A monitor that is told, for those who show it."""
+
+    spec: MonitorSpec
+    health: Health
+    uuid: str  #: that it is beaten under; whoever knows it can beat in its name
+    made: MadeMonitor | None  #: None: it is in the configuration
+    beats: int  #: that are kept
+    heard_at: datetime | None  #: the newest of them that is more than a start or a note
+
+
 class Jobs(Protocol):
     """Monitors that are told, as those who make and show them through an API need it."""
 
@@ -416,9 +440,22 @@ class Jobs(Protocol):
         """
 
     async def make(
-        self, name: str, options: Mapping[str, Any], *, tags: Sequence[str] = (), description: str = "", actor: str
-    ) -> MadeMonitor:
-        """A new heartbeat; raises like :meth:`ensure`."""
+        self, name: str, options: Mapping[str, Any], *, slug: str = "", tags: Sequence[str] = (), description: str = "",
+        actor: str,
+    ) -> MadeMonitor:  # fmt: skip
+        """A new heartbeat, whose id is its slug or resembles its name; raises like :meth:`ensure`."""
+
+    async def views(self) -> list[JobView]:
+        """Every heartbeat, those of the configuration first."""
+
+    async def beats(self, monitor: MonitorId, newest: int) -> list[Beat]:
+        """The newest beats of a monitor that are kept, newest first."""
+
+    async def changes(self, monitor: MonitorId, since: datetime, until: datetime) -> list[Transition]:
+        """How its state changed in ``[since, until)``, oldest first."""
+
+    def channels(self) -> list[tuple[str, str]]:
+        """Name and type of every channel that alerts go to."""
 
     async def change(self, made: MadeMonitor, *, actor: str) -> MadeMonitor:
         """Put ``made`` in the place of the one of its id; raises like :meth:`ensure`."""
@@ -440,6 +477,9 @@ class Fleet(Protocol):
 
     def token(self, shown: str) -> Token | None:
         """The good token of scope INGEST that was shown; None for any other. Takes as long for each."""
+
+    def api_key(self, shown: str) -> Token | None:
+        """The good token of any scope but INGEST that was shown. Takes as long for each."""
 
     def find(self, agent: str) -> AgentView | None:
         """An agent by its id or one of its aliases."""
@@ -486,11 +526,19 @@ class Fleet(Protocol):
         :raises StoreError: it was not taken; answer 503 so that the client retries.
         """
 
-    def connect(self, agent: AgentId, close: Callable[[], None]) -> AbstractContextManager[None]:
+    def connect(
+        self, agent: AgentId, close: Callable[[], None],
+        send: Callable[[str, Mapping[str, object]], Awaitable[None]] | None = None,
+    ) -> AbstractContextManager[None]:  # fmt: skip
         """The agent holds a stream open while this lasts; a newer stream of it closes the one before.
 
         Its end without a :data:`Signal.STOPPING` before it makes the agent suspect at once.
+
+        :param send: ``send(type, data)``: how it is asked for something, where it can be.
         """
+
+    def hear(self, agent: AgentId, kind: str, data: Mapping[str, object]) -> None:
+        """An agent's answer to what it was asked for over ``send``; any other message is left alone."""
 
     def watch(self, pool: str | None = None) -> AbstractContextManager["LiveFeed"]:
         """Live reports of a pool, or of all, for one consumer."""
@@ -524,7 +572,7 @@ class ReceiverContext:
 __all__ = [
     "Action", "ActionContext", "ActionResult", "Aimed", "AlertTexts", "Askable", "Attended", "BeatSink",
     "BuildContext", "Channel", "Clock", "Dated", "Deadline", "Detector", "Execution", "Executor", "Fleet",
-    "IngestSettings", "Jobs", "Judgement", "LiveFeed", "Monitor", "MonitorSpec", "OwnParts", "ProbeContext",
-    "PushedMonitor", "PushedVerdict", "Receipt", "ReceiverContext", "ReportWriter", "SendContext",
+    "IngestSettings", "JobView", "Jobs", "Judgement", "LiveFeed", "Monitor", "MonitorSpec", "OwnParts", "ProbeContext",
+    "PushedMonitor", "PushedVerdict", "Receipt", "ReceiverContext", "RemoteActions", "ReportWriter", "SendContext",
     "SnapshotContext", "Tripwired", "Witness",
 ]  # fmt: skip

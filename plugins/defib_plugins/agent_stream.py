@@ -7,6 +7,7 @@ that is no good is answered by an ``error``, and the stream goes on.
 
 import asyncio
 import json
+from collections.abc import Mapping
 from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -109,8 +110,11 @@ class Streams:
         def give_way() -> None:
             listening.cancel()
 
+        async def ask(kind: str, data: Mapping[str, object]) -> None:
+            await self._tell(socket, kind, **data)
+
         try:
-            with suppress(RegistrationRefusedError), self._fleet.connect(agent.id, give_way):
+            with suppress(RegistrationRefusedError), self._fleet.connect(agent.id, give_way, ask):
                 await asyncio.wait({listening})
         finally:
             listening.cancel()
@@ -162,6 +166,8 @@ class Streams:
                 return
             if beat.seq is not None:
                 await self._tell(socket, "heartbeat_ack", seq=beat.seq)
+        else:
+            self._fleet.hear(agent_id, message.type, data)
 
     async def _tell(self, socket: "WebSocket", kind: str, **data: Any) -> None:
         message = {"type": kind, "data": data, "timestamp": instant(self._intake.clock.now())}

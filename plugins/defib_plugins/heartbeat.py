@@ -91,7 +91,8 @@ class HeartbeatOptions(Options):
         "fault when it does not answer either. tcp://worker.lan:5000. Not with cron and calendar.",
     )
     uuid: UUID | None = Field(
-        default=None, description="For pings to /ping/UUID; the monitor's id works as well."
+        default=None,
+        description="For pings to /ping/UUID. By default one that nobody can guess; the monitor's id works as well.",
     )
 
     push_token: Secret | None = Field(
@@ -100,7 +101,8 @@ class HeartbeatOptions(Options):
         "well.",
     )
     only_post: bool = Field(
-        default=False, description="Pings by another method are ignored: link previews and crawlers follow links."
+        default=False,
+        description="Pings by another method are ignored: link previews and crawlers follow links.",
     )
     keywords: Keywords | None = Field(
         default=None, description="Words in the body of a plain ping that say what it means."

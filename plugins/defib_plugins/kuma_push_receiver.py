@@ -47,7 +47,7 @@ def routes(context: ReceiverContext) -> "Sequence[BaseRoute]":
         facts: dict[str, Fact] = {"method": request.method}
         if user_agent := request.headers.get("user-agent"):
             facts["user_agent"] = clip(user_agent)
-        ping_ms = _milliseconds(said.get("ping", ""))
+        ping_ms = milliseconds(said.get("ping", ""))
         signal = Signal.ALIVE if said.get("status", "up") == "up" else Signal.FAIL
         await context.sink.accept(
             monitor, signal, protocol="kuma-push", body=said.get("msg", "OK").replace("\x00", "\ufffd"), facts=facts,
@@ -74,7 +74,7 @@ def _find(context: ReceiverContext, token: str) -> MonitorId | None:
     return None
 
 
-def _milliseconds(text: str) -> float | None:
+def milliseconds(text: str) -> float | None:
     """As ``parseFloat`` reads it; None for what is no number, and for zero, which stands for none.
 
     :raises RefusedError: 404, out of range.

@@ -16,7 +16,9 @@ class Keywords(Options):
     failure: list[str] = Field(default=[], description="The run failed, if the body has one of these.")
     success: list[str] = Field(default=[], description="It ended well.")
     start: list[str] = Field(default=[], description="It began.")
-    otherwise: Literal["ignore", "fail"] = Field(default="ignore", description="What a body without any means.")
+    otherwise: Literal["ignore", "fail"] = Field(
+        default="ignore", description="What a body without any means."
+    )
 
 
 def meaning(beat: Beat, keywords: Keywords | None, *, only_post: bool) -> Signal | None:

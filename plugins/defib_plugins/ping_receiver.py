@@ -48,9 +48,7 @@ _HEADERS = {
     "Ping-Body-Limit": str(BODY_LIMIT_BYTES),
 }
 _SIGNALS = {"": Signal.ALIVE, "start": Signal.START, "fail": Signal.FAIL, "log": Signal.LOG}
-_BY_ID = (
-    "a monitor's id needs an ingest token beside it here (Authorization: Bearer …), or use its ping UUID instead"
-)
+_BY_ID = "a monitor's id needs an ingest token beside it here (Authorization: Bearer …), or use its ping UUID instead"
 
 
 @dataclass(frozen=True, slots=True)

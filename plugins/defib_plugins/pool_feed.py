@@ -29,7 +29,8 @@ class PoolFeeds:
         self._clock = context.clock
         self._fleet = context.fleet
         self._may_read = context.may_read
-        self._words: dict[AgentId, tuple[Live, str]] = {}  # of the newest report: JSON without its end
+        # newest reports in words; when an agent stands otherwise, its report is another object
+        self._words: dict[AgentId, tuple[Live, str]] = {}
 
     async def show(self, socket: "WebSocket", pool: str) -> None:
         """Send until whoever looks may look no more.
@@ -65,12 +66,10 @@ class PoolFeeds:
         """An agent as JSON."""
         known, words = self._words.get(live.agent, (None, ""))
         if known is not live:
-            words = json.dumps(_told(live))[:-1]
+            view = self._fleet.find(live.agent)
+            words = json.dumps(_told(live, AgentStatus.UNKNOWN if view is None else view.status))
             self._words[live.agent] = (live, words)
-        view = self._fleet.find(live.agent)
-        health = AgentStatus.UNKNOWN if view is None else view.status
-        status = AgentStatus.OFFLINE if health in _GONE else live.report.status or health
-        return f'{words}, "status": {json.dumps(status)}, "health": "{health}"}}'
+        return words
 
 
 def _message(kind: str, pool: str, metrics: str, **more: Any) -> str:
@@ -79,7 +78,7 @@ def _message(kind: str, pool: str, metrics: str, **more: Any) -> str:
     return f'{head}, "metrics": {metrics}}}'
 
 
-def _told(live: Live) -> dict[str, Any]:
+def _told(live: Live, health: AgentStatus) -> dict[str, Any]:
     return {
         "agent_id": live.agent,
         "agent_name": live.name,
@@ -87,6 +86,8 @@ def _told(live: Live) -> dict[str, Any]:
         "memory_usage": live.report.metrics.get("memory_percent"),
         "running_tasks": [_task(task) for task in live.report.tasks],
         "last_update_time": instant(live.at),
+        "status": AgentStatus.OFFLINE if health in _GONE else live.report.status or health,
+        "health": health,
     }
 
 

@@ -89,7 +89,7 @@ def parse(model: type[B], raw: bytes | str, *, misfit: int = 400) -> B:
 def read(model: type[B], data: object, *, misfit: int = 400) -> B:
     """Parsed JSON as a ``model``; raises like :func:`parse`."""
     if not isinstance(data, dict):
-        raise RefusedError(400, "the body must be a JSON object")
+        raise RefusedError(misfit, "the body must be a JSON object")
     try:
         return model.model_validate(data)
     except ValidationError as error:

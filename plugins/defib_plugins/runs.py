@@ -17,12 +17,18 @@ def begin(known: Remembered, run_id: str, at: float, odd: str = "", words: str =
 
 
 def end(known: Remembered, run_id: str, at: float, *, is_well: bool) -> tuple[Remembered, Run | None]:
-    """The run of that id ended; with the run, or None when its start was never reported."""
+    """The run of that id ended; with the run, or None when its start was never reported.
+
+    An end without an id, where only runs with one last, is that of the newest; how long it took is not learned.
+    """
+    is_named = run_id in known.runs
+    if not is_named and not run_id:
+        run_id = max(known.runs, key=lambda name: known.runs[name].started, default="")
     run = known.runs.get(run_id)
     if run is None:
         return known, None
     durations = known.durations
-    if is_well and at >= run.started:
+    if is_well and is_named and at >= run.started:
         durations = (*durations, round(at - run.started, 3))[-_DURATIONS:]
     others = {name: other for name, other in known.runs.items() if name != run_id}
     return known.model_copy(update={"runs": others, "durations": durations}), run

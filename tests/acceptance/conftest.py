@@ -1,17 +1,20 @@
-"""The company that acceptance tests watch."""
+"""The company that acceptance tests watch, and the browser they look at it with."""
 
 import logging
+import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 import structlog
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, async_playwright
 
 from defib.cli.main import main
 from defib_testkit.company import Company
+from defib_testkit.requirement import require
 
 
 @pytest.fixture
@@ -50,3 +53,43 @@ def here(
     structlog.reset_defaults()
     root.handlers[:] = handlers
     root.setLevel(level)
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if chromium is None:
+        require("Chromium", "apt install chromium")
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield browser
+        await browser.close()
+
+
+@pytest.fixture
+async def open_page(browser: Browser) -> AsyncIterator[Callable[..., Awaitable[Page]]]:
+    """Opens a page in a context of its own; the test fails if a page complained in its console."""
+    complaints: list[str] = []
+
+    def note(message: ConsoleMessage) -> None:
+        answered = message.text.startswith("Failed to load") and "/static/" not in message.location["url"]
+        is_away = "net::ERR_CONNECTION" in message.text
+        if (
+            message.type in ("error", "warning") and not answered and not is_away
+        ):  # these are no faults of the page
+            complaints.append(message.text)
+
+    async def open_(
+        url: str, *, ready: Callable[[BrowserContext], Awaitable[Any]] | None = None, **options: Any
+    ) -> Page:
+        context = await browser.new_context(**options)
+        if ready is not None:
+            await ready(context)
+        page = await context.new_page()
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", note)
+        await page.goto(url)
+        return page
+
+    yield open_
+    assert complaints == []

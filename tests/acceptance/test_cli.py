@@ -75,6 +75,19 @@ def test_an_incident_is_explained_by_its_id(here: Here, fallen: Company) -> None
     assert "What was told" in told
 
 
+def test_without_recoveries_none_are_listed(here: Here, fallen: Company) -> None:
+    assert printed(here(fallen, "recoveries")) == "nothing has been recovered yet\n"
+    unknown = here(fallen, "recoveries", "nobody")
+    assert unknown.returncode == 2
+    assert unknown.stderr == "defib: there is no monitor 'nobody'; 'defib status' lists them\n"
+
+
+def test_what_recovery_may_still_spend_is_shown(here: Here, fallen: Company) -> None:
+    told = " ".join(printed(here(fallen, "status", "main")).split())
+    spent = "0 of 3 failed attempts in 30 min, 0 of 5 relapses in an hour, 0 of 12 attempts in a day"
+    assert f"spent {spent}" in told
+
+
 def test_check_looks_now_and_answers_by_its_exit_status(here: Here, fallen: Company) -> None:
     assert printed(here(fallen, "check", "main"), 1).startswith("main: fail: ")
     pushed = here(fallen, "check", "nightly")
@@ -84,7 +97,7 @@ def test_check_looks_now_and_answers_by_its_exit_status(here: Here, fallen: Comp
 
 READING = [
     "validate", "status", "status main", "status nightly", "explain main", "strategy show", "plugins",
-    "report --date today", "check main", "run",
+    "report --date today", "recoveries", "check main", "run",
 ]  # fmt: skip
 
 
@@ -112,7 +125,8 @@ def test_mistakes_are_json_too(here: Here, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["status", "status main", "explain main", "strategy show", "plugins", "report --date today"]
+    "command",
+    ["status", "status main", "explain main", "recoveries", "strategy show", "plugins", "report --date today"],
 )
 def test_output_fits_80_columns_without_colours_and_blanks_at_the_end(
     here: Here, fallen: Company, command: str
@@ -271,6 +285,14 @@ def test_recovery_by_hand_is_refused_rehearsed_and_done(
     company.wait_for("main", "up")
     assert company.rows("SELECT count(*) FROM audit WHERE event = 'recovery.asked'") == [(2,)]
 
+    recovered, rehearsal = json.loads(printed(here(company, "recoveries", "main", "--json")))["recoveries"]
+    assert [item["outcome"] for item in recovered["tries"]] == ["verified"]
+    assert (rehearsal["dry_run"], rehearsal["state"]) == (True, "aborted")
+    told = printed(here(company, "recoveries"))
+    assert told.startswith(f"main  {recovered['state']}: well again, 2 good looks in a row\n")
+    assert told.count("  attempt 1: ") == 2
+    assert told.count("main  aborted (dry run): dry-run: would have run: ") == 1
+
 
 def test_recovery_by_hand_that_does_not_help_ends_with_1(here: Here, tmp_path: Path) -> None:
     company = Company(tmp_path, mode="off", start_timeout="1s", timeout="1s")
@@ -280,6 +302,8 @@ def test_recovery_by_hand_that_does_not_help_ends_with_1(here: Here, tmp_path: P
     told = printed(here(company, "recover", "main"), 1).splitlines()
     assert told[0].startswith("main: /bin/false: failed")
     assert told[-1] == "main: needs-human: every rung of the ladder has been used: needs a human"
+    listed = printed(here(company, "recoveries", "--limit", "1")).splitlines()
+    assert listed[0] == "main  needs-human: every rung of the ladder has been used: needs a human"
 
 
 # --- test alerts ---------------------------------------------------------------------------------------

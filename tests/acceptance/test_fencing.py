@@ -14,6 +14,7 @@ import httpx
 import psycopg
 import pytest
 
+from defib_testkit import processes
 from defib_testkit.company import Company
 from defib_testkit.postgres_cluster import PostgresDatabase
 from defib_testkit.smtp_server import SmtpServer
@@ -41,7 +42,7 @@ def pause(company: Company) -> int:
     assert company.daemon is not None
     pid = company.daemon.pid
     for _ in range(100):
-        os.kill(pid, signal.SIGSTOP)
+        processes.freeze(pid)
         with closing(sqlite3.connect(company.store, timeout=0.2, isolation_level=None)) as connection:
             try:
                 connection.execute("BEGIN IMMEDIATE")

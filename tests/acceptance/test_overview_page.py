@@ -2,19 +2,17 @@
 
 import asyncio
 import re
-import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, async_playwright, expect
+from playwright.async_api import BrowserContext, Page, expect
 
 import web_tables
 from defib.model.monitor import RecoveryMode
 from defib.model.settings import ServerSettings
 from defib_testkit.ports import free_port
-from defib_testkit.requirement import require
 from defib_testkit.waiting import async_wait_until
 from web_world import Site, World
 
@@ -22,46 +20,6 @@ BROKEN = {"ok": False, "says": "HTTP 500 in 3 ms", "latency_ms": 3}
 SLOW = {"degraded": True, "says": "HTTP 200 in 2430 ms, slower than 2 s", "latency_ms": 2430}
 NASTY = '<img src=x onerror="document.title=1">'
 SIZES = {"phone": (390, 844), "desk": (1280, 800), "wall": (1920, 1080)}
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if chromium is None:
-        require("Chromium", "apt install chromium")
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield browser
-        await browser.close()
-
-
-@pytest.fixture
-async def open_page(browser: Browser) -> AsyncIterator[Callable[..., Awaitable[Page]]]:
-    """Opens a page in a context of its own; the test fails if a page complained in its console."""
-    complaints: list[str] = []
-
-    def note(message: ConsoleMessage) -> None:
-        answered = message.text.startswith("Failed to load") and "/static/" not in message.location["url"]
-        is_away = "net::ERR_CONNECTION" in message.text
-        if (
-            message.type in ("error", "warning") and not answered and not is_away
-        ):  # these are no faults of the page
-            complaints.append(message.text)
-
-    async def open_(
-        url: str, *, ready: Callable[[BrowserContext], Awaitable[Any]] | None = None, **options: Any
-    ) -> Page:
-        context = await browser.new_context(**options)
-        if ready is not None:
-            await ready(context)
-        page = await context.new_page()
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("console", note)
-        await page.goto(url)
-        return page
-
-    yield open_
-    assert complaints == []
 
 
 @pytest.fixture

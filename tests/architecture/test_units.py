@@ -12,7 +12,7 @@ from defib_testkit.requirement import require
 DEPLOY = Path(__file__).parents[2] / "deploy"
 UNITS = sorted(file.name for file in (DEPLOY / "systemd").iterdir() if file.suffix in {".service", ".timer"})
 SERVICES = [name for name in UNITS if name.endswith(".service")]
-PROGRAMS = {"/opt/defib/bin/defib", "/opt/defib/bin/heartbeat_cron.py"}
+PROGRAMS = {"/opt/defib/bin/defib-agent", "/opt/defib/bin/defib", "/opt/defib/bin/heartbeat_cron.py"}
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def units(tmp_path: Path) -> Path:
         require("systemd-analyze", "apt install systemd")
     for name in UNITS:
         text = (DEPLOY / "systemd" / name).read_text()
-        (tmp_path / name).write_text(re.sub("|".join(PROGRAMS), "/bin/true", text))
+        (tmp_path / name).write_text(re.sub("|".join(sorted(PROGRAMS, reverse=True)), "/bin/true", text))
     return tmp_path
 
 

@@ -15,6 +15,7 @@ from defib.model.changes import Changes, DeliveryTry, Forget, WatchSpan
 from defib.model.evidence import Evidence, Grade, Observation, Source
 from defib.model.health import FaultLabel, Flaps, Health, Incident, State, Transition
 from defib.model.ids import AlertId, AttemptId, CaseId, DeliveryId, IncidentId, MonitorId, ReportId
+from defib.model.monitor import MadeMonitor
 from defib.model.recovery import Attempt, AttemptOutcome, AuditEntry, Case, CaseState, Gate
 from defib.model.report import ReportDocument
 from defib.model.snapshot import Snapshot
@@ -145,6 +146,33 @@ def test_a_decision_is_read_back_as_it_was_written(writer: Writer, reader: Reade
     assert reader.settings() == {"strategy": "aggressive"}
     assert reader.status_counts(T, at(60)) == {MAIN: {"healthy": 1, "error": 1}}
     assert reader.latencies(T, at(60)) == {MAIN: Latencies(mean_ms=1.5, p50_ms=1.5, p95_ms=1.5, p99_ms=1.5)}
+
+
+def test_made_monitors_are_kept_until_they_are_removed(writer: Writer, reader: Reader) -> None:
+    made = MadeMonitor(
+        id=MonitorId("sync"), kind="heartbeat", name="Sync", options={"every": "1h", "keywords": {"start": ["GO"]}},
+        made_at=T, made_by="a key", description="copies all", tags=("prod", "db"),
+    )  # fmt: skip
+    commit(writer, Changes(made=(made, replace(made, id=MonitorId("later"), made_at=at(1)))))
+    commit(writer, Changes(made=(replace(made, name="Synchronise"),)))
+    assert [item.id for item in reader.made_monitors()] == ["sync", "later"]
+    assert reader.made_monitors()[0] == replace(made, name="Synchronise")
+
+    commit(writer, Changes(made=(replace(made, removed_at=at(2)),)))
+    assert [item.id for item in reader.made_monitors()] == ["later"]
+
+
+def test_beats_are_read_newest_first_and_counted(writer: Writer, reader: Reader) -> None:
+    signals = [Signal.START, Signal.ALIVE, Signal.FAIL, Signal.LOG]
+    beats = [
+        Beat(monitor=MAIN, signal=signal, received_at=at(second), protocol="ping", body=f"{second}")
+        for second, signal in enumerate(signals)
+    ]
+    commit(writer, Changes(beats=tuple(beats)))
+
+    assert [beat.body for beat in reader.beats(MAIN, newest=3)] == ["3", "2", "1"]
+    assert reader.beats(MonitorId("other")) == []
+    assert reader.beat_totals() == {MAIN: (4, at(2))}
 
 
 def test_an_incident_keeps_its_first_snapshot_in_its_order(writer: Writer, reader: Reader) -> None:

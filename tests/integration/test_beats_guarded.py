@@ -145,7 +145,7 @@ def test_one_silent_sender_needs_no_canaries() -> None:
     told = play(story)
 
     assert_history(told, ONE, (State.UP, 0.0), (State.SUSPECT, 41.0), (State.FAULT, 51.0))
-    assert looks == [2]  # of the round each 30 s
+    assert looks == [3]  # of the round each 30 s, from the start on
 
 
 def test_a_sender_that_has_long_been_down_makes_no_silence_correlated() -> None:

@@ -31,7 +31,7 @@ from defib.engine.canaries import (
     read_interfaces,
     read_resolvers,
 )
-from defib.rules.correlation import Readings, diagnose
+from defib.rules.correlation import Readings, Verdict, diagnose
 from defib_testkit.ports import free_port
 from defib_testkit.requirement import require
 from defib_testkit.victim_handle import Victim
@@ -385,6 +385,18 @@ class Network:
         words = (str(resolv_conf), "anchors" if anchors else "none", routes)
         return Looks(self._start(self.here, _LOOKS, *words))
 
+    def is_neighbour(self, address: str) -> bool:
+        """As the kernel still believes at home."""
+        table = self._tmp_path / "arp"
+        shown = subprocess.run(
+            ["ip", "netns", "exec", self.here, "cat", "/proc/net/arp"],
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        table.write_text(shown.stdout)
+        return is_neighbour(table, address)
+
     def _start(self, namespace: str, program: str, *words: str) -> subprocess.Popen[str]:
         process = self._stack.enter_context(
             subprocess.Popen(
@@ -467,6 +479,32 @@ def test_a_router_that_is_gone(network: Network) -> None:
 
     assert readings == Readings(gateway=False, resolver=False, anchors=False, carrier=True)
     assert diagnose(readings) == "network-down"
+
+
+def test_a_router_that_dies_is_dead_before_the_kernel_knows(network: Network) -> None:
+    canaries = network.canaries()
+    assert canaries.look().gateway is True
+    ip("-n", network.router, "address", "flush", "dev", "wire1")
+    readings = canaries.look()
+
+    assert network.is_neighbour("198.51.100.1")
+    assert readings == Readings(gateway=False, resolver=False, anchors=False, carrier=True)
+    assert diagnose(readings) == "network-down"
+
+
+def test_a_gateway_that_has_become_silent_and_is_still_there_is_left_out_of_account_at_last(
+    network: Network,
+) -> None:
+    canaries = network.canaries()
+    assert canaries.look().gateway is True
+    ip("-n", network.here, "rule", "add", "to", "198.51.100.1", "blackhole")
+    verdicts = [
+        diagnose(canaries.look()) for _ in range(10)
+    ]  # each look is 20 s or more after the one before
+
+    turn = verdicts.index(Verdict.CLEAR)
+    assert 2 <= turn <= 5
+    assert verdicts == [Verdict.GATEWAY_MUTE] * turn + [Verdict.CLEAR] * (10 - turn)
 
 
 def test_an_uplink_that_is_gone(network: Network) -> None:

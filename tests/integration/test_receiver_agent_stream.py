@@ -167,9 +167,8 @@ async def test_a_beat_that_cannot_be_stored_is_not_acknowledged(world: World, si
             await tell(socket, "heartbeat", {"seq": 1})
             answer = await hear(socket)
         assert (answer["type"], answer["data"]) == (
-            "error",
-            {"message": "it cannot be stored now; try again"},
-        )
+            "error", {"message": "it cannot be stored now; try again", "status": 503, "seq": 1},
+        )  # fmt: skip
         await tell(socket, "heartbeat", {"seq": 1})
         assert (await hear(socket))["type"] == "heartbeat_ack"
 

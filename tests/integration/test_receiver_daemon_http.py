@@ -19,6 +19,7 @@ from defib.model.changes import Changes
 from defib.model.health import State
 from defib.model.ids import AgentId
 from defib.model.settings import IngestSettings, ServerSettings
+from defib_testkit.waiting import async_wait_until
 from web_world import Site, World
 
 PARTS = {
@@ -72,9 +73,11 @@ async def test_a_beat_is_taken(site: Site, bearer: dict[str, str]) -> None:
         "heartbeat received",
         {"success", "message", "timestamp"},
     )
-    assert said["timestamp"].endswith("Z") and datetime.fromisoformat(said["timestamp"])
+    assert said["timestamp"].endswith("Z")
+    assert datetime.fromisoformat(said["timestamp"]).tzinfo is not None
     found = site.engine.fleet.find("worker-1")
-    assert found is not None and found.status is AgentStatus.ONLINE
+    assert found is not None
+    assert found.status is AgentStatus.ONLINE
     assert (found.agent.version, found.agent.offline_after) == ("1.4.0", timedelta(seconds=90))
     assert found.live is not None
     assert found.live.report.metrics == {"process_cpu_percent": 12.5, "process_memory_bytes": 52428800.0}
@@ -87,7 +90,8 @@ async def test_a_stopping_beat_is_a_planned_stop(site: Site, bearer: dict[str, s
         answer = await site.client.post("/heartbeat", json=BEAT | {"status": status}, headers=bearer)
         assert answer.status_code == 200
     found = site.engine.fleet.find("worker-1")
-    assert found is not None and found.status is AgentStatus.STOPPED
+    assert found is not None
+    assert found.status is AgentStatus.STOPPED
 
 
 @pytest.mark.parametrize("without", ["timestamp", "cpu", "memory", "version", "status"])
@@ -110,7 +114,8 @@ async def test_these_are_good_beats(site: Site, bearer: dict[str, str], changes:
     answer = await site.client.post("/heartbeat", json=BEAT | changes, headers=bearer)
     assert answer.status_code == 200, answer.text
     found = site.engine.fleet.find("worker-1")
-    assert found is not None and found.status is AgentStatus.ONLINE
+    assert found is not None
+    assert found.status is AgentStatus.ONLINE
 
 
 @pytest.mark.parametrize(
@@ -166,6 +171,21 @@ async def test_other_methods_are_told_what_is_expected(site: Site, method: str) 
     assert answer.json()["message"] == "method not allowed, expected POST"
 
 
+async def test_many_new_agents_at_once_stay_apart(site: Site, bearer: dict[str, str]) -> None:
+    names = [f"w-{number}" for number in range(40)]
+    answers = await asyncio.gather(
+        *(
+            site.client.post("/heartbeat", json=BEAT | {"agent_id": name}, headers=bearer)
+            for name in names * 2
+        )
+    )
+    assert {answer.status_code for answer in answers} == {200}
+    agents = [item.agent for item in site.engine.fleet.agents()]
+    assert sorted(agent.id for agent in agents) == sorted(names)
+    assert {agent.aliases for agent in agents} == {()}
+    assert len({agent.monitor for agent in agents}) == 40
+
+
 # --- who -----------------------------------------------------------------------------------------------
 
 
@@ -179,7 +199,13 @@ async def test_a_wrong_token_is_told_nothing(site: Site) -> None:
     await fleet.register(Introduction(id=AgentId("worker-1")), token=other)
 
     bodies = set()
-    for shown in (None, "nonsense", revoked_text, read_text, mine):  # the last is good, the agent is another's
+    for shown in (
+        None,
+        "nonsense",
+        revoked_text,
+        read_text,
+        mine,
+    ):  # the last is good, the agent is another's
         headers = {} if shown is None else {"Authorization": f"Bearer {shown}"}
         answer = await site.client.post("/heartbeat", json=BEAT, headers=headers)
         assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
@@ -190,9 +216,7 @@ async def test_a_wrong_token_is_told_nothing(site: Site) -> None:
 async def test_new_agents_may_be_kept_out(tmp_path: Path) -> None:
     async with a_world(tmp_path, new_agents=False).running() as site:
         _, text = await site.engine.fleet.make_token("workers", Scope.INGEST, "a test")
-        answer = await site.client.post(
-            "/heartbeat", json=BEAT, headers={"Authorization": f"Bearer {text}"}
-        )
+        answer = await site.client.post("/heartbeat", json=BEAT, headers={"Authorization": f"Bearer {text}"})
         assert answer.status_code == 400
         assert answer.json()["message"] == (
             "validation failed: agent_id: agent 'worker-1' is not registered, "
@@ -203,7 +227,9 @@ async def test_new_agents_may_be_kept_out(tmp_path: Path) -> None:
 async def test_where_no_token_is_required_this_machine_may_beat(open_site: Site) -> None:
     assert (await open_site.client.post("/heartbeat", json=BEAT)).status_code == 200
     found = open_site.engine.fleet.find("worker-1")
-    assert found is not None and found.agent.token is None and found.status is AgentStatus.ONLINE
+    assert found is not None
+    assert found.agent.token is None
+    assert found.status is AgentStatus.ONLINE
 
 
 @pytest.mark.parametrize(
@@ -230,6 +256,11 @@ async def test_an_agent_that_has_a_token_needs_it(open_site: Site) -> None:
 
 
 # --- the queue -----------------------------------------------------------------------------------------
+
+
+async def is_full(site: Site) -> dict[str, Any] | None:
+    found = await stats(site)
+    return found if found["queue_depth"] >= found["queue_limit"] else None
 
 
 async def test_past_its_bound_the_queue_refuses_and_every_accepted_beat_is_counted(
@@ -261,8 +292,8 @@ async def test_past_its_bound_the_queue_refuses_and_every_accepted_beat_is_count
             )
 
         waiting = [asyncio.create_task(beat(number)) for number in range(1000)]
-        while (await stats(site))["queue_depth"] < 1000:
-            await asyncio.sleep(0.1)
+        counts = await async_wait_until(lambda: is_full(site), 60, "the queue to be full")
+        assert counts["queue_depth"] == 1000
         refused = [await beat(number) for number in range(20)]
         assert {(answer.status_code, answer.headers["retry-after"]) for answer in refused} == {(503, "1")}
         assert refused[0].json()["message"] == "1000 heartbeats are waiting already, please retry later"
@@ -293,9 +324,7 @@ async def test_a_beat_that_cannot_be_stored_is_to_be_sent_again(
     assert (found["total_received"], found["total_processed"], found["total_errors"]) == (3, 2, 1)
 
 
-async def test_stats_have_the_five_names_of_the_protocol_and_ours(
-    site: Site, bearer: dict[str, str]
-) -> None:
+async def test_stats_have_the_five_names_of_the_protocol_and_ours(site: Site, bearer: dict[str, str]) -> None:
     before = await stats(site)
     assert before == {
         "total_received": 0, "total_processed": 0, "total_errors": 0, "last_received_time": None,
@@ -307,6 +336,7 @@ async def test_stats_have_the_five_names_of_the_protocol_and_ours(
 
     assert (after["total_received"], after["total_processed"]) == (1, 1)
     assert datetime.fromisoformat(after["last_received_time"]).tzinfo is not None
-    assert isinstance(after["average_latency"], int) and after["average_latency"] > 10_000  # nanoseconds
+    assert isinstance(after["average_latency"], int)
+    assert after["average_latency"] > 10_000
     assert after["latency_p50"] == after["latency_p99"] == after["average_latency"]
     assert (await site.client.post("/stats")).status_code == 405

@@ -1,4 +1,5 @@
 """The ``daemon`` receiver's Unix socket over a real engine: a Go agent's bytes, planned stops, and bad company."""
+# ruff: noqa: ASYNC240 - a local folder of a few files
 
 import asyncio
 import json
@@ -44,7 +45,9 @@ def load_plugins() -> registry.Registry:
 
 
 def beat(pid: int = 4242, **others: Any) -> bytes:
-    return json.dumps({"pid": pid, "version": "1", "status": "running", "cpu": 1.0, "memory": 1024} | others).encode()
+    return json.dumps(
+        {"pid": pid, "version": "1", "status": "running", "cpu": 1.0, "memory": 1024} | others
+    ).encode()
 
 
 @pytest.fixture
@@ -123,10 +126,14 @@ async def test_a_go_agent_is_watched_from_its_first_beat_byte_by_byte(site: Site
             await agent.drain()
         found = await heard(site, PROGRAM, lambda item: item.live is not None)
 
-        assert found.status is AgentStatus.ONLINE and found.is_connected
+        assert found.status is AgentStatus.ONLINE
+        assert found.is_connected
         assert (found.agent.version, found.agent.protocol) == ("1.4.0", "daemon")
         assert found.agent.hostname == socket.gethostname()
-        assert (found.agent.every, found.agent.offline_after) == (timedelta(seconds=30), timedelta(seconds=90))
+        assert (found.agent.every, found.agent.offline_after) == (
+            timedelta(seconds=30),
+            timedelta(seconds=90),
+        )
         assert found.live is not None
         assert found.live.report.metrics == {"process_cpu_percent": 217.5, "process_memory_bytes": 52428800.0}
         assert found.live.report.facts["pid"] == os.getpid()
@@ -158,7 +165,8 @@ async def test_a_connection_that_ends_without_a_word_makes_it_suspect_at_once(si
     await site.wait_for(found.agent.monitor, "suspect")
 
     last = site.health(found.agent.monitor).last
-    assert last is not None and last.evidence.cause == "stream-closed"
+    assert last is not None
+    assert last.evidence.cause == "stream-closed"
     async with client(path) as agent:  # it is back, under its name
         agent.write(GO_BEAT % (os.getpid(), b"running"))
         await site.wait_for(found.agent.monitor, "up")
@@ -171,7 +179,8 @@ async def test_an_agent_that_says_error_is_unwell(site: Site, path: Path) -> Non
         await heard(site, "worker")
         await site.wait_for("worker", "fault")
         last = site.health("worker").last
-        assert last is not None and last.evidence.cause == "agent-error"
+        assert last is not None
+        assert last.evidence.cause == "agent-error"
         assert last.evidence.summary == "it reports the status 'error'"
 
 
@@ -203,7 +212,8 @@ async def test_an_agent_with_a_token_cannot_be_spoken_for(site: Site, path: Path
         await heard(site, "other")
 
     found = view(site, "db")
-    assert found is not None and found.last_seen is None
+    assert found is not None
+    assert found.last_seen is None
     assert (await stats(site))["total_errors"] == 1
 
 
@@ -214,7 +224,8 @@ async def test_a_clock_that_is_days_off_makes_nobody_late(site: Site, path: Path
         for name in ("past", "future"):
             found = await heard(site, name, lambda item: item.live is not None)
             assert found.status is AgentStatus.ONLINE
-            assert found.seconds_since is not None and found.seconds_since < 5
+            assert found.seconds_since is not None
+            assert found.seconds_since < 5
             assert found.live is not None
             assert abs(float(str(found.live.report.facts["clock_off_s"]))) > 86_400
 
@@ -259,7 +270,9 @@ async def test_what_arrived_before_the_end_is_taken(world: World, path: Path) ->
     agents = site.engine.fleet.agents()
     assert len(agents) == 50
     assert [item.agent.id for item in agents if item.last_seen is None] == []
-    assert {site.health(item.agent.monitor).state for item in agents} == {State.UP}  # nobody is blamed for our end
+    assert {site.health(item.agent.monitor).state for item in agents} == {
+        State.UP
+    }  # nobody is blamed for our end
     assert not path.exists()
 
 
@@ -359,7 +372,8 @@ async def test_a_successor_keeps_its_socket(world: World, path: Path) -> None:
         b'{"pid": 1, "status": "runn\n',
         b"[" * 10_000 + b"\n",
         b'{"a":' * 10_000 + b"\n",
-        b'{"pid": 0}\n{"pid": -1}\n{"pid": "x"}\n{}\n{"cpu": NaN}\n{"pid": 1, "cpu": 1e999}\n{"pid": 1, "memory": -5}\n',
+        b'{"pid": 0}\n{"pid": -1}\n{"pid": "x"}\n{}\n',
+        b'{"cpu": NaN}\n{"pid": 1, "cpu": 1e999}\n{"pid": 1, "memory": -5}\n',
         b'{"pid": ' + b"9" * 5000 + b"}\n",
         b'{"pid": 1, "agent_id": "' + b"x" * 10_000 + b'"}\n',
         b'{"pid": 1, "agent_id": "\xff"}\n',

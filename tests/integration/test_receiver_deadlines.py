@@ -46,8 +46,8 @@ async def look(app: Starlette, path: str, take: Callable[[Any], None]) -> None:
     await app(scope, came.get, send)
 
 
-@pytest.mark.parametrize("silent_from_s", [0.0, 29.9, 3600.0])
-def test_late_after_30_s_and_offline_after_60_s_within_250_ms(silent_from_s: float) -> None:
+@pytest.mark.parametrize("beats", [1, 2, 120])
+def test_late_after_30_s_and_offline_after_60_s_within_250_ms(beats: int) -> None:
     found: list[tuple[float, str]] = []  # over the API: when it changed, and to what
     told: list[tuple[float, str]] = []  # over the WebSocket
 
@@ -61,7 +61,7 @@ def test_late_after_30_s_and_offline_after_60_s_within_250_ms(silent_from_s: flo
             transport=httpx.ASGITransport(app), base_url="http://localhost"
         ) as client:
             await client.post(BEAT, headers=headers)
-            for _ in range(int(silent_from_s // 29)):
+            for _ in range(beats - 1):
                 await world.clock.sleep(29.0)
                 await client.post(BEAT, headers=headers)
             began = world.clock.monotonic()
@@ -80,7 +80,7 @@ def test_late_after_30_s_and_offline_after_60_s_within_250_ms(silent_from_s: flo
                 status = response.json()["overall_status"]
                 if not found or found[-1][1] != status:
                     found.append((at, status))
-                await world.clock.sleep(0.01)
+                await world.clock.sleep(0.02)
             looking.cancel()
             await asyncio.gather(looking, return_exceptions=True)
 

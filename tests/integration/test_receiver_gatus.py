@@ -55,9 +55,27 @@ async def test_wrong_requests_are_told_as_text(site: Site) -> None:
         (PATH, success, read, 401, "could not validate credentials"),
         (PATH, {}, good, 400, "invalid success value: it is true or false"),
         (PATH, {"success": "yes"}, good, 400, "invalid success value: it is true or false"),
-        (PATH, {"success": "true", "duration": "10"}, good, 400, "invalid duration: write for example 250ms or 1m30s"),
-        (PATH, {"success": "true", "duration": "1s!"}, good, 400, "invalid duration: write for example 250ms or 1m30s"),
-        (PATH, {"success": "true", "duration": "-1s"}, good, 400, "invalid duration: write for example 250ms or 1m30s"),
+        (
+            PATH,
+            {"success": "true", "duration": "10"},
+            good,
+            400,
+            "invalid duration: write for example 250ms or 1m30s",
+        ),
+        (
+            PATH,
+            {"success": "true", "duration": "1s!"},
+            good,
+            400,
+            "invalid duration: write for example 250ms or 1m30s",
+        ),
+        (
+            PATH,
+            {"success": "true", "duration": "-1s"},
+            good,
+            400,
+            "invalid duration: write for example 250ms or 1m30s",
+        ),
         ("/api/v1/endpoints/nonesuch/external", success, good, 404, "not found"),
     ]:
         answer = await site.client.post(path, params=query, headers=bearer(token) if token else {})

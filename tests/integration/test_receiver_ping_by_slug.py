@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from defib.assembly import build_roster
 from defib.model.agent import Scope
 from defib.model.health import State
 from defib.model.ids import MonitorId
@@ -160,6 +161,34 @@ async def test_the_configuration_takes_the_place_of_a_made_monitor(world: World)
         assert site.engine.roster.monitors[MonitorId("later")].plugin.target == "every 5m, 2 in a row"
 
 
+async def test_a_made_monitor_and_every_ping_uuid_outlive_a_reload(site: Site, key: str) -> None:
+    await site.client.get(f"/ping/{key}/new-job?create=1")
+    uuids = {monitor: site.engine.roster.beat_uuid(monitor) for monitor in site.engine.roster.monitors}
+
+    roster = build_roster(site.engine.roster.registry, site.world.settings(), site.engine.reader)
+    await site.engine.reload(roster)
+
+    assert {monitor: roster.beat_uuid(monitor) for monitor in roster.monitors} == uuids
+    assert uuids.keys() == {"nightly", "new-job"}
+    for uuid in uuids.values():
+        assert (await site.client.get(f"/ping/{uuid}")).text == "OK"
+    assert (await site.client.get(f"/ping/{key}/new-job")).status_code == 200
+
+
+async def test_every_monitor_has_a_ping_uuid_that_follows_from_nothing_known(
+    world: World, tmp_path: Path
+) -> None:
+    other = make_world(tmp_path / "other")
+    other.folder.mkdir()
+    other.expect_beats("nightly")
+    found = []
+    for each in (world, world, other):
+        async with each.running() as site:
+            found.append(site.engine.roster.beat_uuid(MonitorId("nightly")))
+
+    assert found[0] == found[1] != found[2]
+
+
 async def test_a_slug_that_fits_several_monitors_is_ambiguous(site: Site, key: str) -> None:
     await site.engine.jobs.make("Weekly Sync", {"every": "7d"}, actor="a test")
     await site.engine.jobs.make("weekly sync", {"every": "7d"}, actor="a test")
@@ -207,7 +236,9 @@ async def test_a_revoked_key_and_one_of_another_scope_open_nothing(site: Site, k
 
 
 async def test_whoever_guesses_keys_is_slowed_down_and_others_are_not(site: Site, key: str) -> None:
-    answers = await asyncio.gather(*(site.client.get(f"/ping/guess-{number}/nightly") for number in range(80)))
+    answers = await asyncio.gather(
+        *(site.client.get(f"/ping/guess-{number}/nightly") for number in range(80))
+    )
 
     assert {answer.status_code for answer in answers} == {404, 429}
     assert (await site.client.get(f"/ping/{key}/nightly")).status_code == 200
@@ -226,7 +257,9 @@ def exposed(world: World) -> World:
 async def test_an_id_needs_a_token_where_others_can_reach_us(exposed: World) -> None:
     async with exposed.running() as site:
         token = await new_token(site)
-        async with httpx.AsyncClient(base_url=site.url.replace("0.0.0.0", "127.0.0.1"), trust_env=False) as client:
+        async with httpx.AsyncClient(
+            base_url=site.url.replace("0.0.0.0", "127.0.0.1"), trust_env=False
+        ) as client:
             bare, unknown = await client.get("/ping/nightly"), await client.get("/ping/nonesuch")
             wrong = await client.get("/ping/nightly", headers=bearer("defib_wrong"))
             good = await client.get("/ping/nightly/start", headers=bearer(token))

@@ -9,14 +9,15 @@ from typing import Any
 import pytest
 
 from defib import assembly
-from defib.errors import UsageError
+from defib.errors import StoreError, UsageError
 from defib.model.changes import Changes
 from defib.model.ids import MonitorId
 from defib.model.monitor import RecoveryMode
 from defib.model.recovery import Attempt, AttemptOutcome, Case, CaseState, Gate
+from defib.plugin import ActionContext, ActionResult
 from defib.store.term import begin
 from defib_testkit.waiting import async_wait_until
-from web_world import Site, World
+from web_world import MendAction, Site, World
 
 MAIN = MonitorId("main")
 BROKEN: dict[str, Any] = {"ok": False, "says": "HTTP 500 in 3 ms"}
@@ -201,6 +202,59 @@ async def test_after_a_crash_only_what_may_run_twice_runs_twice(
         assert len(attempts(site)) == 1
         assert attempts(site)[0].outcome in (AttemptOutcome.UNKNOWN, AttemptOutcome.FAILED)
         assert ("must not run twice" in ended.reason) is not idempotent
+
+
+@pytest.mark.parametrize(
+    ("works", "event", "expected"),
+    [
+        (True, None, [None]),
+        (True, "recovery.ended", ["recovery.ended"]),
+        (True, "recovery.verified", ["recovery.verified"] * 3),
+        (False, None, [None]),
+        (False, "recovery.ended", ["recovery.ended"]),
+        (False, "recovery.failed", ["recovery.failed"] * 3),
+    ],
+)
+async def test_a_store_that_fails_after_an_action_has_begun_does_not_make_it_run_twice(
+    make_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch, works: bool, event: str | None,
+    expected: list[str | None],
+) -> None:  # fmt: skip
+    """Whichever of its records cannot be written at first: that it runs, that it has ended, what came of it."""
+    world = make_world(works=works, start_timeout=2 * SECOND, cooldown=60 * SECOND)
+    runs: list[str] = []
+    run = MendAction.run
+
+    async def counted(action: MendAction, context: ActionContext) -> ActionResult:
+        runs.append(context.key)
+        return await run(action, context)
+
+    monkeypatch.setattr(MendAction, "run", counted)
+    async with world.running() as site:
+        refused = refuse(site, monkeypatch, event, times=3)
+        await break_it(site)
+        await wait_for_case(site, CaseState.DONE if works else CaseState.BACKOFF)
+        [attempt] = attempts(site)
+
+    assert runs == [attempt.id]
+    assert attempt.outcome is (AttemptOutcome.VERIFIED if works else AttemptOutcome.FAILED)
+    assert refused == expected
+
+
+def refuse(site: Site, monkeypatch: pytest.MonkeyPatch, event: str | None, *, times: int) -> list[str | None]:
+    """Let the store refuse the first records of an attempt with this line in the audit log; what was refused."""
+    refused: list[str | None] = []
+    commit = site.engine.writer.commit
+
+    async def failing(changes: Changes) -> None:
+        begun = [item for item in changes.attempts if item.started_at is not None]
+        events = [entry.event for entry in changes.audit] or [None]
+        if begun and event in events and len(refused) < times:
+            refused.append(event)
+            raise StoreError("the disk is full")
+        await commit(changes)
+
+    monkeypatch.setattr(site.engine.writer, "commit", failing)
+    return refused
 
 
 async def test_a_disarmed_fault_is_rehearsed_and_acted_on_once_it_is_armed(

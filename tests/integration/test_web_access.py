@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from defib.model.ids import MonitorId
 from defib.model.settings import ServerSettings
 from web_world import TOKEN, Site, World
 
@@ -70,8 +71,11 @@ async def test_elsewhere_reading_needs_the_token_or_a_login(far_site: Site) -> N
     assert await statuses(far_site, READS) == {200}
 
 
-async def test_elsewhere_supervisors_and_beats_need_no_login(far_site: Site) -> None:
-    assert await statuses(far_site, OPEN) == {200}
+async def test_elsewhere_supervisors_and_beats_that_nobody_can_guess_need_no_login(far_site: Site) -> None:
+    uuid = far_site.engine.roster.beat_uuid(MonitorId("nightly"))
+
+    assert await statuses(far_site, ["/health", "/livez", "/readyz", f"/ping/{uuid}"]) == {200}
+    assert await statuses(far_site, ["/ping/nightly"]) == {401}
 
 
 async def test_people_without_a_login_are_told_how_to_get_one(far_site: Site) -> None:

@@ -20,7 +20,9 @@ from defib.rules.correlation import (
     excuse,
     fate_group,
     find_trigger,
+    is_deaf,
     is_named,
+    is_network_missing,
     path_class,
 )
 
@@ -125,6 +127,25 @@ def test_when_failures_are_a_reason_to_look_at_ourselves(
 ) -> None:
     trigger = find_trigger(seen, WAN, NOW - silent_for, NOW)
     assert (trigger and trigger.is_together) is together
+
+
+@pytest.mark.parametrize(
+    ("evidence", "missing", "deaf"),
+    [
+        (Evidence.inconclusive("no-route", "this machine has no route there"), True, False),
+        (Evidence.inconclusive("dns-unavailable", "this machine's resolver gives no answer"), True, False),
+        (Evidence.inconclusive("no-descriptors", "no file descriptor is left"), False, True),
+        (Evidence.inconclusive("no-memory", "no memory is left"), False, True),
+        (Evidence.inconclusive("not-permitted", "a firewall of this machine forbids it"), False, False),
+        (Evidence.fail("unreachable", "no host answers"), False, False),
+        (Evidence.fail("no-route", "as another machine says"), False, False),
+        (Evidence.fail("no-memory", "as the target says"), False, False),
+    ],
+)
+def test_a_look_that_could_not_be_made_speaks_against_our_network_or_against_us(
+    evidence: Evidence, missing: bool, deaf: bool
+) -> None:
+    assert (is_network_missing(evidence), is_deaf(evidence)) == (missing, deaf)
 
 
 def test_twenty_monitors_polled_each_half_minute_trigger_before_their_first_fault() -> None:

@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from defib.engine.boot import process_started
 from defib.errors import DefibError, UsageError
@@ -88,6 +89,9 @@ class Daemon:
     def post(self, path: str, body: Mapping[str, Any] | None = None, *, timeout: float = 30.0) -> Any:
         return self._request("POST", path, body=body or {}, timeout=timeout)
 
+    def delete(self, path: str) -> Any:
+        return self._request("DELETE", path, body={})
+
     def put(self, path: str, body: Mapping[str, Any]) -> Any:
         return self._request("PUT", path, body=body)
 
@@ -112,6 +116,11 @@ class Daemon:
         if response.is_success:
             return response.json() if response.content else None
         raise _refusal(response.status_code, response.text)
+
+
+def quoted(part: str) -> str:
+    """A part of a path, whatever its characters are."""
+    return quote(part, safe="")
 
 
 def _refusal(status: int, text: str) -> DefibError:

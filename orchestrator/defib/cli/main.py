@@ -9,7 +9,7 @@ import typer
 from typer.exceptions import TyperException
 
 from defib import __version__
-from defib.cli import demo, doctor, init, polkit, report, run, serve, show, steer
+from defib.cli import agent, agents, demo, doctor, init, polkit, report, run, serve, show, steer, tokens
 from defib.cli.context import State
 from defib.errors import ConfigError, DefibError, PluginError, StaleEpochError, UsageError
 
@@ -22,7 +22,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for part in (init, run, serve, show, steer, report, doctor, demo, polkit):
+for part in (init, run, serve, show, steer, tokens, agents, report, doctor, demo, polkit, agent):
     part.register(app)
 
 
@@ -138,7 +138,7 @@ def _global_options_first(arguments: list[str]) -> tuple[list[str], list[str]]:
     rest: list[str] = []
     items = iter(arguments)
     for item in items:
-        if item == "--":
+        if item == "--" or (item == "agent" and not rest):
             rest += [item, *items]
         elif item in ("--json", "--debug"):
             first.append(item)

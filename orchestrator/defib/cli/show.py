@@ -1,4 +1,4 @@
-"""Commands that read: ``validate``, ``status``, ``explain``, ``plugins``."""
+"""Commands that read: ``validate``, ``status``, ``explain``, ``recoveries``, ``plugins``."""
 
 import json
 from collections.abc import Iterator
@@ -12,12 +12,15 @@ from defib.cli import daemon, words
 from defib.cli.context import State, state_of
 from defib.errors import ConfigError, UsageError
 
+_MOST_RECOVERIES = 1000  #: that are looked through for those of one monitor
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command("validate")(validate)
     app.command("status")(status)
     app.command("explain")(explain)
+    app.command("recoveries")(recoveries)
     app.command("plugins")(plugins)
 
 
@@ -101,6 +104,33 @@ def explain(
         words.print_monitor(found, state.settings.timezone, story=True)
     else:
         words.print_incident(found, state.settings.timezone)
+
+
+def recoveries(
+    context: typer.Context,
+    monitor: Annotated[str | None, typer.Argument(metavar="[ID]")] = None,
+    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, max=1000, help="At most so many.")] = 20,
+) -> None:
+    """What Defib repairs now, and what became of earlier recoveries, newest first: of ID, or of all monitors."""
+    from defib import assembly
+
+    state = state_of(context)
+    if monitor is not None and monitor not in {spec.id for spec in state.settings.monitors}:
+        raise UsageError(f"there is no monitor {monitor!r}; 'defib status' lists them")
+    newest = limit if monitor is None else _MOST_RECOVERIES
+    running = daemon.find(state.settings)
+    if running is not None:
+        found = running.get(f"/api/v1/recoveries?limit={newest}")["items"]
+    elif assembly.has_store(state.settings):
+        with assembly.stored_views(state.registry, state.settings) as (views, _, _):
+            found = views.recoveries(newest)
+    else:
+        found = []
+    found = [case for case in found if monitor in (None, case["monitor"])][:limit]
+    if state.json:
+        print(json.dumps({"recoveries": found}, indent=2, ensure_ascii=False))
+    else:
+        words.print_recoveries(found, state.settings.timezone)
 
 
 def plugins(context: typer.Context) -> None:

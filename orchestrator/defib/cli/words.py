@@ -14,6 +14,8 @@ from defib.model.options import format_duration
 
 Json = Mapping[str, Any]
 
+_OUTPUT_LINES = 3  #: of what an action printed, where many are listed
+
 _STYLE = {"up": "green", "fault": "bold red", "unreachable": "magenta", "suspect": "yellow", "degraded": "yellow",
           "watch": "cyan", "stopped": "blue", "new": "dim", "maintenance": "blue", "paused": "dim"}  # fmt: skip
 _MARK = {"up": "●", "fault": "✖", "unreachable": "◌", "suspect": "▲", "degraded": "▲", "new": "○"}
@@ -101,6 +103,7 @@ def print_monitor(view: Json, timezone: str, *, story: bool = False) -> None:
         "fell with": ", ".join(view["together"]),
         "requires": ", ".join(view["requires"]),
         "recovery": _recovery(view),
+        "spent": _spent(view["budget"]),
         "availability": ", ".join(
             f"{name} {'–' if value is None else format(value, '.3%')}"
             for name, value in view["availability"].items()
@@ -128,6 +131,26 @@ def print_incident(view: Json, timezone: str) -> None:
     _story("What was done", map(_attempt, view["attempts"]), timezone)
     _print_snapshot(view["snapshot"], timezone)
     _story("What was told", map(_told, view["alerts"]), timezone)
+
+
+def print_recoveries(cases: Iterable[Json], timezone: str) -> None:
+    """Recovery cases with their attempts and the end of what these printed, times in ``timezone``."""
+    listed = list(cases)
+    if not listed:
+        _show(Text("nothing has been recovered yet"))
+    for case in listed:
+        shut = f" at gate {case['gate']}" if case["gate"] and not case["closed_at"] else ""
+        rehearsal = " (dry run)" if case["dry_run"] else ""
+        _show(Text.assemble((case["monitor"], "bold"), f"  {case['state']}{shut}{rehearsal}: {case['reason']}"))
+        begun = case["opened_at"], f"{case['incident']}, by {case['actor']}"
+        _show(_timeline([begun, *map(_attempt_with_output, case["tries"])], timezone))
+
+
+def _attempt_with_output(item: Json) -> tuple[str, str]:
+    at, told = _attempt(item)
+    is_rehearsal = item["outcome"] == "dry-run"  # what it has for output is why each gate was open
+    printed = [] if is_rehearsal else item["output"].strip().splitlines()[-_OUTPUT_LINES:]
+    return at, "\n".join([f"attempt {item['number']}: {told}", *printed])
 
 
 def _print_snapshot(snapshot: Json | None, timezone: str) -> None:
@@ -185,6 +208,60 @@ def print_plugins(offers: Iterable[Json], faults: Iterable[Json]) -> None:
     _show(table, *(Text(line, style="bold red") for line in broken))
 
 
+_OF_STATUS = {
+    "online": "up",
+    "warning": "suspect",
+    "offline": "fault",
+    "stopped": "stopped",
+    "unknown": "new",
+}
+
+
+def print_agents(agents: Iterable[Json]) -> None:
+    """The table of ``defib agents list``."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name in ("STATUS", "AGENT", "POOL", "LAST BEAT", "CPU", "MEMORY"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("HOST", overflow="fold")
+    rows = list(agents)
+    for item in rows:
+        state = _OF_STATUS[item["status"]]
+        mark = Text(f"{_MARK.get(state, '·')} {item['word'].lower()}", style=_STYLE.get(state, ""))
+        loads = (_percent(item["metrics"].get(name)) for name in ("cpu_percent", "memory_percent"))
+        host = " · ".join(part for part in (item["hostname"], item["os"]) if part)
+        table.add_row(mark, Text(item["id"]), Text(item["pool"]), ago(item["last_seen"]), *loads, Text(host))
+    _show(table, Text(count(len(rows), "agent"), style="dim"))
+
+
+def _percent(value: float | None) -> str:
+    return "" if value is None else f"{value:.0f} %"
+
+
+def print_tokens(tokens: Iterable[Json], timezone: str) -> None:
+    """The table of ``defib token list``, its days in ``timezone``."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name in ("ID", "SCOPE", "MADE", "STANDS"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("NAME", overflow="fold")
+    rows = list(tokens)
+    for item in rows:
+        made = _day(item["created_at"], timezone)
+        table.add_row(item["id"], item["scope"], made, _stands(item, timezone), Text(item["name"]))
+    _show(table, Text(count(len(rows), "token"), style="dim"))
+
+
+def _stands(token: Json, timezone: str) -> str:
+    if token["revoked_at"]:
+        return f"revoked {_day(token['revoked_at'], timezone)}"
+    if not token["expires_at"]:
+        return "good"
+    return f"{'good until' if token['good'] else 'expired'} {_day(token['expires_at'], timezone)}"
+
+
+def _day(instant: str, timezone: str) -> str:
+    return local(instant, timezone).partition(" ")[0]
+
+
 def _flapping(view: Json, timezone: str) -> str:
     flapping = view["flapping"]
     if not flapping:
@@ -201,6 +278,16 @@ def _recovery(view: Json) -> str:
     text = f"{recovery['mode']}: {' → '.join(view['ladder'])}"
     case = recovery["case"]
     return f"{text}; now {case['state']}: {case['reason']}" if case else text
+
+
+def _spent(budget: Json | None) -> str:
+    if budget is None:
+        return ""
+    return (
+        f"{budget['failed']} of {budget['max_attempts']} failed attempts in {span(budget['window_s'])}, "
+        f"{budget['relapses']} of {budget['max_relapses']} relapses in an hour, "
+        f"{budget['today']} of {budget['max_per_day']} attempts in a day"
+    )
 
 
 def _attempt(item: Json) -> tuple[str, str]:
@@ -237,13 +324,17 @@ def _pairs(lines: Mapping[str, str]) -> Table:
 
 def _story(title: str, events: Iterable[tuple[str, str]], timezone: str) -> None:
     """What happened when, under a title."""
-    lines = [(local(at, timezone), text) for at, text in events]
+    listed = list(events)
+    _show(Text(f"\n{title}", style="bold"), _timeline(listed, timezone) if listed else Text("  nothing"))
+
+
+def _timeline(events: Iterable[tuple[str, str]], timezone: str) -> Table:
     grid = Table.grid(padding=(0, 2))
     grid.add_column(no_wrap=True)
     grid.add_column(overflow="fold")
-    for at, text in lines:
-        grid.add_row(f"  {at}", Text(text))
-    _show(Text(f"\n{title}", style="bold"), grid if lines else Text("  nothing"))
+    for at, text in events:
+        grid.add_row(f"  {local(at, timezone)}", Text(text))
+    return grid
 
 
 def _show(*parts: RenderableType) -> None:

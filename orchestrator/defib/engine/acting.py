@@ -21,13 +21,13 @@ from defib.engine.ids import new_id
 from defib.engine.ledger import Ledger
 from defib.engine.roster import Watched
 from defib.engine.table import StateTable
-from defib.errors import ActionHeldBackError, ActionRefusedError
+from defib.errors import ActionHeldBackError, ActionRefusedError, StaleEpochError, StoreError
 from defib.model.changes import Changes
 from defib.model.evidence import Fact
 from defib.model.ids import AttemptId, IncidentId, MonitorId
 from defib.model.recovery import Attempt, AttemptOutcome, AuditEntry, Case, CaseState, Gate
 from defib.model.snapshot import Snapshot
-from defib.ports import Action, ActionContext, ActionResult, Clock
+from defib.ports import Action, ActionContext, ActionResult, Clock, RemoteActions
 from defib.rules.auditing import attempt_facts
 from defib.rules.recovery import gates, ladder
 from defib.rules.recovery.machine import gated
@@ -56,7 +56,7 @@ class Acting:
 
     def __init__(
         self, clock: Clock, table: StateTable, writer: Writer, bus: EventBus, ledger: Ledger,
-        snapshot: TakeSnapshot | None = None,
+        snapshot: TakeSnapshot | None = None, agents: RemoteActions | None = None,
     ) -> None:  # fmt: skip
         """:param snapshot: takes the evidence that the first action of a case would wipe out."""
         self._clock = clock
@@ -65,6 +65,7 @@ class Acting:
         self._bus = bus
         self._ledger = ledger
         self._snapshot = snapshot
+        self._agents = agents
         self._boot = boot_id()
         self._attempts: dict[MonitorId, Attempt] = {}
         self._running: set[MonitorId] = set()
@@ -131,7 +132,7 @@ class Acting:
             )
             case = replace(case, state=CaseState.ACTING)
             note(case)
-            await self._record(case, replace(attempt, started_at=self._clock.now()), None)
+            await self._note_on_the_way(case, replace(attempt, started_at=self._clock.now()), None)
             result = await self._execute(action, case, watched, rung.timeout, note)
             return await self._ended(case, action, result, rung.timeout)
         except ActionRefusedError as error:
@@ -164,13 +165,13 @@ class Acting:
     ) -> ActionResult:
         async def on_start(pid: int) -> None:
             running = replace(self._attempts[case.monitor], pid=pid, pid_started=process_started(pid))
-            await self._record(case, running, None)
+            await self._note_on_the_way(case, running, None)
 
         async def on_kill() -> None:
             reason = f"it runs for longer than {timeout.total_seconds():g} s"
             killing = replace(case, state=CaseState.KILLING, reason=reason)
             note(killing)
-            await self._record(killing, self._attempts[case.monitor], "recovery.killing")
+            await self._note_on_the_way(killing, self._attempts[case.monitor], "recovery.killing")
 
         health = self._table[case.monitor]
         env = {
@@ -183,7 +184,7 @@ class Acting:
         }
         context = ActionContext(
             timeout=timeout, env=env, execute=ProcessExecutor(on_start, on_kill), clock=self._clock,
-            key=self._attempts[case.monitor].id,
+            key=self._attempts[case.monitor].id, agents=self._agents,
         )  # fmt: skip
         try:
             return await asyncio.wait_for(action.run(context), timeout.total_seconds() + _PLUGIN_GRACE_S)
@@ -194,6 +195,21 @@ class Acting:
         except Exception as error:  # an action is a plugin
             log.error("recovery action crashed", monitor=case.monitor, error=repr(error), exc_info=error)
             return ActionResult(exit_status=1, output=f"the action's plugin crashed: {type(error).__name__}")
+
+    async def _note_on_the_way(self, case: Case, attempt: Attempt, event: str | None) -> None:
+        """Record how far an action is. The intent is on disk: a store that fails by now changes nothing about it.
+
+        What cannot be written is written with the next step; a crash before that finds the action unfinished.
+
+        :raises StaleEpochError: another Defib decides.
+        """
+        try:
+            await self._record(case, attempt, event)
+        except StaleEpochError:
+            raise
+        except StoreError as error:
+            self._attempts[case.monitor] = attempt
+            log.error("cannot note how far an action is", monitor=case.monitor, error=str(error))
 
     async def _ended(self, case: Case, action: Action, result: ActionResult, timeout: timedelta) -> Case:
         ended = self._clock.now()
@@ -206,7 +222,7 @@ class Acting:
         else:
             attempt = await self._identified(attempt, action)
         case = replace(case, state=CaseState.VERIFYING, due_at=ended, reason="verifying", oks=0)
-        await self._record(case, attempt, "recovery.ended")
+        await self._note_on_the_way(case, attempt, "recovery.ended")
         return case
 
     async def _identified(self, attempt: Attempt, action: Action) -> Attempt:

@@ -72,7 +72,8 @@ def pools_json(views: Iterable[AgentView]) -> list[Json]:
         if view.agent.pool:
             pools.setdefault(view.agent.pool, Counter())[str(view.status)] += 1
     return [
-        {"name": name, "agents": counts.total(), "counts": dict(counts)} for name, counts in sorted(pools.items())
+        {"name": name, "agents": counts.total(), "counts": dict(counts)}
+        for name, counts in sorted(pools.items())
     ]
 
 

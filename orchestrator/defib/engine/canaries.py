@@ -30,8 +30,8 @@ from defib.rules.correlation import Interface, PathClass, Readings, Verdict, dia
 TIMEOUT = 1.0  #: seconds for all of it
 CACHED = 2.0  #: seconds that an outcome holds
 SETTLED = 90.0
-"""Seconds after which a gateway that is gone has left the neighbours: an entry is trusted for 45 s at most, and the next
-packet, at the latest of the look that comes every 30 s, has it asked anew for 8 s (arp(7): base_reachable_time,
+"""Seconds after which a gateway that is gone has left the neighbours: an entry is trusted for 45 s at most, and the
+next packet, at the latest of the look that comes every 30 s, has it asked anew for 8 s (arp(7): base_reachable_time,
 delay_first_probe_time, ucast_solicit)."""
 _GATEWAY_PORT = 53  #: a router that does not run a resolver refuses, which tells as much
 

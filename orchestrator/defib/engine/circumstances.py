@@ -18,7 +18,6 @@ from defib.model.ids import MonitorId
 from defib.model.monitor import RecoveryMode
 from defib.model.recovery import AttemptOutcome, Case, CaseState, Gate
 from defib.ports import Clock
-from defib.rules.correlation import Verdict
 from defib.rules.dependencies import waiting_for
 from defib.rules.recovery import budgets, ladder, timing
 from defib.rules.recovery.gates import QUEUES
@@ -219,7 +218,7 @@ class Circumstances:
         members = [name for name, other in monitors.items() if group and other.spec.group == group]
         busy = [item for item in others if item.monitor in members and item.state in _IN_RECOVERY]
         down = {name for name in members if self._table[name].state.is_bad} | {item.monitor for item in busy}
-        everywhere = self._guard.verdict is Verdict.MASS_FAILURE
+        everywhere = self._guard.is_mass_failure
         in_group = budgets.is_mass_failure(limits, len(down), len(members))
         failing_too = others if everywhere else [item for item in others if item.monitor in members]
         mass_failure = "most monitors fail together" if everywhere else ""

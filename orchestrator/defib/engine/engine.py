@@ -87,12 +87,15 @@ class Engine:
         self.looking = Looking(clock, roster, self.table, self.prober, self.judge, self.guard)
         asking = Asking(clock, self.prober, self.guard)
         self.beats = Beats(clock, roster, self.table, writer, self.reader, self.judge, asking)
-        self.jobs = MadeMonitors(clock, roster, self.table, writer, self.reader, self.beats, self.bus)
+        self.jobs = MadeMonitors(
+            clock, roster, self.table, writer, self.reader, self.beats, self.judge, self.bus
+        )
         self.fleet = Fleet(clock, roster, self.table, writer, self.reader, self.beats, self.bus)
         self.table.ensure(roster.monitors, clock.now())
         self.recovery = Recovery(
             clock, roster, self.table, writer, self.reader, self.judge, self.bus, self.look, self.guard,
             snapshot=Snapshots(clock, reader, lambda: self.roster.settings).take if takes_snapshots else None,
+            agents=self.fleet.remote,
         )  # fmt: skip
         self.arming = Arming(clock, writer, self.bus, self.recovery)
         self.courier = Courier(clock, roster, writer, self.reader, self.bus)

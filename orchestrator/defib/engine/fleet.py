@@ -21,8 +21,9 @@ import structlog
 
 from defib.engine.beats import Beats
 from defib.engine.events import Event, EventBus
-from defib.engine.ids import new_id
+from defib.engine.ids import is_made_up, new_id
 from defib.engine.live_board import LiveBoard
+from defib.engine.remote import Remote, Send
 from defib.engine.roster import Roster
 from defib.engine.table import StateTable
 from defib.engine.tokens import Tokens, new_token
@@ -78,6 +79,7 @@ class Fleet:
         self._bus = bus
         self.tokens = Tokens(reader.tokens())
         self.board = LiveBoard(clock)
+        self.remote = Remote()
         self._agents: dict[AgentId, Agent] = {agent.id: agent for agent in reader.agents()}
         self._names: dict[str, AgentId] = {}  # ids and aliases
         self._by_monitor: dict[MonitorId, AgentId] = {}  # of monitors that were made here
@@ -108,6 +110,11 @@ class Fleet:
         """See :class:`defib.ports.Fleet`."""
         token = self.tokens.find(shown, self._clock.now())
         return token if token is not None and token.scope is Scope.INGEST else None
+
+    def api_key(self, shown: str) -> Token | None:
+        """See :class:`defib.ports.Fleet`."""
+        token = self.tokens.find(shown, self._clock.now())
+        return token if token is not None and token.scope is not Scope.INGEST else None
 
     def find(self, agent: str) -> AgentView | None:
         """See :class:`defib.ports.Fleet`."""
@@ -196,6 +203,8 @@ class Fleet:
         if token.agent is not None:  # it has one agent, whatever that calls itself now
             return await self._alias(self._agents[token.agent], agent)
         async with self._registering:
+            if agent in self._names:  # it came in while we waited
+                return await self.resolve(token, agent, hostname)
             if (unnamed := self._unnamed(token, hostname)) is not None:
                 return await self._alias(unnamed, agent)
             if not self.settings.new_agents:
@@ -325,6 +334,7 @@ class Fleet:
             agent
             for agent in self._agents.values()
             if agent.token == token.root
+            and is_made_up(agent.id)
             and not agent.aliases
             and _heard(self._table.get(agent.monitor)) is None
             and (not hostname or agent.hostname == hostname)
@@ -456,7 +466,9 @@ class Fleet:
         return self.board.watch(pool)
 
     @contextmanager
-    def connect(self, agent: AgentId, close: Callable[[], None]) -> Iterator[None]:
+    def connect(
+        self, agent: AgentId, close: Callable[[], None], send: Send | None = None
+    ) -> Iterator[None]:
         """See :class:`defib.ports.Fleet`."""
         self._registered(agent)
         if (before := self._connections.get(agent)) is not None:
@@ -464,11 +476,16 @@ class Fleet:
         self._connections[agent] = close
         self._bus.publish(Event(type="agent", monitor=self._agents[agent].monitor))
         try:
-            yield
+            with self.remote.stream(agent, send):
+                yield
         finally:
             if self._connections.get(agent) is close:
                 del self._connections[agent]
                 self._lost(agent)
+
+    def hear(self, agent: AgentId, kind: str, data: Mapping[str, object]) -> None:
+        """See :class:`defib.ports.Fleet`."""
+        self.remote.hear(agent, kind, data)
 
     def _lost(self, agent: AgentId) -> None:
         """Its stream ended. Unless it said that it stops, that is reason for suspicion, and not more."""
@@ -497,11 +514,9 @@ class Fleet:
         was_off, is_off = before in _OFFLINE, after in _OFFLINE
         if is_off and not was_off:
             log.info("marking agent as offline", agent=agent.id, state=after)
-            self.board.put_gone(agent.id, agent.pool)
         elif was_off and not is_off:
             log.info("marking agent as online", agent=agent.id, state=after)
-        if not is_off:
-            self.board.tell_again(agent.id)
+        self.board.take_change(agent.id, agent.pool, is_gone=is_off)
 
 
 _OFFLINE = (State.FAULT, State.UNREACHABLE, State.STOPPED)

@@ -2,7 +2,7 @@
 
     vitals (each second) ─→ sickness: stretched timeouts, frozen judgement
     three clocks (each 250 ms) ─→ gaps: unobserved time is unknown, never down
-    failures together, or no route ─→ canaries ─→ verdict: inconclusive, unreachable, or real
+    failures together, or looks that we could not make ─→ canaries ─→ verdict: inconclusive, unreachable, or real
     a verdict against us ─→ canaries (each second) ─→ released, and looked at afresh
 
 Decides nothing about a target; :class:`~defib.engine.judge.Judge` and :class:`~defib.engine.recovery.Recovery`
@@ -37,6 +37,7 @@ from defib.rules.correlation import (
     excuse,
     fate_group,
     find_trigger,
+    is_deaf,
     is_named,
     is_network_missing,
     path_class,
@@ -229,6 +230,8 @@ class Guard:
         evidence = observation.evidence
         is_missing = is_network_missing(evidence)
         if evidence.outcome is Outcome.INCONCLUSIVE and not is_missing:
+            if is_deaf(evidence):
+                await self._doubt(Trigger(path=PathClass.LOCAL, is_together=False, reason=evidence.summary))
             return Opinion(evidence=evidence)
         if watched.asked is None or observation.source is not Source.PROBE:
             is_silence = (
@@ -253,7 +256,7 @@ class Guard:
         failing_since = self._failing_since.get(monitor)
         self._failing_since.setdefault(monitor, now)
         if is_missing:
-            await self._doubt(path, failing_since)
+            await self._doubt(self._trigger(path, failing_since))
             return Opinion(evidence=evidence)
         began = now - (observation.ended_at - observation.started_at).total_seconds()
         worth = await self._worth(path, named, began, failing_since)
@@ -265,17 +268,16 @@ class Guard:
         self._see(monitor)
         return opinion
 
-    async def _doubt(self, path: PathClass, failing_since: float | None) -> None:
-        """Our own network kept a look from its target: ask the canaries if others on the path fare no better.
-
-        No target has failed yet, so nothing follows unless they accuse us.
-        """
-        if self._canaries is None or self.verdict.accuses_us:  # then they are asked each second
-            return
-        now = self._clock.monotonic()
+    def _trigger(self, path: PathClass, failing_since: float | None) -> Trigger | None:
         last_ok = self._last_ok.get(path, self._started_at)
-        trigger = find_trigger(self._looks.values(), path, last_ok, now, failing_since)
-        if trigger is not None and diagnose(readings := await self._canaries.look()).accuses_us:
+        return find_trigger(self._looks.values(), path, last_ok, self._clock.monotonic(), failing_since)
+
+    async def _doubt(self, trigger: Trigger | None) -> None:
+        """We could not look at targets, none of which has failed: nothing follows unless the canaries accuse us."""
+        if trigger is None or self._canaries is None or self.verdict.accuses_us:
+            return  # in the last case they are asked each second
+        readings = await self._canaries.look()
+        if diagnose(readings).accuses_us:
             self._give_verdict(readings, trigger)
 
     async def _worth(self, path: PathClass, named: bool, began: float, failing_since: float | None) -> Effect:
@@ -286,9 +288,10 @@ class Guard:
         if self._canaries is None:
             return Effect.REAL
         asked_at = self._clock.monotonic()
-        last_ok = self._last_ok.get(path, self._started_at)
-        trigger = find_trigger(self._looks.values(), path, last_ok, asked_at, failing_since)
         was_accused = self.verdict.accuses_us
+        if began < self._acquitted_at and not was_accused:
+            return effect(self._acquitted, path, is_named=named)
+        trigger = None if was_accused else self._trigger(path, failing_since)
         is_asked = was_accused or trigger is not None
         if is_asked:
             self._give_verdict(await self._canaries.look(), trigger)
@@ -323,6 +326,7 @@ class Guard:
         self._bus.publish(Event(type="observer"))
         if before.accuses_us and not after.accuses_us:
             self._acquitted, self._acquitted_at = before, self._clock.monotonic()
+            self._looks = {monitor: look for monitor, look in self._looks.items() if look.is_ok}
             self.on_release()
 
     async def _hold_silence(self, monitor: MonitorId) -> str:

@@ -226,6 +226,21 @@ class Judge:
         is_open = self.telling.incident(health.incident).label is FaultLabel.UNVERIFIED
         return is_open and not self._guard.is_frozen and health.state is State.FAULT
 
+    async def withdraw(self, monitor: MonitorId, why: str) -> None:
+        """Close the open incident of a monitor that is watched no more. Nobody is told: whoever removed it knows.
+
+        :raises StoreError: it is open as before.
+        """
+        health = self._table.get(monitor)
+        if health is None or health.incident is None:
+            return
+        closed = replace(self.telling.incident(health.incident), closed_at=self._clock.now(), resolution=why)
+        health = replace(health, incident=None)
+        await self._writer.commit(Changes(incidents=(closed,), health=(health,)))
+        self._table.put(health)
+        self.telling.forget(closed.id)
+        self._bus.publish(Event(type="incident", monitor=monitor))
+
     async def _verify(self, watched: Watched, incident_id: IncidentId | None) -> None:
         """A fault that was not verified is now, and may be acted on."""
         assert incident_id is not None

@@ -7,6 +7,7 @@ long it sleeps; and it is told at most once in :data:`BATCH_S`.
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 
 from defib.engine.agent_history import AgentHistory
@@ -86,15 +87,19 @@ class LiveBoard:
         return [live for live in self._live.values() if pool in (None, live.pool)]
 
     def put_gone(self, agent: AgentId, pool: str) -> None:
-        """An agent is offline. What it reported last stays until it is too old."""
+        """An agent is offline, or no more in ``pool``. What it reported last stays until it is too old."""
         for feed in self._feeds:
             if feed.pool in (None, pool):
                 feed.put_gone(agent)
 
-    def tell_again(self, agent: AgentId) -> None:
-        """Its report is the same, but how it stands is not."""
+    def take_change(self, agent: AgentId, pool: str, *, is_gone: bool) -> None:
+        """An agent stands otherwise. Its report stays, as a new object: what was made of the one before is outdated."""
         live = self.get(agent)
         if live is not None:
+            live = self._live[agent] = replace(live)
+        if is_gone:
+            self.put_gone(agent, pool)
+        elif live is not None:
             self.put(live)
 
     def forget(self, agent: AgentId) -> None:

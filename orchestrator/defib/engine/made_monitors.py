@@ -7,6 +7,7 @@ what looks at targets, or acts on them, is written down by whoever runs this mac
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -14,15 +15,18 @@ from pydantic import ValidationError
 
 from defib.engine.beats import Beats
 from defib.engine.events import Event, EventBus
+from defib.engine.judge import Judge
 from defib.engine.roster import Roster
 from defib.engine.table import StateTable
 from defib.errors import RegistrationRefusedError
+from defib.model.beat import Beat
 from defib.model.changes import Changes
+from defib.model.health import Transition
 from defib.model.ids import MonitorId
 from defib.model.monitor import MadeMonitor, MonitorSpec
 from defib.model.recovery import AuditEntry
-from defib.ports import Clock
-from defib.rules.slugs import slug
+from defib.ports import Clock, JobView
+from defib.rules.slugs import as_slug
 from defib.store import Reader, Writer
 
 log = structlog.get_logger("defib.made")
@@ -45,12 +49,15 @@ class MadeMonitors:
         writer: Writer,
         reader: Reader,
         beats: Beats,
+        judge: Judge,
         bus: EventBus,
     ) -> None:
         self._clock = clock
         self._table = table
         self._writer = writer
+        self._reader = reader
         self._beats = beats
+        self._judge = judge
         self._bus = bus
         self._made = {made.id: made for made in reader.made_monitors()}
         self._making = asyncio.Lock()
@@ -75,6 +82,36 @@ class MadeMonitors:
             except ValueError as error:  # a version before this one took it
                 log.error("made monitor is not watched", monitor=made.id, error=str(error))
 
+    # --- showing -----------------------------------------------------------------------------------
+
+    async def views(self) -> list[JobView]:
+        """See :class:`defib.ports.Jobs`."""
+        totals = await asyncio.to_thread(self._reader.beat_totals)
+        found = []
+        for monitor, watched in self.roster.monitors.items():
+            if watched.spec.kind != KIND:
+                continue
+            count, heard_at = totals.get(monitor, (0, None))
+            found.append(
+                JobView(
+                    spec=watched.spec, health=self._table[monitor], uuid=self.roster.beat_uuid(monitor),
+                    made=self.get(monitor), beats=count, heard_at=heard_at,
+                )
+            )  # fmt: skip
+        return found
+
+    async def beats(self, monitor: MonitorId, newest: int) -> list[Beat]:
+        """See :class:`defib.ports.Jobs`."""
+        return await asyncio.to_thread(self._reader.beats, monitor, newest)
+
+    async def changes(self, monitor: MonitorId, since: datetime, until: datetime) -> list[Transition]:
+        """See :class:`defib.ports.Jobs`."""
+        return await asyncio.to_thread(self._reader.transitions, monitor=monitor, since=since, until=until)
+
+    def channels(self) -> list[tuple[str, str]]:
+        """See :class:`defib.ports.Jobs`."""
+        return [(spec.name, spec.kind) for spec in self.roster.settings.channels]
+
     # --- making ------------------------------------------------------------------------------------
 
     def named(self, name: str) -> list[MonitorId]:
@@ -82,7 +119,7 @@ class MadeMonitors:
         told = {monitor: watched for monitor, watched in self.roster.monitors.items() if watched.is_pushed}
         if MonitorId(name) in told:
             return [MonitorId(name)]
-        return [monitor for monitor, watched in told.items() if slug(watched.spec.name) == name]
+        return [monitor for monitor, watched in told.items() if as_slug(watched.spec.name) == name]
 
     async def ensure(
         self, name: str, options: Mapping[str, Any], *, actor: str
@@ -91,24 +128,26 @@ class MadeMonitors:
         async with self._making:
             if known := self.named(name):
                 return known, False
-            return [(await self._make(name, options, (), "", actor)).id], True
+            return [(await self._make(name, options, actor)).id], True
 
     async def make(
-        self, name: str, options: Mapping[str, Any], *, tags: Sequence[str] = (), description: str = "", actor: str
-    ) -> MadeMonitor:
+        self, name: str, options: Mapping[str, Any], *, slug: str = "", tags: Sequence[str] = (), description: str = "",
+        actor: str,
+    ) -> MadeMonitor:  # fmt: skip
         """See :class:`defib.ports.Jobs`."""
         async with self._making:
-            return await self._make(name, options, tags, description, actor)
+            return await self._make(name, options, actor, slug=slug, tags=tags, description=description)
 
     async def _make(
-        self, name: str, options: Mapping[str, Any], tags: Sequence[str], description: str, actor: str
-    ) -> MadeMonitor:
+        self, name: str, options: Mapping[str, Any], actor: str, *, slug: str = "", tags: Sequence[str] = (),
+        description: str = "",
+    ) -> MadeMonitor:  # fmt: skip
         if len(self._made) >= self.most:
             raise RegistrationRefusedError(f"{self.most} monitors were made already; remove some first")
         now = self._clock.now()
         made = MadeMonitor(
-            id=self._free_id(name), kind=KIND, name=name, options=options, tags=tuple(tags), description=description,
-            made_at=now, made_by=actor,
+            id=self._free_id(slug or name), kind=KIND, name=name, options=options, tags=tuple(tags),
+            description=description, made_at=now, made_by=actor,
         )  # fmt: skip
         return await self._put(made, "monitor.made", actor)
 
@@ -133,6 +172,7 @@ class MadeMonitors:
         """See :class:`defib.ports.Jobs`."""
         async with self._making:
             gone = replace(self._made[monitor], removed_at=self._clock.now())
+            await self._judge.withdraw(monitor, "the monitor was removed")
             await self._writer.commit(
                 Changes(made=(gone,), audit=(self._audit("monitor.removed", gone, actor),))
             )
@@ -143,7 +183,7 @@ class MadeMonitors:
 
     def _free_id(self, name: str) -> MonitorId:
         """An id that resembles the name, and that nothing was ever watched under: it would inherit its history."""
-        wanted = slug(name) or KIND
+        wanted = as_slug(name) or KIND
         found, number = wanted, 1
         while MonitorId(found) in self.roster.monitors or self._table.get(MonitorId(found)) is not None:
             number += 1
@@ -165,7 +205,9 @@ def _spec(made: MadeMonitor, roster: Roster) -> MonitorSpec:
         options = kind.options.model_validate(made.options)
     except ValidationError as error:
         mistakes = error.errors(include_url=False, include_input=False, include_context=False)
-        said = "; ".join(f"{'.'.join(map(str, item['loc'])) or 'options'}: {item['msg']}" for item in mistakes)
+        said = "; ".join(
+            f"{'.'.join(map(str, item['loc'])) or 'options'}: {item['msg']}" for item in mistakes
+        )
         raise ValueError(said) from None
     return MonitorSpec(
         id=made.id, name=made.name, kind=made.kind, family=kind.family, options=options, tags=frozenset(made.tags),

@@ -38,7 +38,7 @@ from defib.model.health import FaultLabel, State
 from defib.model.ids import CaseId, IncidentId, MonitorId
 from defib.model.monitor import RecoveryMode
 from defib.model.recovery import AttemptOutcome, AuditEntry, Case, CaseState, Gate
-from defib.ports import Clock
+from defib.ports import Clock, RemoteActions
 from defib.rules import recovery as rules
 from defib.rules.auditing import attempt_facts
 from defib.rules.recovery import budgets, ladder, paging
@@ -62,6 +62,7 @@ class Recovery:
     def __init__(
         self, clock: Clock, roster: Roster, table: StateTable, writer: Writer, reader: Reader, judge: Judge,
         bus: EventBus, look: LookAt, guard: Guard, snapshot: TakeSnapshot | None = None,
+        agents: RemoteActions | None = None,
     ) -> None:  # fmt: skip
         """:param snapshot: takes the evidence that an action would wipe out; None takes none."""
         self._clock = clock
@@ -74,7 +75,7 @@ class Recovery:
         self._look = look
         self._ledger = Ledger(reader)
         self._ledger.load(clock.now())
-        self._acting = Acting(clock, table, writer, bus, self._ledger, snapshot)
+        self._acting = Acting(clock, table, writer, bus, self._ledger, snapshot, agents)
         self._tasks: dict[MonitorId, asyncio.Task[None]] = {}
         self._cases: dict[MonitorId, Case] = {}
         self._cancelled: dict[MonitorId, str] = {}  # by whom

@@ -1,9 +1,12 @@
 """Who is on duty: the configuration in force with its live monitors, actions and channels."""
 
 import asyncio
+import hmac
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from uuid import UUID
 
 import structlog
 
@@ -67,9 +70,12 @@ class Watched:
 class Roster:
     """Builds everything that a configuration names, and swaps it as a whole on reload."""
 
-    def __init__(self, registry: Registry, settings: Settings, switched: Mapping[str, str]) -> None:
+    def __init__(
+        self, registry: Registry, settings: Settings, switched: Mapping[str, str], *, beat_secret: str = ""
+    ) -> None:
         """
         :param switched: run-time settings from the store.
+        :param beat_secret: of the store, from which ping UUIDs follow; "" for one of this process.
         :raises ConfigError: a factory refused its options.
         """
         self.registry = registry
@@ -82,6 +88,7 @@ class Roster:
         self.texts: AlertTexts = registry.texts[TEXTS].create()
         self.reports: dict[str, ReportWriter] = {}
         self._switched = dict(switched)
+        self._beat_secret = (beat_secret or secrets.token_hex()).encode()
         self._keys: dict[str, MonitorId] = {}
         self._strategies: dict[MonitorId, Strategy] = {}  # in force, worked out at first use
         self._own = own_parts(settings)
@@ -138,7 +145,7 @@ class Roster:
         watched = self.monitors[spec.id] = Watched(spec, plugin, actions)
         if watched.pushed is not None:
             self._keys[spec.id] = spec.id
-            self._keys.update(dict.fromkeys(watched.pushed.keys, spec.id))
+            self._keys.update(dict.fromkeys((*watched.pushed.keys, self.beat_uuid(spec.id)), spec.id))
 
     def dismiss(self, monitor: MonitorId) -> None:
         """Watch a monitor no more."""
@@ -199,6 +206,13 @@ class Roster:
         """The pushed monitor a beat addresses."""
         return self._keys.get(key)
 
+    def beat_uuid(self, monitor: MonitorId) -> str:
+        """The UUID that a pushed monitor is beaten under: its own, else one that nobody can guess."""
+        pushed = self.monitors[monitor].pushed
+        own = (key for key in (pushed.keys if pushed else ()) if _is_uuid(key))
+        digest = hmac.digest(self._beat_secret, monitor.encode(), "sha256")
+        return next(own, str(UUID(bytes=digest[:16], version=4)))
+
     def children(self, monitor: MonitorId) -> list[MonitorId]:
         """Monitors that require this one directly."""
         return [
@@ -216,6 +230,13 @@ class Roster:
                 await asyncio.wait_for(holder.close(), 5.0)
             except Exception as error:  # a plugin may raise anything
                 log.warning("plugin did not close cleanly", plugin=type(holder).__name__, exc_info=error)
+
+
+def _is_uuid(key: str) -> bool:
+    try:
+        return str(UUID(key)) == key
+    except ValueError:
+        return False
 
 
 def is_setting(key: str, of: str = "") -> bool:

@@ -23,6 +23,7 @@ from defib.rules.availability import uptime
 from defib.rules.flapping import NAGIOS_STATES, nagios_percent, scheduled
 from defib.rules.heartbeat import suspicion
 from defib.rules.observer import Trouble
+from defib.rules.recovery import budgets
 from defib.store import Reader, rows
 
 Json = dict[str, Any]
@@ -181,6 +182,7 @@ class Views:
             "transitions": [self.transition(item) for item in transitions],
             "incidents": [self.incident(item) for item in incidents],
             "attempts": [self.attempt(item) for item in attempts],
+            "budget": _budget(s, watched, now),
             "snapshot": self.snapshot(snapshot),
             "alerts": self._told(s.reader, s.reader.alerts(monitor=monitor, newest=20)),
         }
@@ -530,6 +532,24 @@ class Views:
 
 
 _SPANS = (("24h", timedelta(days=1)), ("7d", timedelta(days=7)), ("30d", timedelta(days=30)))
+
+
+def _budget(s: Sources, watched: Watched, now: datetime) -> Json | None:
+    """What recovery has spent on a monitor, and what it may spend; None without a ladder."""
+    policy, monitor = watched.spec.recovery, watched.spec.id
+    if not watched.actions:
+        return None
+    since = now - budgets.DAY
+    settled_at = budgets.settled_at(s.reader.transitions(monitor=monitor, since=since), since, now)
+    spent = budgets.count(
+        s.reader.attempts(monitor=monitor, since=since), policy, now, settled_at=settled_at,
+        reset_at=s.roster.budgets_reset_at(monitor),
+    )  # fmt: skip
+    return {
+        "failed": spent.failed, "max_attempts": policy.max_attempts, "window_s": policy.window.total_seconds(),
+        "relapses": spent.relapses, "max_relapses": policy.max_relapses,
+        "today": spent.today, "max_per_day": policy.max_per_day,
+    }  # fmt: skip
 
 
 def _says(health: Health) -> str:

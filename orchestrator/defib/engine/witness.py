@@ -9,7 +9,7 @@ import structlog
 
 from defib.errors import ActionHeldBackError, ActionRefusedError
 from defib.model.recovery import Attempt
-from defib.ports import Action, Aimed, Dated
+from defib.ports import Action, Aimed, Attended, Dated
 from defib.rules.recovery.gates import foreign_change
 from defib.rules.recovery.situation import Target
 
@@ -20,7 +20,7 @@ _PATIENCE_S = 5.0  #: with a supervisor that does not answer; its silence holds 
 
 
 async def ask(action: Action, fault_lo: datetime, own: Sequence[Attempt]) -> Target:
-    """Whether the action may run now, and whether somebody else has just been at work.
+    """Whether the action may run now, and whether somebody else has just been at work or has stopped the target.
 
     :param fault_lo: the target was still well then.
     :param own: attempts of Defib at this monitor.
@@ -33,8 +33,9 @@ async def ask(action: Action, fault_lo: datetime, own: Sequence[Attempt]) -> Tar
         return Target(held_back=str(error))
     except ActionRefusedError as error:
         return Target(refused=str(error))
+    stopped = await _patiently(action.stopped_on_purpose()) if isinstance(action, Attended) else None
     changed_at = await _patiently(action.acted_at()) if isinstance(action, Dated) else None
-    return Target(changed_at=foreign_change(changed_at, fault_lo, own))
+    return Target(stopped=stopped or "", changed_at=foreign_change(changed_at, fault_lo, own))
 
 
 async def _patiently(question: Awaitable[_T]) -> _T | None:

@@ -124,7 +124,10 @@ class Evidence:
 
     @classmethod
     def inconclusive(cls, cause: str, summary: str, *, facts: Mapping[str, Fact] | None = None) -> "Evidence":
-        """We could not look: our own file descriptors, network, permissions or a crashing plugin."""
+        """We could not look: our own file descriptors, network, permissions or a crashing plugin.
+
+        At the causes ``no-route``, ``dns-unavailable``, ``no-descriptors`` and ``no-memory`` Defib looks at itself.
+        """
         return cls(
             outcome=Outcome.INCONCLUSIVE, grade=Grade.OWN, status=ProbeStatus.UNKNOWN, cause=cause,
             summary=summary, facts=facts or {},

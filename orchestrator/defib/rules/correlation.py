@@ -91,6 +91,7 @@ class Look:
 
 
 _NO_NETWORK = frozenset({"no-route", "dns-unavailable"})
+_NO_RESOURCES = frozenset({"no-descriptors", "no-memory"})
 
 
 def is_network_missing(evidence: Evidence) -> bool:
@@ -99,6 +100,11 @@ def is_network_missing(evidence: Evidence) -> bool:
     It says nothing about the target, and therefore the more about us.
     """
     return evidence.outcome is Outcome.INCONCLUSIVE and evidence.cause in _NO_NETWORK
+
+
+def is_deaf(evidence: Evidence) -> bool:
+    """Whether a look could not be made for want of what all looks need: descriptors or memory."""
+    return evidence.outcome is Outcome.INCONCLUSIVE and evidence.cause in _NO_RESOURCES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,7 +32,9 @@ class Vitals:
     is_canary_dead: bool = (
         False  #: our own server did not answer over loopback; the network's canaries do not count
     )
-    cpu_some_avg10: float = 0.0  #: per cent, pressure stall information of the kernel: it only explains the others
+    cpu_some_avg10: float = (
+        0.0  #: per cent, the kernel's pressure stall information; explains, proves nothing
+    )
     memory_full_avg10: float = 0.0  #: per cent, likewise
 
 

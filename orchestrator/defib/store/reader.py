@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from defib.model.agent import Agent, Token
 from defib.model.alert import Alert, Delivery, DeliveryState
-from defib.model.beat import Beat
+from defib.model.beat import Beat, Signal
 from defib.model.changes import WatchSpan
 from defib.model.decision import DecisionRecord
 from defib.model.health import Health, Incident, Transition
@@ -407,6 +407,15 @@ class Reader:
         table = schema.made_monitor
         query = sa.select(table).where(table.c.removed_at.is_(None)).order_by(table.c.made_at, table.c.id)
         return [rows.made_monitor_from_row(row) for row in self._rows(query)]
+
+    def beat_totals(self) -> dict[MonitorId, tuple[int, datetime | None]]:
+        """Of each monitor how many beats are kept, and when the newest came that ended a run or said that it lives."""
+        table = schema.beat
+        is_end = table.c.signal.in_((Signal.ALIVE, Signal.FAIL))
+        newest = sa.func.max(sa.case((is_end, table.c.received_at)), type_=table.c.received_at.type)
+        query = sa.select(table.c.monitor, sa.func.count().label("total"), newest.label("newest"))
+        found = self._rows(query.group_by(table.c.monitor))
+        return {MonitorId(row["monitor"]): (row["total"], row["newest"]) for row in found}
 
     def beats(self, monitor: MonitorId, newest: int = 100) -> list[Beat]:
         """The newest kept beats of a monitor, newest first."""

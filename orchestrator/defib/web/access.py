@@ -98,9 +98,12 @@ class Access:
         caller = self.caller(connection)
         if not caller.may(scope):
             if caller.scope is None:
-                raise _refused("reading needs a login here" if scope is Scope.READ else "steering needs a login")
+                raise _refused(
+                    "reading needs a login here" if scope is Scope.READ else "steering needs a login"
+                )
             raise Problem(
-                HTTPStatus.FORBIDDEN, f"this needs a token of scope {' or '.join(_NEEDED[scope])}, not {caller.scope}"
+                HTTPStatus.FORBIDDEN,
+                f"this needs a token of scope {' or '.join(_NEEDED[scope])}, not {caller.scope}",
             )
         if scope is not Scope.READ and caller.session is not None:
             self._check_csrf(connection, caller)

@@ -16,7 +16,7 @@ from defib.web.access import Access
 from defib.web.agents import Agents
 from defib.web.problems import Problem
 from defib.web.rendering import Pages
-from defib.web.words import about, load, size, span
+from defib.web.words import load, rate, size, span
 
 STATES = {
     AgentStatus.ONLINE: "up", AgentStatus.WARNING: "suspect", AgentStatus.OFFLINE: "fault",
@@ -104,10 +104,6 @@ def _agents(count: int) -> str:
 Say = Callable[[Any], str]
 
 
-def _rate(value: Any) -> str:
-    return f"{size(value)}/s"
-
-
 def _number(value: Any) -> str:
     return f"{value:g}" if isinstance(value, int | float) else str(value)
 
@@ -119,8 +115,8 @@ def _celsius(value: Any) -> str:
 _FIGURES: Sequence[tuple[str, str, Say]] = (
     ("memory_used_bytes", "Memory used", size), ("memory_total_bytes", "Memory", size),
     ("swap_used_bytes", "Swap used", size), ("disk_used_bytes", "Disk used", size),
-    ("disk_total_bytes", "Disk", size), ("net_in_bytes_per_s", "Received", _rate),
-    ("net_out_bytes_per_s", "Sent", _rate), ("net_in_total_bytes", "Received in all", size),
+    ("disk_total_bytes", "Disk", size), ("net_in_bytes_per_s", "Received", rate),
+    ("net_out_bytes_per_s", "Sent", rate), ("net_in_total_bytes", "Received in all", size),
     ("net_out_total_bytes", "Sent in all", size), ("load1", "Load, 1 min", _number),
     ("load5", "Load, 5 min", _number), ("load15", "Load, 15 min", _number),
     ("temperature_c", "Temperature", _celsius), ("processes", "Processes", _number),
@@ -158,7 +154,8 @@ def _identity(agent: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
 
 
 _BLANK: dict[str, Any] = {
-    "id": "", "name": "", "monitor": "", "pool": "", "tags": [], "hostname": "", "os": "", "status": "unknown", "word": "",
-    "says": "", "connected": False, "last_seen": None, "metrics": {}, "disk_percent": None, "tasks": [], "cpu_hour": [],
+    "id": "", "name": "", "monitor": "", "pool": "", "tags": [], "hostname": "", "os": "", "status": "unknown",
+    "word": "", "says": "", "connected": False, "last_seen": None, "metrics": {}, "disk_percent": None, "tasks": [],
+    "cpu_hour": [],
 }  # fmt: skip
 """A row without an agent: the browser fills copies of it."""

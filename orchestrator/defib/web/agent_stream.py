@@ -1,7 +1,7 @@
 """``/api/v1/agents/live``: agents to open pages, all of them first, then those that changed.
 
     {"type": "agents",  "now", "items"}         all, or those of ``?pool=``, or the one of ``?agent=``
-    {"type": "changes", "now", "items", "gone"} agents that reported or stand otherwise, and ids that belong here no more
+    {"type": "changes", "now", "items", "gone"} who reported or stands otherwise, and ids that belong here no more
     {"type": "alive"}                           nothing else for 15 seconds
 
 What a page has not been told yet is a set of ids, and each agent is put into words when it is sent: a page that reads
@@ -118,7 +118,9 @@ class AgentStream:
                 told = {view.agent.id for view in views}
                 await self._say(socket, "agents", items=[self._agents.view(view) for view in views])
             else:
-                known = [view for agent in wanted if (view := fleet.find(agent)) is not None and belongs(view)]
+                known = [
+                    view for agent in wanted if (view := fleet.find(agent)) is not None and belongs(view)
+                ]
                 gone = told & (wanted - {view.agent.id for view in known})
                 told = (told | {view.agent.id for view in known}) - gone
                 if known or gone:

@@ -84,11 +84,25 @@ class CaseWithTries(Case):
     tries: list[Attempt]
 
 
+class Budget(Answer):
+    """What recovery has spent on a monitor, of what it may spend."""
+
+    failed: int = Field(description="Attempts without success within the window.")
+    max_attempts: int
+    window_s: float
+    relapses: int = Field(description="Falls soon after a good recovery, within an hour.")
+    max_relapses: int
+    today: int = Field(description="Attempts within 24 hours.")
+    max_per_day: int
+
+
 class Arming(Answer):
     """Whether recovery acts, and for whom."""
 
     configured: RecoveryMode = Field(description="What `defaults.recovery` says.")
-    monitors: dict[str, str] = Field(description="What is in force: auto, dry-run, off, or none without a ladder.")
+    monitors: dict[str, str] = Field(
+        description="What is in force: auto, dry-run, off, or none without a ladder."
+    )
     set: dict[str, RecoveryMode] = Field(description="What was set at run time: recovery, or recovery:ID.")
 
 
@@ -118,7 +132,9 @@ class Delivery(Answer):
     created_at: AwareDatetime
     due_at: AwareDatetime
     accepted_at: AwareDatetime | None
-    sent_with: str | None = Field(description="The delivery in whose message it went, if not in one of its own.")
+    sent_with: str | None = Field(
+        description="The delivery in whose message it went, if not in one of its own."
+    )
     error: str
 
 
@@ -239,7 +255,9 @@ class IncidentStory(Incident):
     name: str = Field(description="The monitor's name.")
     cases: list[Case]
     attempts: list[Attempt]
-    snapshot: Snapshot | None = Field(description="Taken before the first action; null while nothing was done.")
+    snapshot: Snapshot | None = Field(
+        description="Taken before the first action; null while nothing was done."
+    )
     affected: list[str] = Field(description="Monitors that were unreachable because of it.")
     members: list[Incident] = Field(description="The other incidents that began together with it.")
     sentences: list[str] = Field(description="All of it in plain words.")
@@ -315,6 +333,7 @@ class MonitorStory(Monitor):
     transitions: list[Transition] = Field(description="Newest first.")
     incidents: list[Incident]
     attempts: list[Attempt]
+    budget: Budget | None = Field(description="What recovery has spent; null without a ladder.")
     snapshot: Snapshot | None = Field(description="Taken before the first action of the newest recovery.")
     alerts: list[AlertWithDeliveries]
 
@@ -594,7 +613,9 @@ class Token(Answer):
     """A token that was given out, without its secret."""
 
     id: str
-    root: str = Field(description="Id of the first token in whose place it was made; its own for a first one.")
+    root: str = Field(
+        description="Id of the first token in whose place it was made; its own for a first one."
+    )
     name: str
     scope: Scope
     agent: str | None = Field(description="The only agent it may report for; null: for those it brought in.")

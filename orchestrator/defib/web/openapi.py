@@ -75,7 +75,10 @@ def describe(operations: Iterable[Operation]) -> dict[str, Any]:
             "schemas": schemas.definitions,
             "responses": {"Problem": _problem("What is wrong, and what to do.")},
             "securitySchemes": {
-                "token": {"type": "http", "scheme": "bearer", "description": "The token of this run, or one that was made; each operation says which scope it needs."},
+                "token": {
+                    "type": "http", "scheme": "bearer",
+                    "description": "The token of this run, or one that was made, of the scope that an operation names.",
+                },
                 "session": {
                     "type": "apiKey", "in": "cookie", "name": "defib_session",
                     "description": "A login; what changes something needs the header X-CSRF-Token, too.",
@@ -130,7 +133,9 @@ def _operation(operation: Operation, schemas: _Schemas) -> dict[str, Any]:
         responses["400"] = _problem("The body is no JSON object.")
         responses["413"] = _problem("The body is longer than 64 kB.")
     if operation.steers:
-        responses["403"] = _problem("The token's scope does not reach, or the session's CSRF token is missing.")
+        responses["403"] = _problem(
+            "The token's scope does not reach, or the session's CSRF token is missing."
+        )
     for status, text in operation.refusals.items():
         responses[str(int(status))] = _problem(text)
     description: dict[str, Any] = {
@@ -169,13 +174,16 @@ def _query_parameters(model: type[BaseModel] | None) -> list[dict[str, Any]]:
     return found
 
 
-def _inline(shape: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
+def _inline(shape: Any, schema: Mapping[str, Any]) -> Any:
     """A parameter's schema without references: parameters are few and small."""
-    if "$ref" in shape:
-        name = shape["$ref"].rpartition("/")[2]
-        rest = {key: value for key, value in shape.items() if key != "$ref"}
-        return {**schema["$defs"][name], **rest}
-    return dict(shape)
+    match shape:
+        case {"$ref": reference, **rest}:
+            return {**_inline(schema["$defs"][reference.rpartition("/")[2]], schema), **_inline(rest, schema)}
+        case dict():
+            return {key: _inline(value, schema) for key, value in shape.items()}
+        case list():
+            return [_inline(item, schema) for item in shape]
+    return shape
 
 
 def _plain(name: str, summary: str, media: str, may_fail: bool) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from starlette.requests import Request
 from defib.model.agent import AgentStatus, Scope
 from defib.model.health import State
 from defib.model.monitor import RecoveryMode
-from defib.model.options import Duration
+from defib.model.options import Duration, format_duration
 from defib.web.problems import Problem
 
 BODY_LIMIT_BYTES = 64 * 1024
@@ -61,8 +61,21 @@ def _printable(text: str) -> str:
 
 Line = Annotated[str, AfterValidator(_printable)]
 Tag = Annotated[str, Field(min_length=1, max_length=60), AfterValidator(_printable)]
-Validity = Annotated[Duration, Field(gt=timedelta(0), le=timedelta(days=3660))]
-Overlap = Annotated[Duration, Field(ge=timedelta(0), le=timedelta(days=90))]
+
+
+def _within(least: timedelta, most: timedelta) -> AfterValidator:
+    """A span from ``least`` to ``most``."""
+
+    def check(span: timedelta) -> timedelta:
+        if not least <= span <= most:
+            raise ValueError(f"must be from {format_duration(least)} to {format_duration(most)}")
+        return span
+
+    return AfterValidator(check)
+
+
+Validity = Annotated[Duration, _within(timedelta(seconds=1), timedelta(days=3660))]
+Overlap = Annotated[Duration, _within(timedelta(0), timedelta(days=90))]
 
 Instant = Annotated[AwareDatetime, BeforeValidator(_plus)]
 
@@ -88,7 +101,9 @@ class AgentsQuery(PageQuery):
     """Which agents; each filter that is given must fit."""
 
     pool: str | None = Field(default=None, description="A pool.")
-    status: AgentStatus | None = Field(default=None, description="online, warning, offline, stopped or unknown.")
+    status: AgentStatus | None = Field(
+        default=None, description="online, warning, offline, stopped or unknown."
+    )
 
 
 class HistoryQuery(Question):
@@ -138,7 +153,8 @@ class ArmingBody(Question):
         "configured."
     )
     monitor: str | None = Field(
-        default=None, description="One monitor; null for all, also for those that were set by themselves before."
+        default=None,
+        description="One monitor; null for all, also for those that were set by themselves before.",
     )
 
 
@@ -175,7 +191,9 @@ class TokenBody(Question):
         description="read sees everything, write steers too, admin makes tokens too, ingest does nothing but report "
         "beats and introduce agents."
     )
-    expires: Validity | None = Field(default=None, description="How long it is good, such as 90d; null: for ever.")
+    expires: Validity | None = Field(
+        default=None, description="How long it is good, such as 90d; null: for ever."
+    )
 
 
 class RotateBody(Question):

@@ -37,6 +37,7 @@ class Pages:
             "day": drawing.day, "latency": words.latency, "percentage": words.percentage, "span": words.span,
             "since": words.seconds_between, "ago": words.ago, "ahead": words.ahead, "deliveries": words.deliveries,
             "heard": words.heard, "load": words.load, "level": words.level, "grades": words.GRADES, "size": words.size,
+            "rate": words.rate,
             "about": words.about, "work": words.work,
             "hour": drawing.hour, "trend": drawing.trend,
         }  # fmt: skip

@@ -5,6 +5,7 @@ import contextlib
 import errno
 import socket
 from collections.abc import Iterator
+from functools import partial
 
 import structlog
 import uvicorn
@@ -13,6 +14,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 
 from defib.errors import ListenError
 from defib.model.settings import ServerSettings
+from defib.web.patience import Patience, PatientProtocol
 
 log = structlog.get_logger("defib.server")
 
@@ -54,7 +56,7 @@ class Server:
         self._uvicorn = _Uvicorn(
             uvicorn.Config(
                 app,
-                http="httptools",
+                http=partial(PatientProtocol, patience=Patience()),  # type: ignore[arg-type] # it is called only
                 ws=_WebSocket,
                 lifespan="off",
                 log_config=None,

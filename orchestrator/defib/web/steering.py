@@ -37,8 +37,9 @@ class Steering:
                           HTTPStatus.CONFLICT: "It reports by itself; there is nothing to look at."},
             ),
             Operation(
-                method="POST", path="/monitors/{id}/recover", name="recoverMonitor", group="Monitors", scope=Scope.WRITE,
-                answer=self.recover, status=HTTPStatus.ACCEPTED, body=questions.RecoverBody, shape=answers.Started,
+                method="POST", path="/monitors/{id}/recover", name="recoverMonitor", group="Monitors",
+                scope=Scope.WRITE, answer=self.recover, status=HTTPStatus.ACCEPTED, body=questions.RecoverBody,
+                shape=answers.Started,
                 summary="Run the recovery ladder by hand: same gates, same verification, audited.",
                 refusals={HTTPStatus.NOT_FOUND: "There is none of that id.",
                           HTTPStatus.CONFLICT: "It is not at fault, has no ladder, or is being recovered already."},
@@ -58,8 +59,8 @@ class Steering:
                 refusals={HTTPStatus.NOT_FOUND: "There is none of that id."},
             ),
             Operation(
-                method="PUT", path="/recovery", name="armRecovery", group="Recovery", scope=Scope.WRITE, answer=self.arm,
-                body=questions.ArmingBody, shape=answers.Arming,
+                method="PUT", path="/recovery", name="armRecovery", group="Recovery", scope=Scope.WRITE,
+                answer=self.arm, body=questions.ArmingBody, shape=answers.Arming,
                 summary="Arm or disarm recovery for all monitors or one; it stays so over restarts.",
             ),
             Operation(
@@ -74,9 +75,9 @@ class Steering:
                 refusals={HTTPStatus.NOT_FOUND: "There is none of that name."},
             ),
             Operation(
-                method="POST", path="/reports", name="makeReport", group="Reports", scope=Scope.WRITE, answer=self.report,
-                summary="Make the report of a day, store it, and send it if asked to.", status=HTTPStatus.CREATED,
-                body=questions.ReportBody, shape=answers.ReportMade,
+                method="POST", path="/reports", name="makeReport", group="Reports", scope=Scope.WRITE,
+                answer=self.report, summary="Make the report of a day, store it, and send it if asked to.",
+                status=HTTPStatus.CREATED, body=questions.ReportBody, shape=answers.ReportMade,
             ),
             Operation(
                 method="POST", path="/config/reload", name="reloadConfiguration", group="Defib", scope=Scope.WRITE,

@@ -88,6 +88,11 @@ def size(number: float | None) -> str:
     return f"{int(value + 0.5)} {_UNITS[unit]}"
 
 
+def rate(number: float | None) -> str:
+    """Bytes per second."""
+    return "–" if number is None else f"{size(number)}/s"
+
+
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 
 

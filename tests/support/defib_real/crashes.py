@@ -50,7 +50,7 @@ _SHOWN_BY: Mapping[Phase, str] = {
     Phase.VERIFYING: "SELECT 1 FROM attempt WHERE monitor = ? AND ended_at IS NOT NULL",
 }
 _WITHIN_S: Mapping[Phase, float] = {
-    Phase.LOOKING: 0.1, Phase.INTENT: 0.004, Phase.ACTING: 0.8, Phase.VERIFYING: 1.5,
+    Phase.LOOKING: 0.1, Phase.INTENT: 0.002, Phase.ACTING: 0.8, Phase.VERIFYING: 1.5,
 }  # fmt: skip
 
 
@@ -85,9 +85,9 @@ class Story:
 
     def __str__(self) -> str:
         return (
-            f"{self.way}, {self.moment.after_s * 1000:.0f} ms after {self.moment.phase}, in {self.died_in or 'nothing'}: "
-            f"ran {list(self.ran)}, outcomes {list(self.outcomes)}, {self.open_cases} cases open, "
-            f"{'up' if self.is_up else 'not up'}"
+            f"{self.way}, {self.moment.after_s * 1000:.0f} ms after {self.moment.phase}, "
+            f"in {self.died_in or 'nothing'}: ran {list(self.ran)}, outcomes {list(self.outcomes)}, "
+            f"{self.open_cases} cases open, {'up' if self.is_up else 'not up'}"
         )
 
 
@@ -99,24 +99,27 @@ class Campaign:
     audits: tuple[str, ...]  #: what 'defib doctor --audit' found wrong, world by world; "" for nothing
 
 
-def moments(seed: int, count: int) -> list[Moment]:
-    """All phases as often, each at a time of its own."""
+def plan(seed: int, count: int) -> list[tuple[Way, Moment]]:
+    """All phases as often, each at a time of its own; a daemon twice as often as a pass."""
     random = Random(seed)
-    phases = itertools.islice(itertools.cycle(Phase), count)
-    return [Moment(phase=phase, after_s=random.uniform(0.0, _WITHIN_S[phase])) for phase in phases]
+    turns = itertools.product((Way.DAEMON, Way.PASSES, Way.DAEMON), Phase)
+    return [
+        (way, Moment(phase=phase, after_s=random.uniform(0.0, _WITHIN_S[phase])))
+        for way, phase in itertools.islice(itertools.cycle(turns), count)
+    ]
 
 
 def play(
-    folder: Path, plan: Sequence[tuple[Way, Moment]], *, at_once: int = 2, in_a_world: int = 10,
+    folder: Path, planned: Sequence[tuple[Way, Moment]], *, at_once: int = 2, in_a_world: int = 10,
     progress: Callable[[Story], None] = lambda story: None,
 ) -> Campaign:  # fmt: skip
-    """Kill Defib once for each entry of ``plan``, each time in another fault.
+    """Kill Defib once for each entry of ``planned``, each time in another fault.
 
     :param folder: scratch, empty.
     :param at_once: worlds that are played beside one another.
     :param in_a_world: faults one after the other under the same store, each of another victim.
     """
-    worlds = list(_batches(plan, in_a_world))
+    worlds = list(_batches(planned, in_a_world))
 
     def one(number: int) -> tuple[list[Story], str]:
         world = folder / f"world-{number}"
@@ -131,9 +134,9 @@ def play(
     )
 
 
-def _batches(plan: Iterable[tuple[Way, Moment]], most: int) -> Iterator[tuple[Way, list[Moment]]]:
+def _batches(planned: Iterable[tuple[Way, Moment]], most: int) -> Iterator[tuple[Way, list[Moment]]]:
     by_way: dict[Way, list[Moment]] = {}
-    for way, moment in plan:
+    for way, moment in planned:
         by_way.setdefault(way, []).append(moment)
     for way, listed in by_way.items():
         for first in range(0, len(listed), most):

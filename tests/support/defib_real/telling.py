@@ -72,6 +72,8 @@ def read(company: Company, sink: WebhookSink, *, offset: float) -> Records:
 def _notices(sink: WebhookSink, offset: float) -> Iterable[Notice]:
     seen: set[str] = set()
     for request in sink.requests:
+        if request.method != "POST":  # somebody else looked what is on this port
+            continue
         event: dict[str, Any] = request.json()
         if (
             event["type"] != "defib.alert" or event["id"] in seen

@@ -89,7 +89,7 @@ class Target:
     async def _met(self, began: float, ends: float, timeout: timedelta) -> Evidence:
         way = self.on_the_way(began)
         if way is Reply.UNASKED:
-            return Evidence.inconclusive("own-trouble", "no file descriptor is left for a socket")
+            return Evidence.inconclusive("no-descriptors", "no file descriptor is left for a socket")
         if way is Reply.UNROUTED:
             return Evidence.inconclusive("no-route", "this machine has no route there")
         if way is not None:

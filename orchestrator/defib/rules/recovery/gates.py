@@ -17,6 +17,8 @@ from defib.rules.recovery.timing import CRASH_LOOP_SPACING
 
 FOREIGN_ACTION_WAIT = timedelta(seconds=30)
 """After somebody else has restarted the target, Defib leaves it alone for so long."""
+STOPPED_FOR = timedelta(seconds=60)
+"""What somebody has stopped may be started again by whoever did it: a deploy. Left alone for longer, it is meant so."""
 _OWN_SLACK = timedelta(seconds=2)  #: clocks of a container engine or an init system, rounded
 
 
@@ -82,6 +84,21 @@ def _paused(q: Asked) -> Shut | str:
             reason="it has never been seen well, so there is nothing to go back to", ends=CaseState.ABORTED
         )
     return "not in maintenance, not stopped on purpose, seen well before"
+
+
+def _left_alone(q: Asked) -> Shut | str:
+    """As :func:`_paused`, with what its supervisor knows: a monitor seldom sees why its target is silent."""
+    words = q.now_.target.stopped
+    if not words or q.is_manual:
+        return _paused(q)
+    if q.now - q.now_.fault_at < STOPPED_FOR:
+        return Shut(reason=f"stopped on purpose: {words}; waiting whether it is started again")
+    if q.case.attempts:
+        return Shut(
+            reason=f"{words} although Defib had started it: stopped on purpose or ended by itself, needs a human",
+            ends=CaseState.OPEN,
+        )
+    return Shut(reason=f"stopped on purpose: {words}; Defib leaves it stopped", ends=CaseState.ABORTED)
 
 
 def _leader(q: Asked) -> Shut | str:
@@ -282,6 +299,7 @@ _PLACES = frozenset({Gate.MASS_FAILURE, Gate.GROUP, Gate.GLOBAL, Gate.RATE, Gate
 
 BEFORE_ACTION: Mapping[Gate, Rule] = {
     **{gate: rule for gate, rule in BEFORE_LOOK.items() if gate not in _PLACES},
+    Gate.PAUSED: _left_alone,
     Gate.TARGET: _target,
     Gate.OTHER_CONTROLLER: _other_controller,
     Gate.LEADER: _leader,

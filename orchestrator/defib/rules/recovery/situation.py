@@ -39,6 +39,7 @@ class Target:
 
     refused: str = ""  #: why it may not be touched at all
     held_back: str = ""  #: why not now
+    stopped: str = ""  #: its supervisor's words for a clean stop
     changed_at: datetime | None = None  #: somebody else restarted it since the fault began
 
 

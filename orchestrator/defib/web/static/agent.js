@@ -8,8 +8,7 @@ import { keepStream } from "./stream.js";
 
 const SOONEST = 1_000; // milliseconds between two refreshes
 
-const path = location.pathname.replace(/^\/agents\//, "");
-const id = decodeURIComponent(path);
+const id = document.getElementById("live-head").dataset.agent;
 let pending = 0;
 let last = -SOONEST;
 
@@ -33,7 +32,7 @@ keepStream(`?${new URLSearchParams({ agent: id })}`, take, refreshParts, (state)
 
 if (isOperator) {
   const bar = document.getElementById("steer");
-  const address = `/api/v1/agents/${encodeURIComponent(bar.dataset.agent)}`;
+  const address = `/api/v1/agents/${encodeURIComponent(id)}`;
   const ask = (name, answer, work) => {
     const dialog = document.getElementById(`${name}-dialog`);
     document.getElementById(name).addEventListener("click", (event) => {

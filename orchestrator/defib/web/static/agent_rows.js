@@ -3,7 +3,7 @@
 import { setTime } from "./clock.js";
 import { hour, trend } from "./drawing.js";
 import { attribute, icon, slot, tag, text } from "./rows.js";
-import { GRADES, about, level, load, size, work } from "./words.js";
+import { GRADES, about, level, load, rate, work } from "./words.js";
 
 export const STATES = { online: "up", warning: "suspect", offline: "fault", stopped: "stopped", unknown: "new" };
 
@@ -18,7 +18,7 @@ function fillBar(bar, percent) {
 }
 
 export function fillAgent(row, agent) {
-  if (row.shown === agent) return; // it has not been told anew
+  if (row.shown === agent) return; // nothing new of it came
   row.shown = agent;
   const state = STATES[agent.status];
   attribute(row, "data-id", agent.id);
@@ -39,8 +39,8 @@ export function fillAgent(row, agent) {
   fillBar(slot(row, "cpu"), agent.metrics.cpu_percent ?? null);
   fillBar(slot(row, "memory"), agent.metrics.memory_percent ?? null);
   fillBar(slot(row, "disk"), agent.disk_percent);
-  text(slot(row, "in"), `↓ ${size(agent.metrics.net_in_bytes_per_s ?? null)}/s`);
-  text(slot(row, "out"), `↑ ${size(agent.metrics.net_out_bytes_per_s ?? null)}/s`);
+  text(slot(row, "in"), `↓ ${rate(agent.metrics.net_in_bytes_per_s ?? null)}`);
+  text(slot(row, "out"), `↑ ${rate(agent.metrics.net_out_bytes_per_s ?? null)}`);
   text(slot(row, "work"), work(agent.tasks));
   const line = row.querySelector(".hour");
   text(line.querySelector("title"), `CPU. ${trend(agent.cpu_hour)}`);

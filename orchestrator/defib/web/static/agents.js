@@ -1,7 +1,7 @@
 // The agents, or those of a pool: shows what the server sends, as it comes.
 
 import { fillAgent, STATES } from "./agent_rows.js";
-import { sayAll, setServerTime, startClock } from "./clock.js";
+import { setServerTime, startClock } from "./clock.js";
 import { makeFilter } from "./filter.js";
 import { showLink } from "./live.js";
 import { fillList } from "./rows.js";
@@ -57,7 +57,6 @@ function draw() {
   $("columns").hidden = list.length === 0;
   fillList($("agents"), list, $("blank-agent"), fillAgent);
   sift(list);
-  sayAll();
 }
 
 function drawHero(list) {
@@ -85,15 +84,20 @@ function headline(counts, total) {
   return counts.up === total ? `${all} online` : `${counts.up} of ${all} online`;
 }
 
+const searched = (agent) => ({
+  ...agent,
+  state: STATES[agent.status],
+  type: agent.pool,
+  target: `${agent.hostname} ${agent.os}`,
+});
+
 function sift(list) {
   let shown = 0;
-  const rows = $("agents").children;
-  list.forEach((agent, i) => {
-    const about = { ...agent, state: STATES[agent.status], type: agent.pool, target: `${agent.hostname} ${agent.os}` };
-    const fits = filter.fits(about, agent.word);
-    rows[i].hidden = !fits;
+  for (const row of $("agents").children) {
+    const fits = !filter.isOn || filter.fits(searched(row.shown), row.shown.word);
+    if (row.hidden === fits) row.hidden = !fits;
     shown += fits;
-  });
+  }
   $("shown").textContent = filter.isOn ? `${shown} of ${list.length} shown` : "";
   $("nothing").hidden = shown > 0 || list.length === 0;
   $("agents").hidden = shown === 0;
@@ -118,7 +122,7 @@ if (isOperator) {
   $("make-token").addEventListener("click", (event) =>
     act(event.target, async () => {
       const made = await steer("POST", "/api/v1/tokens", { name: event.target.dataset.name, scope: "ingest" });
-      document.querySelector('[data-slot="token"]').textContent = made.text;
+      for (const place of document.querySelectorAll('[data-slot="token"]')) place.textContent = made.text;
       $("token-note").textContent = "It stands below, and is never shown again: copy it now.";
       return `Token ${made.token.name} was made`;
     }),

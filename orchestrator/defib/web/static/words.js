@@ -48,6 +48,10 @@ export function size(number) {
   return `${Math.floor(value + 0.5)} ${UNITS[unit]}`;
 }
 
+export function rate(number) {
+  return number === null ? "–" : `${size(number)}/s`;
+}
+
 export function about(agent) {
   return [agent.hostname === agent.name ? "" : agent.hostname, agent.os].filter(Boolean).join(" · ");
 }

@@ -1,0 +1,102 @@
+"""Actions that agents run for us on other hosts, over the streams that they hold open.
+
+A name travels, never a command: what it stands for is in the agent's own settings, and an agent that has nothing under
+it refuses. The id of the attempt goes along; an agent runs nothing twice under one id.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+
+import structlog
+
+from defib.errors import ActionRefusedError
+from defib.model.ids import AgentId
+from defib.ports import ActionResult
+
+log = structlog.get_logger("defib.remote")
+
+Send = Callable[[str, Mapping[str, object]], Awaitable[None]]
+"""``send(type, data)``: one message over an agent's stream."""
+ANSWERS_WITHIN = timedelta(seconds=5)  #: an agent that is there says at once that it has started
+_SLACK = timedelta(seconds=2)  #: for its last word, after the deadline that it was given
+_STARTED, _ENDED, _REFUSED = "action_started", "action_ended", "action_refused"
+
+
+class Remote:
+    """See :class:`defib.ports.RemoteActions`."""
+
+    def __init__(self) -> None:
+        self._streams: dict[AgentId, Send] = {}
+        self._asked: dict[tuple[AgentId, str], asyncio.Queue[tuple[str, Mapping[str, object]]]] = {}
+
+    @contextmanager
+    def stream(self, agent: AgentId, send: Send | None) -> Iterator[None]:
+        """``agent`` can be asked over ``send`` meanwhile; None: it cannot."""
+        if send is None:
+            yield
+            return
+        self._streams[agent] = send
+        try:
+            yield
+        finally:
+            if self._streams.get(agent) is send:
+                del self._streams[agent]
+                for (asked, _), answers in self._asked.items():
+                    if asked == agent:
+                        answers.put_nowait(("", {}))
+
+    def hear(self, agent: AgentId, kind: str, data: Mapping[str, object]) -> None:
+        """An agent answers. What nobody asked it for is dropped."""
+        answers = self._asked.get((agent, str(data.get("id", ""))))
+        if answers is not None and kind in (_STARTED, _ENDED, _REFUSED):
+            answers.put_nowait((kind, data))
+
+    async def run(self, agent: AgentId, action: str, *, key: str, timeout: timedelta) -> ActionResult:
+        """See :class:`defib.ports.RemoteActions`."""
+        send = self._streams.get(agent)
+        if send is None:
+            raise ActionRefusedError(
+                f"agent {agent} is not connected; actions need one that keeps a WebSocket open ('transport: both')"
+            )
+        answers: asyncio.Queue[tuple[str, Mapping[str, object]]] = asyncio.Queue()
+        self._asked[agent, key] = answers
+        log.warning("action asked of an agent", agent=agent, action=action, attempt=key)
+        try:
+            with suppress(Exception):  # a stream that breaks says so below, as any does that ends
+                await send("action", {"id": key, "action": action, "deadline": timeout.total_seconds()})
+            kind, data = await _next(answers, ANSWERS_WITHIN)
+            if kind == _REFUSED:
+                raise ActionRefusedError(f"agent {agent} refuses {action}: {_text(data, 'why')}")
+            if kind == _STARTED:
+                kind, data = await _next(answers, timeout + _SLACK)
+        except TimeoutError:
+            words = f"agent {agent} did not say how {action} went; it may have run all the same"
+            return ActionResult(exit_status=None, output=words, timed_out=True)
+        finally:
+            del self._asked[agent, key]
+        if kind != _ENDED:
+            words = (
+                f"the connection of agent {agent} ended before {action} did; its own log tells how it went"
+            )
+            return ActionResult(exit_status=None, output=words)
+        status, output = _text(data, "status"), _text(data, "output")
+        if status.isdecimal():
+            return ActionResult(exit_status=int(status), output=output)
+        words = f"{output}\n{action} on agent {agent}: {status}".lstrip()
+        return ActionResult(
+            exit_status=None if status == "timeout" else 1, output=words, timed_out=status == "timeout"
+        )
+
+
+async def _next(
+    answers: asyncio.Queue[tuple[str, Mapping[str, object]]], within: timedelta
+) -> tuple[str, Mapping[str, object]]:
+    """:raises TimeoutError: nothing came."""
+    async with asyncio.timeout(within.total_seconds()):
+        return await answers.get()
+
+
+def _text(data: Mapping[str, object], name: str) -> str:
+    return str(data.get(name, ""))[:4096]

@@ -1,0 +1,305 @@
+"""All receivers of one server against clients that are broken, flood it, or mean it harm.
+
+Whatever comes: no answer of 500, no error of the server in its log, nothing grows, and others' beats are taken.
+"""
+
+import asyncio
+import json
+import logging
+import socket
+import struct
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
+
+from defib.model.agent import AgentStatus
+from defib_plugins import receiving
+from receiver_world import KEY, bearer, make_world, new_token, status, view
+from web_world import Site
+
+RECEIVERS = [
+    "agent_heartbeat_receiver", "agent_pool_receiver", "daemon_receiver", "gatus_receiver", "host_agent_receiver",
+    "komari_receiver", "kuma_push_receiver",
+]  # fmt: skip
+BEATS = {
+    "/api/v1/agents/victim/heartbeat": {},
+    "/api/v1/agents/victim/ping": {"status": "idle"},
+    "/heartbeat": {
+        "agent_id": "victim", "pid": 1, "cpu": 1.0, "memory": 1, "version": "1", "status": "running",
+        "timestamp": "2025-07-27T17:47:54Z",
+    },
+    "/api/agent/report": {
+        "cpu": 1, "ram": 1, "ram_total": 2, "disk": 1, "disk_total": 2, "net_in": 0, "net_out": 0, "net_total_up": 0,
+        "net_total_down": 0,
+    },
+    "/api/clients/report": {"cpu": {"usage": 1}},
+}  # fmt: skip
+OTHERS = [
+    "/api/v1/agents/register", "/api/agent/register", "/api/agent/info", "/api/clients/register",
+    "/api/clients/v2/rpc", "/api/clients/uploadBasicInfo", "/api/v1/endpoints/nobody/external", "/api/push/nobody",
+    "/ping/nobody", "/ping/nobody/start",
+]  # fmt: skip
+STREAMS = [
+    "/api/v1/ws/victim",
+    "/api/v1/ws/agent",
+    "/api/agent/ws",
+    "/api/clients/v2/rpc",
+    "/api/clients/report",
+]
+HUGE = b"9" * 5_000
+MALFORMED = [
+    b"\x00", b"\xff\xfe", b"{", b"[]", b"null", b"7", b'"x"', b'{"cpu": NaN}', b'{"cpu": Infinity}',
+    b'{"cpu": ' + HUGE + b"}", b'{"agent_id": ' + HUGE + b', "jsonrpc": "2.0", "id": ' + HUGE + b"}",
+    b"[" * 60_000, b'{"a":' * 10_000, b'{"a":' * 50 + b"1" + b"}" * 50, b'{"name": "\\ud800"}', b" " * 70_000,
+]  # fmt: skip
+STRANGE = [  # taken where nobody knows these members, or where they can be read
+    b'{"cpu": 1e999}', b'{"cpu": ' + HUGE[:400] + b"}", b'{"name": "\\u0000", "hostname": "\\u202e\\n", "cpu": "1"}',
+    b'{"agent_id": {"$ne": 1}, "tags": {}, "name": []}', b'{"uuid": "../../etc/passwd", "key": "\' OR 1=1 --"}',
+    b'{"agent_id": "' + b"x" * 50_000 + b'"}',
+]  # fmt: skip
+GARBAGE = MALFORMED + STRANGE
+REFUSALS = {400, 401, 403, 404, 405, 408, 413, 415, 422, 429}
+
+
+@pytest.fixture
+async def site(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> AsyncIterator[Site]:
+    caplog.set_level(logging.ERROR)
+    receivers = [f"defib_plugins.{name}" for name in RECEIVERS]
+    async with make_world(tmp_path, *receivers).running() as site:
+        yield site
+    assert [record.getMessage() for record in caplog.records] == []
+
+
+@pytest.fixture
+async def token(site: Site) -> str:
+    """Of an agent that all protocols know."""
+    text = await new_token(site, "victim")
+    await beats_are_taken(site, text)
+    return text
+
+
+async def beats_are_taken(site: Site, token: str, within_s: float = 30.0) -> None:
+    """Each protocol takes a beat."""
+    for path, said in BEATS.items():
+        async with asyncio.timeout(within_s):
+            answer = await site.client.post(path, json=said, headers=shown(token))
+        assert answer.status_code == 200, f"{path}: {answer.text}"
+    assert status(site, "victim") is AgentStatus.ONLINE
+
+
+def shown(token: str) -> dict[str, str]:
+    """A token as each of the protocols shows it."""
+    return {**bearer(token), "X-App-Key": "victim", "X-App-Secret": token}
+
+
+def dial(site: Site) -> "asyncio.Future[tuple[asyncio.StreamReader, asyncio.StreamWriter]]":
+    url = urlsplit(site.url)
+    return asyncio.ensure_future(asyncio.open_connection(url.hostname, url.port))
+
+
+def head(path: str, token: str, length: int) -> bytes:
+    return (
+        f"POST {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n"
+        f"X-App-Key: victim\r\nX-App-Secret: {token}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
+    ).encode()
+
+
+@pytest.mark.parametrize("path", [*BEATS, *OTHERS])
+async def test_garbage_is_refused(site: Site, token: str, path: str) -> None:
+    seen: dict[bytes, int] = {}
+    for garbage in MALFORMED:
+        answer = await site.client.post(path, content=garbage, headers=shown(token))
+        seen[garbage[:60]] = answer.status_code
+    assert set(seen.values()) <= REFUSALS, seen
+    for garbage in STRANGE:
+        answer = await site.client.post(path, content=garbage, headers=shown(token))
+        seen[garbage[:60]] = answer.status_code
+    assert set(seen.values()) <= REFUSALS | {200}, seen
+    assert all(item.agent.name.isprintable() for item in site.engine.fleet.agents())
+    assert len(site.engine.fleet.agents()) <= 1 + len(STRANGE)
+    await beats_are_taken(site, token)
+
+
+@pytest.mark.parametrize("path", STREAMS)
+async def test_garbage_over_a_stream_harms_nobody_else(site: Site, token: str, path: str) -> None:
+    taken = 0
+    for garbage in [b"", *GARBAGE]:
+        for frame in (garbage, garbage.decode("utf-8", "replace")):
+            try:
+                async with connect(
+                    site.url.replace("http", "ws") + path,
+                    additional_headers=shown(token),
+                    proxy=None,
+                    max_size=None,
+                ) as stream:
+                    await stream.send(frame)
+                    taken += 1
+            except ConnectionClosed:
+                continue
+    assert taken == 2 * (1 + len(GARBAGE))
+    await beats_are_taken(site, token)
+    assert len(site.engine.fleet.agents()) <= 1 + len(STRANGE)
+
+
+async def test_wrong_tokens_by_the_thousand_are_slowed_and_leave_nothing_behind(
+    site: Site, token: str
+) -> None:
+    agents, tokens = len(site.engine.fleet.agents()), len(list(site.engine.fleet.tokens))
+    answers: Counter[int] = Counter()
+    bodies: set[str] = set()
+    for number in range(200):
+        for path, said in BEATS.items():
+            wrong = f"{token[:-6]}{number:06d}"
+            answer = await site.client.post(path, json=said, headers=shown(wrong))
+            answers[answer.status_code] += 1
+            if answer.status_code == 401:
+                bodies.add(f"{path} {answer.text}")
+    assert set(answers) == {401, 429}
+    assert answers[429] > answers[401]
+    assert (
+        len({body for body in bodies if not body.startswith("/heartbeat")}) == len(BEATS) - 1
+    )  # nothing leaks
+    assert len(site.engine.fleet.agents()) == agents
+    assert len(list(site.engine.fleet.tokens)) == tokens
+    await beats_are_taken(site, token)  # from the same address
+
+
+async def test_keys_cannot_be_guessed_by_the_thousand(site: Site, token: str) -> None:
+    paths = ("/api/agent/register", "/api/clients/register", "/api/v1/agents/register")
+    answers = Counter(
+        [
+            (
+                await site.client.post(path, json={"name": "x"}, headers=shown(f"{KEY[:-3]}{number:03d}"))
+            ).status_code
+            for number in range(100)
+            for path in paths
+        ]
+    )
+    assert set(answers) == {401, 403, 429}
+    assert answers[429] > 200
+    assert [item.agent.id for item in site.engine.fleet.agents()] == ["victim"]
+
+
+async def test_bodies_that_never_end_are_given_up(
+    site: Site, token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(receiving, "BODY_WITHIN_S", 0.5)
+    slow = [await dial(site) for _ in range(40)]
+    paths = list(BEATS)
+    for number, (_, writer) in enumerate(slow):
+        writer.write(head(paths[number % len(paths)], token, 1000) + b"{")
+    await beats_are_taken(site, token)
+    async with asyncio.timeout(30):
+        for reader, writer in slow:
+            assert (await reader.read()).startswith(b"HTTP/1.1 408 ")  # and the connection's end
+            writer.close()
+
+
+async def test_connections_that_are_torn_apart_harm_nobody(site: Site, token: str) -> None:
+    """A reset in the middle of a body, of a handshake, and of a frame."""
+    for path in BEATS:
+        for sent in (
+            head(path, token, 1000) + b'{"cpu',
+            head(path, token, 2)[:40],
+            head(path, token, 2) + b"{}",
+        ):
+            _, writer = await dial(site)
+            writer.write(sent)
+            await writer.drain()
+            reset(writer)
+    for path in STREAMS:
+        _, writer = await dial(site)
+        writer.write(
+            f"GET {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\nConnection: Upgrade\r\n"
+            "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n"
+            "".encode()
+            + b"\x81\xfe\x10\x00half"
+        )
+        await writer.drain()
+        reset(writer)
+    await beats_are_taken(site, token)
+
+
+def reset(writer: asyncio.StreamWriter) -> None:
+    """Close without a goodbye, as a host that loses its power and comes back does."""
+    found: socket.socket = writer.get_extra_info("socket")
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
+
+
+async def test_a_stream_that_takes_in_half_a_frame_delays_nobody(site: Site, token: str) -> None:
+    other = await new_token(site, "other")
+    _, writer = await dial(site)
+    writer.write(
+        f"GET /api/clients/report HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {other}\r\n"
+        "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+        "Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n".encode()
+        + b"\x81\xfe\x10\x00half"
+    )
+    await beats_are_taken(site, token, within_s=5)
+    writer.close()
+
+
+async def test_a_thousand_idle_connections_keep_nobody_out(site: Site, token: str) -> None:
+    async with AsyncExitStack() as stack:
+        for _ in range(1_000):
+            _, writer = await dial(site)
+            stack.callback(writer.close)
+        async with httpx.AsyncClient(base_url=site.url, trust_env=False, timeout=30) as fresh:
+            answer = await fresh.post("/api/clients/report", json={"cpu": {"usage": 1}}, headers=shown(token))
+        assert answer.status_code == 200
+
+
+async def test_an_agent_that_floods_us_is_slowed_alone(site: Site, token: str) -> None:
+    flooding = await new_token(site, "flood")
+    answers = await asyncio.gather(
+        *(
+            site.client.post("/api/clients/report", json={"cpu": {}}, headers=shown(flooding), timeout=60)
+            for _ in range(400)
+        )
+    )
+    assert {answer.status_code for answer in answers} == {200, 429}
+    await beats_are_taken(site, token)
+
+
+async def test_the_same_registration_many_times_at_once_is_one_agent(site: Site, token: str) -> None:
+    fleet = await new_token(site, "fleet")
+    said = {"agent_id": "twin", "hostname": "twin", "os": "Linux"}
+    answers = await asyncio.gather(
+        *(site.client.post("/api/v1/agents/register", json=said, headers=shown(fleet)) for _ in range(50))
+    )
+    assert {answer.status_code for answer in answers} <= {200, 201}
+    answers = await asyncio.gather(
+        *(site.client.post("/api/clients/register?name=t", json={}, headers=shown(fleet)) for _ in range(8))
+    )
+    assert {answer.json()["data"]["uuid"] for answer in answers} == {"fleet"}
+    assert sorted(item.agent.id for item in site.engine.fleet.agents()) == ["fleet", "twin", "victim"]
+
+
+@pytest.mark.parametrize(
+    "moment", ["1970-01-01T00:00:00Z", "2031-01-01T00:00:00+14:00", "9999-12-31T23:59:59Z"]
+)
+async def test_the_clock_of_an_agent_is_not_believed(site: Site, token: str, moment: str) -> None:
+    said = {**BEATS["/heartbeat"], "timestamp": moment}
+    answer = await site.client.post("/heartbeat", json=said, headers=shown(token))
+    assert answer.status_code == 200, answer.text
+    found = view(site, "victim")
+    assert found.status is AgentStatus.ONLINE
+    assert found.seconds_since is not None
+    assert 0 <= found.seconds_since < 30
+    done = {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "method": "agent.pingResult",
+        "params": {"task_id": 1, "finished_at": moment},
+    }
+    answer = await site.client.post("/api/clients/v2/rpc", content=json.dumps(done), headers=shown(token))
+    assert answer.status_code == 200
