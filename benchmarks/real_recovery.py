@@ -129,7 +129,10 @@ def _given_up(ident: str, title: str, stories: list[Story]) -> Iterator[Figure]:
         id=f"{ident}/harm", name=f"{title}: actions on what cannot be healed", unit="actions", goal=3.0, by_worst=True,
         values=tuple(float(len(story.tries)) for story in stories),
     )  # fmt: skip
-    paged = [min((after for kind, after in story.told if kind in _PAGES), default=float("inf")) for story in stories]
+    paged = [
+        min((after for kind, after in story.told if kind in _PAGES), default=float("inf"))
+        for story in stories
+    ]
     yield Figure(
         id=f"{ident}/page", name=f"{title}: a person is called for it", unit="s", goal=PAGE_S, by_worst=True,
         values=tuple(paged),

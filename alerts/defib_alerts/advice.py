@@ -116,7 +116,8 @@ WHEN_FLAPPING: tuple[Line, ...] = (
 WHEN_STOPPED: tuple[Line, ...] = (
     (
         "If nobody meant to, see who did it: `journalctl -u {{ unit|sh }} -n 50 --no-pager`",
-        "If nobody meant to, see how it ended: `docker inspect -f '{% raw %}{{json .State}}{% endraw %}' {{ container|sh }}`",
+        "If nobody meant to, see how it ended: "
+        "`docker inspect -f '{% raw %}{{json .State}}{% endraw %}' {{ container|sh }}`",
         "If nobody meant to, start it again.",
     ),
     "If it is to stay stopped, write `enabled: false` at its monitor.",

@@ -67,11 +67,7 @@ def _own_address(settings: Settings) -> tuple[str, int] | None:
 def build_roster(plugins: Registry, settings: Settings, reader: Reader) -> Roster:
     """The live parts of a configuration, with the run-time settings of the store."""
     stored = reader.settings()
-    switched = {
-        key: value
-        for key, value in stored.items()
-        if is_setting(key)
-    }
+    switched = {key: value for key, value in stored.items() if is_setting(key)}
     return Roster(plugins, settings, switched, beat_secret=stored.get(BEAT_SECRET, ""))
 
 

@@ -127,7 +127,9 @@ class Deadline:
         timedelta  #: after we were away ourselves: how much longer than ``min(every, 5 s)`` a beat may take
     )
     is_by_clock: bool = False  #: it follows the wall clock also where that is set: a cron schedule
-    is_rhythmic: bool = False  #: of beats that follow one another each ``every``; weighed together with other senders
+    is_rhythmic: bool = (
+        False  #: of beats that follow one another each ``every``; weighed together with other senders
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

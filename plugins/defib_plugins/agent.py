@@ -183,8 +183,7 @@ class AgentMonitor:
         if not long:
             return Evidence.ok("beat received", metrics=beat.metrics, facts=facts)
         said = ", ".join(
-            f"{_SHOWN[name]} at {value:g}"
-            f"{' bytes' if name == 'memory_bytes' else ' %'} (limit {limit:g})"
+            f"{_SHOWN[name]} at {value:g}{' bytes' if name == 'memory_bytes' else ' %'} (limit {limit:g})"
             for name, (limit, value) in long.items()
         )
         words = f"{said} for {format_duration(patience)} or longer"

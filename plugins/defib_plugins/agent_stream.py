@@ -74,7 +74,7 @@ class Streams:
             await refuse(socket, error, say)
             return
         await socket.accept()
-        with suppress(WebSocketDisconnect, TimeoutError):
+        with suppress(RuntimeError, WebSocketDisconnect, TimeoutError):
             agent = await self._first_words(socket, shown)
             if agent is not None:
                 await self._keep(socket, shown, agent)
@@ -120,7 +120,9 @@ class Streams:
             listening.cancel()
             with suppress(asyncio.CancelledError):
                 code = await listening
-        with suppress(WebSocketDisconnect, TimeoutError):  # it is gone already, or takes nothing
+        with suppress(
+            RuntimeError, WebSocketDisconnect, TimeoutError
+        ):  # it is gone already, or takes nothing
             async with asyncio.timeout(SEND_WITHIN_S):
                 await socket.close(code)
 
@@ -161,7 +163,8 @@ class Streams:
             except (RefusedError, StoreError) as error:
                 if not isinstance(data.get("seq"), int):
                     raise
-                refused = refusal(error)  # told so that the agent knows which beat it is, and whether to repeat it
+                # told so that the agent knows which beat it is, and whether to repeat it
+                refused = refusal(error)
                 await self._tell(socket, "error", message=refused.why, status=refused.status, seq=data["seq"])
                 return
             if beat.seq is not None:

@@ -84,7 +84,9 @@ class Heartbeat(Body):
     running_tasks: RunningTasks | None = None
     seq: Annotated[int, Field(ge=0, lt=2**63)] | None = None  #: number of this beat
     epoch: Line | None = None  #: differs after each start of the agent
-    lost: Annotated[int, Field(ge=0, lt=2**63)] = 0  #: beats since then that it could not keep until they were taken
+    lost: Annotated[int, Field(ge=0, lt=2**63)] = (
+        0  #: beats since then that it could not keep until they were taken
+    )
     interval: Annotated[float, Field(gt=0, le=7 * 86400)] | None = None  #: seconds between two beats
     age_ms: Annotated[float, Field(ge=0, le=30 * 86_400_000)] | None = None  #: that it waited at the agent
 

@@ -217,11 +217,13 @@ class HostAgents:
         def hang_up() -> None:
             listening.cancel()
 
-        with self._fleet.connect(agent.id, hang_up):
-            try:
+        try:
+            with suppress(RegistrationRefusedError), self._fleet.connect(agent.id, hang_up):
                 await asyncio.wait({listening})
-            finally:
-                listening.cancel()
+        finally:
+            listening.cancel()
+            with suppress(asyncio.CancelledError):
+                await listening
         with suppress(RuntimeError, WebSocketDisconnect):  # it is closed already
             await socket.close(1008)
 

@@ -223,9 +223,9 @@ class Komari:
                 await asyncio.wait({listening})
         finally:
             listening.cancel()
-        with suppress(
-            RuntimeError, WebSocketDisconnect, TimeoutError
-        ):  # it is closed already, or takes nothing
+            with suppress(asyncio.CancelledError):
+                await listening
+        with suppress(RuntimeError, WebSocketDisconnect, TimeoutError):  # closed already, or takes nothing
             async with asyncio.timeout(SEND_WITHIN_S):
                 await socket.close(_REFUSED)
 
@@ -236,7 +236,7 @@ class Komari:
         from starlette.websockets import WebSocketDisconnect
 
         garbage = 0
-        with suppress(RuntimeError, WebSocketDisconnect, TimeoutError):  # it goes while it is answered
+        with suppress(WebSocketDisconnect, TimeoutError):  # it goes while it is answered
             async with aclosing(frames(socket, idle_s=_IDLE_S)) as incoming:
                 async for frame in incoming:
                     token = self._fleet.token(bearer(socket, in_query=True))

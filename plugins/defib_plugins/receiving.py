@@ -315,9 +315,15 @@ async def send(socket: "WebSocket", text: str) -> None:
     """Send one message.
 
     :raises TimeoutError: the peer takes nothing.
+    :raises WebSocketDisconnect: it is gone.
     """
+    from starlette.websockets import WebSocketDisconnect
+
     async with asyncio.timeout(SEND_WITHIN_S):
-        await socket.send_text(text)
+        try:
+            await socket.send_text(text)
+        except RuntimeError:  # so starlette says that it was gone before
+            raise WebSocketDisconnect(1006) from None
 
 
 async def while_connected(socket: "WebSocket", work: Coroutine[Any, Any, None]) -> None:

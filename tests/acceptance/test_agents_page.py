@@ -144,8 +144,8 @@ async def test_words_and_pictures_are_the_servers_in_the_browser_too(site: Site,
     for name, table in (("heard", web_tables.HEARD), ("load", web_tables.LOADS), ("level", web_tables.LEVELS),
                         ("size", web_tables.SIZES)):  # fmt: skip
         assert [await call("words.js", name, value) for value, _ in table] == [text for _, text in table]
-    for name, table in (("hour", web_tables.HOURS), ("trend", web_tables.TRENDS)):
-        assert [await call("drawing.js", name, value) for value, _ in table] == [text for _, text in table]
+    for name, drawn in (("hour", web_tables.HOURS), ("trend", web_tables.TRENDS)):
+        assert [await call("drawing.js", name, value) for value, _ in drawn] == [text for _, text in drawn]
 
 
 # --- it lives ------------------------------------------------------------------------------------------

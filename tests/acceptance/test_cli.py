@@ -126,7 +126,15 @@ def test_mistakes_are_json_too(here: Here, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["status", "status main", "explain main", "recoveries", "strategy show", "plugins", "report --date today"],
+    [
+        "status",
+        "status main",
+        "explain main",
+        "recoveries",
+        "strategy show",
+        "plugins",
+        "report --date today",
+    ],
 )
 def test_output_fits_80_columns_without_colours_and_blanks_at_the_end(
     here: Here, fallen: Company, command: str
@@ -290,8 +298,8 @@ def test_recovery_by_hand_is_refused_rehearsed_and_done(
     assert (rehearsal["dry_run"], rehearsal["state"]) == (True, "aborted")
     told = printed(here(company, "recoveries"))
     assert told.startswith(f"main  {recovered['state']}: well again, 2 good looks in a row\n")
-    assert told.count("  attempt 1: ") == 2
-    assert told.count("main  aborted (dry run): dry-run: would have run: ") == 1
+    assert told.count("  attempt 1:") == 2
+    assert told.count("main  aborted (dry run): dry-run: would have run:") == 1
 
 
 def test_recovery_by_hand_that_does_not_help_ends_with_1(here: Here, tmp_path: Path) -> None:

@@ -100,7 +100,9 @@ def test_a_group_that_falls_as_a_whole_is_restarted_one_by_one_and_told_once(sto
     turns = sorted((item.started, item.verified) for story in members for item in story.tries)
 
     assert len(turns) == 5
-    assert all(verified is not None and after >= verified for (_, verified), (after, _) in pairwise(turns)), turns
+    assert all(verified is not None and after >= verified for (_, verified), (after, _) in pairwise(turns)), (
+        turns
+    )
     assert sum(story.kinds().count("down") for story in members) == 1
 
 

@@ -400,6 +400,19 @@ async def test_systemd_is_told_when_it_runs_and_that_it_still_does(tmp_path: Pat
     assert process.returncode == 0
 
 
+async def test_defib_agent_is_the_same_program_with_all_its_options(tmp_path: Path) -> None:
+    config = tmp_path / "agent.yaml"
+    config.write_text("protocol: smoke\n")
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "defib.cli.main", "agent", "--config", str(config), "--once",
+        stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    _, said = await asyncio.wait_for(process.communicate(), 30)
+
+    assert process.returncode == 2
+    assert said.decode() == "defib-agent: protocol: 'smoke' must be one of agent, daemon, host-agent\n"
+
+
 # --- in a program of one's own -------------------------------------------------------------------------
 
 

@@ -306,3 +306,34 @@ def test_an_id_from_outside_becomes_a_harmless_monitor_id_or_is_refused(
             assert agent.id == wanted
 
     in_world(play)
+
+
+def test_an_agent_whose_token_was_revoked_is_let_in_again_by_the_key_alone() -> None:
+    async def play(world: World) -> None:
+        agent, text = await world.fleet.register(HOST, key=KEY)
+        named = Introduction(id=agent.id)
+        with pytest.raises(RegistrationRefusedError, match="registered with another token"):
+            await world.fleet.register(named, key=KEY)
+        await world.fleet.revoke_token(f"agent {agent.id}", "test")
+        again, fresh = await world.fleet.register(named, key=KEY)
+        assert again.id == agent.id
+        assert again.monitor == agent.monitor
+        token = world.fleet.token(fresh)
+        assert token is not None
+        assert world.fleet.may_report(token, agent.id)
+        assert world.fleet.token(text) is None
+
+    in_world(play)
+
+
+def test_an_agent_that_is_removed_while_it_is_offline_leaves_no_open_incident() -> None:
+    async def play(world: World) -> None:
+        agent, _ = await world.fleet.register(HOST, key=KEY)
+        await world.beat(agent.id)
+        await world.clock.sleep(90.0)
+        assert world.engine.table[agent.monitor].incident is not None
+        await world.fleet.remove(agent.id, "test")
+        assert world.engine.table[agent.monitor].incident is None
+        assert world.engine.reader.incidents(only_open=True) == []
+
+    in_world(play)

@@ -58,8 +58,9 @@ async def test_all_well_is_a_pass(site: Site) -> None:
     document = health.json()
     assert (document["status"], document["version"]) == ("pass", "0.1.0")
     assert {name: [check["status"] for check in found] for name, found in document["checks"].items()} == {
-        "store:writable": ["pass"], "scheduler:lateness": ["pass"], "observer:sickness": ["pass"], "observer:dead-man": ["pass"],
-        "plugins:faults": ["pass"], "channels:delivery": ["pass"], "reports:faults": ["pass"],
+        "store:writable": ["pass"], "scheduler:lateness": ["pass"], "observer:sickness": ["pass"],
+        "observer:dead-man": ["pass"], "plugins:faults": ["pass"], "channels:delivery": ["pass"],
+        "reports:faults": ["pass"],
     }  # fmt: skip
     assert (await site.client.get("/readyz")).text == "ready\n"
 

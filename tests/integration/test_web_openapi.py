@@ -13,7 +13,9 @@ from defib.web.app import create_app
 from web_world import Site, World
 
 METHODS = {"get", "put", "post", "delete", "patch"}
-NOT_API = re.compile(r"/$|/static/|/login|/logout|/monitors/|/agents|/pools/|/reports|/docs|/openapi.json|/ping/")
+NOT_API = re.compile(
+    r"/$|/static/|/login|/logout|/monitors/|/agents|/pools/|/reports|/docs|/openapi.json|/ping/"
+)
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference" / "http-api.md"
 
 

@@ -53,10 +53,16 @@ DAYS: list[tuple[list[str], str]] = [
     (["ok", "some"], "Last 24 hours: 1 with failures"),
 ]
 
-HEARD: list[tuple[float, str]] = [(-2, "0 s ago"), (3.9, "3 s ago"), (61, "1 min ago"), (90000, "1 d 1 h ago")]
+HEARD: list[tuple[float, str]] = [
+    (-2, "0 s ago"),
+    (3.9, "3 s ago"),
+    (61, "1 min ago"),
+    (90000, "1 d 1 h ago"),
+]
 
 LOADS: list[tuple[float | None, str]] = [
-    (None, "–"), (0, "0 %"), (0.04, "0 %"), (7.46, "7.5 %"), (10, "10 %"), (69.5, "70 %"), (99.4, "99 %"), (100, "100 %"),
+    (None, "–"), (0, "0 %"), (0.04, "0 %"), (7.46, "7.5 %"), (10, "10 %"), (69.5, "70 %"), (99.4, "99 %"),
+    (100, "100 %"),
 ]  # fmt: skip
 
 LEVELS: list[tuple[float | None, str]] = [

@@ -14,7 +14,8 @@ from defib.model.ids import MonitorId
 from defib.model.monitor import Family, MonitorSpec, RecoveryPolicy
 
 KNOWN_KEYS = (
-    "anything, body, confirm, detector, enabled, expect, fail_threshold, from, group, id, interval, level, limit"
+    "anything, body, confirm, detector, enabled, expect, "
+    "fail_threshold, from, group, id, interval, level, limit"
 )
 
 

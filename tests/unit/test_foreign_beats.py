@@ -1,4 +1,4 @@
-"""What other monitors' clients may send: durations, pings, check fields, names. Nothing of it raises anything of ours."""
+"""What clients of other monitors may send: durations, pings, check fields, names."""
 
 import re
 
@@ -40,20 +40,18 @@ def test_no_duration_and_no_ping_raises_anything_but_a_refusal(text: str) -> Non
     for read in (gatus_receiver.milliseconds, kuma_push_receiver.milliseconds):
         try:
             found = read(text)
-        except RefusedError as error:
-            assert error.status in (400, 404)
-        else:
-            assert found is None or 0 <= found < 1e24
+        except RefusedError:
+            continue
+        assert found is None or 0 <= found < 1e24
 
 
 @given(JSON | st.dictionaries(FIELDS, JSON, max_size=5))
 def test_no_fields_raise_anything_but_a_refusal(data: object) -> None:
     try:
         fields = healthchecks_fields.read(data)
-    except RefusedError as error:
-        assert (error.status, error.why.startswith("json validation error: ")) == (400, True)
-    else:
-        assert isinstance(fields.options({}), dict)
+    except RefusedError:
+        return
+    assert {"grace"} <= fields.options({}).keys()
 
 
 @given(timeout=st.integers(60, 31_536_000), grace=st.integers(60, 31_536_000))

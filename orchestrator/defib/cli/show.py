@@ -109,7 +109,9 @@ def explain(
 def recoveries(
     context: typer.Context,
     monitor: Annotated[str | None, typer.Argument(metavar="[ID]")] = None,
-    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, max=1000, help="At most so many.")] = 20,
+    limit: Annotated[
+        int, typer.Option("--limit", metavar="N", min=1, max=1000, help="At most so many.")
+    ] = 20,
 ) -> None:
     """What Defib repairs now, and what became of earlier recoveries, newest first: of ID, or of all monitors."""
     from defib import assembly

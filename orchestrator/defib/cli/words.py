@@ -141,7 +141,9 @@ def print_recoveries(cases: Iterable[Json], timezone: str) -> None:
     for case in listed:
         shut = f" at gate {case['gate']}" if case["gate"] and not case["closed_at"] else ""
         rehearsal = " (dry run)" if case["dry_run"] else ""
-        _show(Text.assemble((case["monitor"], "bold"), f"  {case['state']}{shut}{rehearsal}: {case['reason']}"))
+        _show(
+            Text.assemble((case["monitor"], "bold"), f"  {case['state']}{shut}{rehearsal}: {case['reason']}")
+        )
         begun = case["opened_at"], f"{case['incident']}, by {case['actor']}"
         _show(_timeline([begun, *map(_attempt_with_output, case["tries"])], timezone))
 

@@ -116,6 +116,7 @@ class Engine:
         self.guard.on_release = self._look_afresh
         self.guard.on_gap = self._take_gap
         self.judge.on_change = self.fleet.take_change
+        self.fleet.withdraw = self.judge.withdraw
         self.guard.correlated_silence = self.beats.correlated_silence
         self.started_at = clock.now()
         self._stop = asyncio.Event()

@@ -11,7 +11,7 @@ made for it, so that thresholds, tags and recovery can be given by hand.
 import asyncio
 import hmac
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -89,6 +89,7 @@ class Fleet:
         self._registering = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_closing = False
+        self.withdraw: Callable[[MonitorId, str], Awaitable[None]] = _nothing  #: closes a monitor's incident
         for agent in self._agents.values():
             self._index(agent)
         self.roster = roster
@@ -165,6 +166,10 @@ class Fleet:
             before = self._known_as(introduction, token)
             if before is not None and token is not None and _may_report(token, before):
                 return await self._put(_renewed(before, introduction), "agent.renewed"), ""
+            if before is not None and token is None and not self._has_good_token(before):
+                own, text = self._own_token(before.id)
+                agent = _renewed(replace(before, token=own.root), introduction)
+                return await self._put(agent, "agent.renewed", (own,)), text
             if before is not None:
                 raise RegistrationRefusedError(
                     f"agent {before.id} is registered with another token; "
@@ -174,9 +179,7 @@ class Fleet:
             tokens: tuple[Token, ...] = ()
             agent = self._new(introduction, token)
             if token is None:
-                own, text = new_token(
-                    f"agent {agent.id}", Scope.INGEST, self._clock.now(), agent=agent.id, prefix=_TOKEN_PREFIX
-                )
+                own, text = self._own_token(agent.id)
                 agent, tokens = replace(agent, token=own.root), (own,)
             return await self._put(agent, "agent.registered", tokens), text
 
@@ -258,6 +261,8 @@ class Fleet:
         self.board.forget(agent)
         self._watched.pop(gone.monitor, None)
         if self._by_monitor.pop(gone.monitor, None) is not None:
+            self._beats.forget(gone.monitor)
+            await self.withdraw(gone.monitor, "the agent was removed")
             self.roster.dismiss(gone.monitor)
         self._bus.publish(Event(type="agent", monitor=gone.monitor))
 
@@ -303,6 +308,14 @@ class Fleet:
         for item in (old, fresh):
             self.tokens.put(item)
         return fresh, text
+
+    def _own_token(self, agent: AgentId) -> tuple[Token, str]:
+        return new_token(f"agent {agent}", Scope.INGEST, self._clock.now(), agent=agent, prefix=_TOKEN_PREFIX)
+
+    def _has_good_token(self, agent: Agent) -> bool:
+        """Whether anybody can still report for it: the tokens of one that lost them all are made anew."""
+        now = self._clock.now()
+        return any(_may_report(token, agent) and token.is_good(now) for token in self.tokens)
 
     def _check_may_register(self, token: Token | None, key: str) -> None:
         if token is not None or self.settings.open_registration:
@@ -466,9 +479,7 @@ class Fleet:
         return self.board.watch(pool)
 
     @contextmanager
-    def connect(
-        self, agent: AgentId, close: Callable[[], None], send: Send | None = None
-    ) -> Iterator[None]:
+    def connect(self, agent: AgentId, close: Callable[[], None], send: Send | None = None) -> Iterator[None]:
         """See :class:`defib.ports.Fleet`."""
         self._registered(agent)
         if (before := self._connections.get(agent)) is not None:
@@ -568,6 +579,9 @@ def _renewed(agent: Agent, said: Introduction) -> Agent:
         facts={**agent.facts, **said.facts}, every=said.every or agent.every,
         offline_after=said.offline_after or agent.offline_after,
     )  # fmt: skip
+
+
+async def _nothing(monitor: MonitorId, why: str) -> None: ...
 
 
 def _check_id(agent: str) -> None:

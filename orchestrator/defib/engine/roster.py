@@ -36,7 +36,9 @@ log = structlog.get_logger("defib.roster")
 
 STRATEGY_KEY = "strategy"  #: run-time setting: the global strategy; ``strategy:ID`` is one monitor's
 RECOVERY_KEY = "recovery"  #: run-time setting: the mode of recovery of all; ``recovery:ID`` is one monitor's
-RESET_KEY = "recovery-reset"  #: run-time setting: ``recovery-reset:ID``, when its budgets were wiped, ISO 8601
+RESET_KEY = (
+    "recovery-reset"  #: run-time setting: ``recovery-reset:ID``, when its budgets were wiped, ISO 8601
+)
 _SETTINGS = (STRATEGY_KEY, RECOVERY_KEY, RESET_KEY)
 TEXTS = "standard"
 

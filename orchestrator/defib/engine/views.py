@@ -187,7 +187,9 @@ class Views:
             "alerts": self._told(s.reader, s.reader.alerts(monitor=monitor, newest=20)),
         }
         parents = {
-            parent: str(known.state) for parent in story["requires"] if (known := s.health(parent)) is not None
+            parent: str(known.state)
+            for parent in story["requires"]
+            if (known := s.health(parent)) is not None
         }
         return story | {
             "parents": parents, "sentences": wording.why(story, parents, s.roster.settings.timezone),

@@ -83,7 +83,9 @@ class AlertFacts:
     state: str = ""  #: the monitor's at that time: ``up``, ``fault``, …
     falls: int = 0  #: into a fault, since it began to flap
     together: tuple[Together, ...] = ()  #: all that one message tells of, if more than one
-    snapshot: tuple[str, ...] = ()  #: what was to be seen of it before the first action: at most ten short lines
+    snapshot: tuple[
+        str, ...
+    ] = ()  #: what was to be seen of it before the first action: at most ten short lines
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

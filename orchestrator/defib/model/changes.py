@@ -61,8 +61,8 @@ class Changes:
     """Rows to write in one transaction.
 
     Health, incidents, cases, attempts, deliveries, watch spans, agents, made monitors and tokens replace the row of
-    the same key; the rest is appended. A delivery whose key exists already is left as it is (``new_deliveries``), so that
-    a decision that is taken again after a crash never tells twice.
+    the same key; the rest is appended. A delivery whose key exists already is left as it is (``new_deliveries``), so
+    that a decision that is taken again after a crash never tells twice.
     """
 
     health: tuple[Health, ...] = ()

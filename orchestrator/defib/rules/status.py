@@ -116,7 +116,9 @@ def fold(
     must_commit = (
         transition is not None
         or dict(judgement.memory) != dict(health.memory)
-        or (is_withheld and observation != health.last)  # a silence is judged once: why it was no fault is kept
+        or (
+            is_withheld and observation != health.last
+        )  # a silence is judged once: why it was no fault is kept
     )
     return Decision(
         health=new, transition=transition, look_again_in=again, must_commit=must_commit, label=judgement.label

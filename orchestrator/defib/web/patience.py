@@ -64,7 +64,7 @@ class PatientProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        if not self.transport.is_closing() and (self.cycle is None or self.cycle.response_complete):
+        if not self.transport.is_closing() and self.cycle.response_complete:
             self._patience.idle[self] = None
 
     def hang_up(self) -> None:

@@ -81,7 +81,9 @@ class Story:
 
     @property
     def went_on(self) -> bool:
-        return self.is_up and self.open_cases == 0 and self.outcomes[-1:] == ("verified",) and len(self.ran) > 0
+        return (
+            self.is_up and self.open_cases == 0 and self.outcomes[-1:] == ("verified",) and len(self.ran) > 0
+        )
 
     def __str__(self) -> str:
         return (
@@ -194,9 +196,7 @@ def _look_at_all(company: Company, way: Way, count: int) -> None:
         assert company.rows(up) == [(count,)]
 
 
-def _episode(
-    company: Company, way: Way, moment: Moment, monitor: str, victim: Victim, ran: Path
-) -> Story:
+def _episode(company: Company, way: Way, moment: Moment, monitor: str, victim: Victim, ran: Path) -> Story:
     os.kill(int(victim.pidfile.read_text()), signal.SIGKILL)
     if way is Way.DAEMON:
         _wait_for(company, moment, monitor)

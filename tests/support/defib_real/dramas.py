@@ -45,7 +45,9 @@ def pauses(cast: Cast, *seconds: float) -> None:
         os.kill(int(target.victim.pidfile.read_text()), signal.SIGCONT)
 
     for lasts in seconds:
-        cast.add("pause", lambda target, stage, lasts=lasts: pause(target, stage, lasts), victim=cast.victim())
+        cast.add(
+            "pause", lambda target, stage, lasts=lasts: pause(target, stage, lasts), victim=cast.victim()
+        )
 
 
 def deploys(cast: Cast, *seconds: float) -> None:
@@ -60,7 +62,9 @@ def deploys(cast: Cast, *seconds: float) -> None:
             target.victim.start(wait=False)
 
     for lasts in seconds:
-        cast.add("deploy", lambda target, stage, lasts=lasts: deploy(target, stage, lasts), victim=cast.victim())
+        cast.add(
+            "deploy", lambda target, stage, lasts=lasts: deploy(target, stage, lasts), victim=cast.victim()
+        )
 
 
 def containers(cast: Cast, docker: DockerEngine, *, deploy_s: float) -> None:

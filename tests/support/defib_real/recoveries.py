@@ -123,7 +123,9 @@ class Cast:
     def victim(self, *, boot_s: float = 0.0, host: str = "") -> Victim:
         number = len(self.victims)
         address = host or f"127.1.{1 + number // 200}.{1 + number % 200}"
-        folder = self.folder / f"victim-{number}"  # its files are named by its port, which others may have, too
+        folder = (
+            self.folder / f"victim-{number}"
+        )  # its files are named by its port, which others may have, too
         folder.mkdir()
         self.victims.append(Victim(folder, host=address, boot_delay=boot_s, launcher=FIRST_SERVED))
         return self.victims[-1]
@@ -206,9 +208,7 @@ def play(
         return stories, records.errors
 
 
-def _configure(
-    company: Company, cast: Cast, strategy: Strategy, sink: WebhookSink, stack: ExitStack
-) -> None:
+def _configure(company: Company, cast: Cast, strategy: Strategy, sink: WebhookSink, stack: ExitStack) -> None:
     count = len(cast.targets)
     addresses = [f"127.3.{1 + number // 200}.{1 + number % 200}" for number in range(count)]
     controls = stack.enter_context(closing(ManyTargets(addresses, free_port(), launcher=FIRST_SERVED)))
@@ -257,9 +257,7 @@ def _is_over(company: Company) -> bool:
     return not company.rows(waiting) and not company.rows(unattended)
 
 
-def _tell(
-    target: Target, cast: Cast, company: Company, records: telling.Records, offset: float
-) -> Story:
+def _tell(target: Target, cast: Cast, company: Company, records: telling.Records, offset: float) -> Story:
     def instant(at: int | None) -> float | None:
         return None if at is None else at / 1e6 - offset
 

@@ -52,7 +52,9 @@ class Target:
         self._process_ended = asyncio.Event()
         self.leans_on: tuple[Target, ...] = ()
         self.leaning = WELL  #: what it does while one of them is out of order
-        self.on_the_way: Callable[[float], Reply | None] = lambda at: None  #: what meets a probe before it does
+        self.on_the_way: Callable[[float], Reply | None] = lambda at: (
+            None
+        )  #: what meets a probe before it does
         self.restarts: list[tuple[float, float, Truth]] = []
         self.arrivals: list[float] = []
 
