@@ -17,7 +17,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run demo test check format bench wheel lock clean
+.PHONY: help run demo test lint check format bench wheel lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,12 +32,14 @@ demo: $(VENV)/.runtime ## a little world of agents that break, to look at
 test: $(VENV)/.test ## the whole suite; PYTEST_ARGS='-k NAME', PYTEST_WORKERS=0, DEFIB_TEST_REQUIRE=all
 	@$(BIN)/pytest -n $(PYTEST_WORKERS) --dist loadgroup $(PYTEST_ARGS)
 
-check: $(VENV)/.dev ## format, lint, types, imports, unit tests, shell scripts; changes nothing
+lint: $(VENV)/.dev ## format, lint, types, imports, shell scripts; changes nothing
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/shellcheck .ci/run recovery_scripts/*.sh
+
+check: lint ## lint, and the unit tests
 	$(BIN)/pytest -q tests/unit
 
 format: $(VENV)/.dev ## format, and mend what the linter can
