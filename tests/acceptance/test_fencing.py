@@ -127,6 +127,9 @@ def test_a_recovery_that_was_interrupted_by_a_pause_is_the_other_s_to_finish(
     os.kill(pid, signal.SIGCONT)  # its hold is long over: everything in it says "act now"
     assert_it_ends_fenced(first)
     assert victim.restarts == 1
+    wait_until(
+        lambda: other.rows("SELECT 1 FROM attempt WHERE outcome != 'running'"), 20, "the attempt's end"
+    )
     assert other.rows("SELECT epoch, outcome FROM attempt") == [(2, "verified")]
     subjects = {mail.message["Message-ID"]: mail.message["Subject"] for mail in smtp_server.messages}
     assert len(set(subjects.values())) == len(subjects), subjects

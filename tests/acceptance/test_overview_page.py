@@ -137,14 +137,15 @@ async def test_the_page_follows_a_fault_and_its_end_by_itself(site: Site, open_p
     await expect(page.locator("h1")).to_have_text("2 monitors at fault", timeout=10_000)
     await expect(page).to_have_title("(2) 2 monitors at fault · Defib")
     await expect(announcer).to_have_text("Chat Agent is at fault.")
-    await expect(page.locator(".incident h3")).to_have_text(["Chat Agent", "Main Agent"])
-    await expect(page.locator(".incident .doing").first).to_have_text("No recovery is configured")
+    await expect(page.locator(".incident h3")).to_have_text(["Main Agent"])  # they share a tag: one story
+    await expect(page.locator(".incident .with")).to_have_text("and with it Chat Agent")
     await expect(page.locator('[data-id="chat"] .word b')).to_have_text("At fault")
 
     site.world.play("chat")
     await expect(page.locator("h1")).to_have_text("1 monitor at fault", timeout=10_000)
     await expect(announcer).to_have_text("Chat Agent is up.")
     await expect(page.locator(".incident")).to_have_count(1)
+    await expect(page.locator(".incident .with")).to_be_hidden()
     await expect(page.locator(".alert .title").first).to_have_text("Chat Agent has recovered")
 
 

@@ -379,7 +379,7 @@ def test_a_second_daemon_and_a_pass_are_refused_and_name_the_first(tmp_path: Pat
     company.serve()
     assert company.daemon is not None
     try:
-        owner = f"the daemon 'defib serve' (process {company.daemon.pid})"
+        owner = f"the daemon 'defib serve' (process {company.daemon.pid} on {socket.gethostname()})"
         second = only_line(company.defib("serve"), 1)
         assert second == f"defib: {tmp_path}/defib.db.lock: the store is in use by {owner}"
         assert only_line(company.defib("run"), 3) == second
