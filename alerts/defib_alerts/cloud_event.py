@@ -1,10 +1,8 @@
-"""Notices as CloudEvents 1.0, and their signature. Pure.
+"""Notices as CloudEvents 1.0. Pure.
 
 Source: cloudevents/spec.md and formats/json-format.md, version 1.0; structured content mode.
 """
 
-import hashlib
-import hmac
 import json
 import math
 from dataclasses import asdict, fields
@@ -29,16 +27,6 @@ def event_of(notice: Alert | ReportDocument, *, source: str) -> bytes:
         event = _event("defib.report", notice.id, source, notice.generated_at, _report_data(notice))
     text = json.dumps(event, ensure_ascii=False, separators=(",", ":"), default=_plain)
     return text.encode("utf-8", "replace")
-
-
-def signature(secret: str, body: bytes, at: datetime) -> str:
-    """``t=<unix seconds>,v1=<hex>``: HMAC-SHA-256 over the seconds, a full stop and the body.
-
-    The receiver computes the same and refuses old times, so that a captured request cannot be played again.
-    """
-    seconds = int(at.timestamp())
-    digest = hmac.new(secret.encode(), b"%d." % seconds + body, hashlib.sha256).hexdigest()
-    return f"t={seconds},v1={digest}"
 
 
 def _event(kind: str, event_id: str, source: str, at: datetime, data: dict[str, Any]) -> dict[str, Any]:
@@ -73,6 +61,7 @@ def _facts(facts: AlertFacts) -> dict[str, Any]:
     return flat | {
         "facts": {key: _finite(value) for key, value in facts.facts.items()},
         "together": [asdict(member) for member in facts.together],
+        "held": None if facts.held is None else asdict(facts.held),
     }
 
 

@@ -1,36 +1,29 @@
 """E-mail over SMTP: one mail for each alert, threaded by incident, and reports with their pictures."""
 
 import asyncio
+import re
 import ssl
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import timedelta
-from email.errors import HeaderParseError
-from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
-from email.utils import parseaddr
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Self
-from urllib.parse import urlsplit
-
-from pydantic import Field, field_validator, model_validator
+from typing import TYPE_CHECKING
 
 from defib.plugin import (
     Alert,
     BuildContext,
     ChannelType,
     DeliveryError,
-    Duration,
-    Options,
     Receipt,
     ReportDocument,
-    Secret,
     SendContext,
     hookimpl,
 )
 from defib_alerts.deadlines import deadline
-from defib_alerts.mail import mail_of_alert, mail_of_report
+from defib_alerts.email_options import EmailOptions, parse_address
+from defib_alerts.halfway import Halfway, Progress
+from defib_alerts.mail import Envelope, mail_of_alert, mail_of_report, receipt_of
 from defib_alerts.masking import Masker
 from defib_alerts.rendering import Templates, check_folder
 from defib_alerts.wording import one_line
@@ -38,102 +31,11 @@ from defib_alerts.wording import one_line
 if TYPE_CHECKING:
     import aiosmtplib
 
-_PORTS = {"smtp": 25, "smtps": 465}
 _FAREWELL_S = 1.0
-
-
-def parse_address(text: str) -> Address:
-    """``Defib <defib@example.com>`` or ``defib@example.com``.
-
-    :raises ValueError: with an example to follow.
-    """
-    name, bare = parseaddr(text)
-    user, at, domain = bare.rpartition("@")
-    if not (at and user and domain and text.isprintable() and bare.isascii()):
-        raise ValueError(f"{text!r} is not an address; write name@example.com or Name <name@example.com>")
-    try:
-        return Address(display_name=name, addr_spec=bare)
-    except (HeaderParseError, ValueError, IndexError):
-        raise ValueError(
-            f"{text!r} is not an address; write name@example.com or Name <name@example.com>"
-        ) from None
-
-
-class EmailOptions(Options):
-    """A mail server, and who writes to whom."""
-
-    smtp: str = Field(
-        description="The mail server: smtp://host:587, or smtps://host:465 for encryption from the first byte on"
-    )
-    starttls: Literal["auto", "always", "never"] = Field(
-        default="auto",
-        description="Encryption on smtp://: if offered (and demanded when there is a password), always, or never",
-    )
-    ca_file: Path | None = Field(
-        default=None,
-        description="PEM file with the authority of the mail server's certificate, beside the system's",
-    )
-    username: str | None = Field(default=None, description="For servers that want a login")
-    password: Secret | None = Field(default=None, description="For servers that want a login")
-    sender: str = Field(alias="from", description="Sender: Defib <defib@example.com>")
-    to: tuple[str, ...] = Field(min_length=1, description="Recipients, one or more")
-    timeout: Duration = Field(default=timedelta(seconds=20), description="For one try, all in all")
-    templates: Path | None = Field(
-        default=None, description="Folder with alert.html.j2 or alert.txt.j2 of your own"
-    )
-
-    @field_validator("smtp")
-    @classmethod
-    def _is_a_server(cls, smtp: str) -> str:
-        try:
-            parts = urlsplit(smtp)
-            is_server = parts.scheme in _PORTS and bool(parts.hostname) and parts.port != 0
-        except ValueError:
-            is_server = False
-        if not is_server:
-            raise ValueError("is not a mail server; write smtp://host:587 or smtps://host:465")
-        if parts.username or parts.password:
-            raise ValueError("holds a login; write it as username and password")
-        return smtp
-
-    @field_validator("to", mode="before")
-    @classmethod
-    def _one_is_a_list(cls, to: object) -> object:
-        return (to,) if isinstance(to, str) else to
-
-    @field_validator("sender")
-    @classmethod
-    def _is_an_address(cls, sender: str) -> str:
-        parse_address(sender)
-        return sender
-
-    @field_validator("to")
-    @classmethod
-    def _are_addresses(cls, to: tuple[str, ...]) -> tuple[str, ...]:
-        for text in to:
-            parse_address(text)
-        return to
-
-    @model_validator(mode="after")
-    def _fits_together(self) -> Self:
-        if (self.username is None) != (self.password is None):
-            raise ValueError("username and password belong together; write both or neither")
-        if self.smtp.startswith("smtps:") and self.starttls != "auto":
-            raise ValueError("starttls: leave it out, smtps:// is encrypted from the first byte on")
-        return self
-
-    @property
-    def host(self) -> str:
-        return urlsplit(self.smtp).hostname or ""
-
-    @property
-    def port(self) -> int:
-        parts = urlsplit(self.smtp)
-        return parts.port or _PORTS[parts.scheme]
-
-    @property
-    def is_encrypted_at_once(self) -> bool:
-        return self.smtp.startswith("smtps:")
+_MOST_TRIES = 20  #: for a recipient that puts us off when others have taken the mail: ten minutes at least
+_GREY = timedelta(seconds=30)
+_LONGEST_PAUSE = timedelta(minutes=15)
+_PAUSE = re.compile(r"\b(\d+) ?(s|sec|secs|seconds?|m|min|mins|minutes?)\b", re.IGNORECASE)
 
 
 class EmailChannel:
@@ -142,25 +44,35 @@ class EmailChannel:
     def __init__(self, name: str, options: EmailOptions, context: BuildContext) -> None:
         count = len(options.to)
         self.target = f"{count} {'recipient' if count == 1 else 'recipients'} at {options.host}"
+        self.timeout = options.timeout
         self._options = options
         self._server = f"{options.host}:{options.port}"
         self._sender = parse_address(options.sender)
-        self._recipients = tuple(parse_address(text) for text in options.to)
+        recipients = tuple(parse_address(text) for text in options.to)
+        self._recipients = tuple(dict.fromkeys(address.addr_spec for address in recipients))
+        self._envelope = Envelope(
+            sender=self._sender, recipients=recipients, same_subject=options.same_subject
+        )
+        self._halfway = Halfway()
         self._own_templates = check_folder(options.templates, context.base)
         self._ca_file = None if options.ca_file is None else context.base / options.ca_file
         if self._ca_file is not None and not self._ca_file.is_file():
             raise ValueError(f"ca_file: there is no file {self._ca_file}")
-        self._mask = Masker(_secrets(options))
+        self._mask = Masker(options.secrets)
         self._opening = asyncio.Lock()
         self._opened: tuple[Templates, ssl.SSLContext] | None = None
 
     async def send(self, notice: Alert | ReportDocument, context: SendContext) -> Receipt:
-        """Send one mail. Taken when the server takes it for at least one recipient."""
+        """Send one mail to everybody who has not got it in an earlier try of the same delivery.
+
+        :raises DeliveryError: somebody is to be tried again, or nobody at all can be reached.
+        """
         import aiosmtplib
 
-        limit = min(self._options.timeout, context.timeout)
+        limit = min(self.timeout, context.timeout)
         client: aiosmtplib.SMTP | None = None
         is_taken = False
+        progress = self._halfway.of(context.key)
         try:
             async with deadline(limit, self._server):
                 templates, tls = await self._open()
@@ -173,14 +85,19 @@ class EmailChannel:
                     tls_context=tls,
                     timeout=limit.total_seconds(),
                 )
-                refused = await self._converse(client, mail)
+                missing = [address for address in self._recipients if address not in progress.answers]
+                refused = await self._converse(client, mail, missing)
                 is_taken = True
         finally:
             if client is not None:
                 await _part(client, politely=is_taken)
+        self._settle(missing, refused, progress)
+        self._halfway.forget(context.key)
         notes = [complaint] if complaint else []
-        notes += [f"refused for {address}: {self._tell(*answer)}" for address, answer in refused.items()]
-        return Receipt(id=str(mail["Message-ID"]), detail="; ".join(notes))
+        notes += [
+            f"refused for {address}: {answer}" for address, answer in progress.answers.items() if answer
+        ]
+        return Receipt(id=receipt_of(mail, context, self._envelope), detail="; ".join(notes))
 
     async def close(self) -> None:
         self._opened = None
@@ -201,11 +118,13 @@ class EmailChannel:
         self, notice: Alert | ReportDocument, templates: Templates, context: SendContext
     ) -> tuple[EmailMessage, str]:
         if isinstance(notice, Alert):
-            return mail_of_alert(notice, templates, context, sender=self._sender, recipients=self._recipients)
-        return mail_of_report(notice, context, sender=self._sender, recipients=self._recipients), ""
+            return mail_of_alert(notice, templates, context, self._envelope)
+        return mail_of_report(notice, context, self._envelope), ""
 
-    async def _converse(self, client: "aiosmtplib.SMTP", mail: EmailMessage) -> Mapping[str, tuple[int, str]]:
-        """The whole conversation up to the server's acceptance.
+    async def _converse(
+        self, client: "aiosmtplib.SMTP", mail: EmailMessage, recipients: list[str]
+    ) -> Mapping[str, tuple[int, str]]:
+        """The whole conversation up to the server's acceptance, if there is anybody whom it accepts.
 
         :return: the recipients that were refused, with the server's answers.
         """
@@ -216,11 +135,39 @@ class EmailChannel:
             self._demand_encryption(client)
             if self._options.username is not None and self._options.password is not None:
                 await client.login(self._options.username, self._options.password.get_secret_value())
-            recipients = [address.addr_spec for address in self._recipients]
             refused, _ = await client.sendmail(self._sender.addr_spec, recipients, mail.as_bytes(policy=SMTP))
+        except aiosmtplib.SMTPRecipientsRefused as everybody:
+            return {refusal.recipient: (refusal.code, refusal.message) for refusal in everybody.recipients}
         except (aiosmtplib.SMTPException, OSError) as error:
             raise self._failure(error) from None
         return refused
+
+    def _settle(
+        self, asked: Iterable[str], refused: Mapping[str, tuple[int, str]], progress: Progress
+    ) -> None:
+        """Note who has answered for good.
+
+        :raises DeliveryError: for those who asked to be tried again, or because nobody takes it.
+        """
+        later: dict[str, str] = {}
+        for address in asked:
+            code, said = refused.get(address, (250, ""))
+            words = self._tell(code, said)
+            if code < 400:
+                progress.answers[address] = ""
+            elif _is_final(code):
+                progress.answers[address] = words
+            else:
+                later[address] = words
+        if later and progress.taken and progress.tries >= _MOST_TRIES:
+            progress.answers |= {address: f"{words} (given up)" for address, words in later.items()}
+        elif later:
+            progress.tries += bool(progress.taken)
+            rest = f"; taken for {progress.taken} of {len(self._recipients)}" if progress.taken else ""
+            pause = max(pause_in(words) for words in later.values())
+            raise DeliveryError(f"{self._server} refused {_names(later)}{rest}", retry_after=pause)
+        if not progress.taken:
+            raise DeliveryError(f"{self._server} refused {_names(progress.answers)}", permanent=True)
 
     def _demand_encryption(self, client: "aiosmtplib.SMTP") -> None:
         """Refuse to go on in clear where that was not asked for: somebody in between may have removed the offer."""
@@ -240,13 +187,6 @@ class EmailChannel:
                     f"the certificate of {self._server} is not trusted ({link.verify_message}); {remedy}"
                 )
         match error:
-            case aiosmtplib.SMTPRecipientsRefused(recipients=refused):
-                first = refused[0]
-                others = f" and {len(refused) - 1} more" if len(refused) > 1 else ""
-                return DeliveryError(
-                    f"{self._server} refused {first.recipient}{others}: {self._tell(first.code, first.message)}",
-                    permanent=all(_is_final(refusal.code) for refusal in refused),
-                )
             case aiosmtplib.SMTPAuthenticationError(code=code, message=answer):
                 words = f"{self._server} refused the login: {self._tell(code, answer)}; check username and password"
                 return DeliveryError(words, permanent=_is_final(code))
@@ -267,12 +207,20 @@ class EmailChannel:
         return one_line(self._mask(f"{code} {answer}" if code > 0 else answer), 200)
 
 
-def _secrets(options: EmailOptions) -> list[str]:
-    """The password, and the forms in which AUTH PLAIN sends it."""
-    if options.username is None or options.password is None:
-        return []
-    password = options.password.get_secret_value()
-    return [password, f"\0{options.username}\0{password}"]
+def _names(refused: Mapping[str, str]) -> str:
+    """The first, what it was told, and how many more there are."""
+    address, words = next(iter(refused.items()))
+    others = f" and {len(refused) - 1} more" if len(refused) > 1 else ""
+    return f"{address}{others}: {words}"
+
+
+def pause_in(words: str) -> timedelta:
+    """When to come back to a server that puts us off: as it says, within a quarter of an hour, or in half a minute."""
+    found = _PAUSE.search(words)
+    if found is None:
+        return _GREY
+    unit = timedelta(minutes=1) if found[2].lower().startswith("m") else timedelta(seconds=1)
+    return max(min(int(found[1][:6]) * unit, _LONGEST_PAUSE), timedelta(seconds=1))
 
 
 def _is_final(code: int) -> bool:

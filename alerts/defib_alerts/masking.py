@@ -1,7 +1,8 @@
 """Keeps secrets out of errors and log lines."""
 
+import json
 import logging
-from base64 import b64encode
+from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Iterable
 from urllib.parse import quote, quote_plus
 
@@ -17,7 +18,8 @@ class Masker:
             for secret in secrets
             if secret
             for spelling in (
-                secret, quote(secret), quote(secret, safe=""), quote_plus(secret), b64encode(secret.encode()).decode(),
+                secret, quote(secret), quote(secret, safe=""), quote_plus(secret), json.dumps(secret)[1:-1],
+                repr(secret)[1:-1], b64encode(secret.encode()).decode(), urlsafe_b64encode(secret.encode()).decode(),
             )
         }  # fmt: skip
         self._spellings = sorted(

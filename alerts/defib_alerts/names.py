@@ -34,7 +34,8 @@ def known_names(facts: AlertFacts) -> Mapping[str, str]:
     """
     names: dict[str, str] = {}
     for name, value in _candidates(facts):
-        if text := one_line(value.replace("`", ""), limit=200):
+        text = one_line(value.replace("`", ""), limit=200)
+        if text and (name != "port" or text.isdecimal()):  # it may stand inside quotes
             names.setdefault(name, text)
     return names
 

@@ -1,75 +1,31 @@
 """Alerts through Jinja templates: the shipped ones, and a user's own in their place, one by one."""
 
+import logging
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from defib.plugin import Alert, AlertKind, Severity
-from defib_alerts.wording import full_time, human_duration, one_line
+from defib.plugin import ENGLISH, Alert, Catalogue, ReportDocument
+from defib_alerts.details import details_of, label_of, links_of
+from defib_alerts.entries import entries_of
+from defib_alerts.layout import padded, wrapped
+from defib_alerts.subjects import subject_of
+from defib_alerts.tones import Tone, is_good_news, tone_of
+from defib_alerts.wording import full_time, one_line, words_in
 
 if TYPE_CHECKING:
     from jinja2 import Environment
     from markupsafe import Markup
 
+log = logging.getLogger("defib.templates")
+
 SHIPPED = Path(__file__).parent / "templates"
-_CODE = re.compile(r"`([^`]+)`")
-_ACRONYMS = frozenset({"cpu", "dns", "http", "id", "oom", "pid", "tls", "url"})
-_MOST_DETAILS = 12
-_MISTAKES = (ArithmeticError, AttributeError, LookupError, OSError, RecursionError, TypeError, ValueError)
+MISTAKES = (ArithmeticError, AttributeError, LookupError, OSError, RecursionError, TypeError, ValueError)
 """What a template may run into besides Jinja's own errors."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tone:
-    """How pressing something looks. Colours never stand alone: the word is always beside them."""
-
-    word: str
-    mark: str  #: one emoji, for chats
-    colour: str  #: of bars and badges; white text on it has a contrast of at least 4.5:1
-    tint: str  #: a light background
-    ink: str  #: text on ``tint``; contrast at least 4.5:1
-    dark_tint: str
-    dark_ink: str
-
-
-_TONES: Mapping[Severity, Tone] = {
-    Severity.SEVERE: Tone(
-        word="SEVERE", mark="🔴", colour="#b42318", tint="#fef3f2", ink="#912018",
-        dark_tint="#451a16", dark_ink="#fda29b",
-    ),
-    Severity.HIGH: Tone(
-        word="HIGH", mark="🟠", colour="#b93815", tint="#fff4ed", ink="#932f19",
-        dark_tint="#431f12", dark_ink="#feb273",
-    ),
-    Severity.LOW: Tone(
-        word="LOW", mark="🟡", colour="#8f5a06", tint="#fffaeb", ink="#7a4a04",
-        dark_tint="#3b2a0b", dark_ink="#fec84b",
-    ),
-    Severity.INFO: Tone(
-        word="INFO", mark="🔵", colour="#175cd3", tint="#eff8ff", ink="#1849a9",
-        dark_tint="#13294b", dark_ink="#84caff",
-    ),
-}  # fmt: skip
-_WELL = Tone(
-    word="RECOVERED",
-    mark="🟢",
-    colour="#067647",
-    tint="#ecfdf3",
-    ink="#085d3a",
-    dark_tint="#0b3321",
-    dark_ink="#75e0a7",
-)
-
-
-_GOOD_NEWS = (AlertKind.RECOVERED, AlertKind.STARTED, AlertKind.OBSERVER_WELL)
-_OF_NO_MONITOR = (AlertKind.TEST, AlertKind.OBSERVER_SICK, AlertKind.OBSERVER_WELL)
-
-
-def tone_of(alert: Alert) -> Tone:
-    """Its severity's, but good news looks like good news."""
-    return _WELL if alert.facts.event in _GOOD_NEWS else _TONES[alert.severity]
+_CODE = re.compile(r"`([^`]+)`")
 
 
 class Rendering(NamedTuple):
@@ -87,9 +43,9 @@ class Templates:
     """
 
     def __init__(self, folder: Path | None = None) -> None:
-        self._shipped = _environment(SHIPPED)
+        self._shipped = environment(SHIPPED)
         self._folder = folder
-        self._own = None if folder is None else _environment(folder)
+        self._own = None if folder is None else environment(folder)
 
     def render(self, name: str, words: Mapping[str, object]) -> Rendering:
         """Fill the template ``name``: the user's where there is one."""
@@ -99,16 +55,17 @@ class Templates:
 
             try:
                 return Rendering(self._own.get_template(name).render(words))
-            except (TemplateError, *_MISTAKES) as error:
+            except (TemplateError, *MISTAKES) as error:
                 told = f"{type(error).__name__}: {one_line(str(error), 120)}"
                 complaint = f"your template {name} fails ({told}); the shipped one was used"
+                log.error("%s", complaint)
         return Rendering(self._shipped.get_template(name).render(words), complaint)
 
 
 def check_folder(folder: Path | None, base: Path) -> Path | None:
-    """The absolute folder of a user's templates.
+    """The absolute folder of a user's templates, each of which has been tried out.
 
-    :raises ValueError: there is no such folder.
+    :raises ValueError: there is no such folder, or something in it is of no use.
     """
     if folder is None:
         return None
@@ -116,69 +73,74 @@ def check_folder(folder: Path | None, base: Path) -> Path | None:
         raise ValueError(
             f"templates: there is no folder {absolute}; make it, or leave the key out for the shipped texts"
         )
+    from defib_alerts.own_templates import check
+
+    check(absolute)
     return absolute
 
 
-def alert_words(alert: Alert, *, product_url: str = "") -> dict[str, object]:
-    """What templates for alerts may use."""
+def alert_words(alert: Alert, *, product_url: str = "", language: str = ENGLISH) -> dict[str, object]:
+    """What templates for alerts may use; ``docs/reference/alert-templates.md`` tells of each."""
     facts = alert.facts
+    links = links_of(alert, product_url=product_url, language=language)
     return {
         "alert": alert,
         "facts": facts,
-        "tone": tone_of(alert),
-        "time": full_time(alert.at, facts.timezone),
-        "details": _details(alert),
-        "url": facts.url or product_url,
+        "language": language,
+        "subject": subject_of(alert, language),
+        "tone": tone_of(alert, language),
+        "is_good_news": is_good_news(alert),
+        "time": full_time(alert.at, facts.timezone, language),
+        "entries": entries_of(facts, language) if facts.together else [],
+        "details": details_of(alert, language),
+        "links": links,
+        "url": links[0].url if links else "",
         "product_url": product_url,
+        "_": _saying(words_in(language)),
     }
 
 
-def _details(alert: Alert) -> list[tuple[str, str]]:
-    """Label and value of what is worth a glance."""
-    facts = alert.facts
-    if facts.event in _OF_NO_MONITOR:
-        return []
-    if facts.together:
-        return [("Monitors", ", ".join(member.monitor for member in facts.together))]
-    details = [
-        ("Monitor", f"{facts.monitor_name} ({facts.monitor}, {facts.monitor_kind})"),
-        ("Target", facts.target),
-    ]
-    if facts.since < alert.at:
-        details.append(("Since", full_time(facts.since, facts.timezone)))
-    if facts.duration_s is not None:
-        details.append(("Lasted", human_duration(facts.duration_s)))
-    if facts.event is not AlertKind.RECOVERED:
-        details.append(("Cause", facts.cause))
-    if facts.attempts:
-        details.append(("Attempts", str(facts.attempts)))
-    if facts.tags:
-        details.append(("Tags", ", ".join(facts.tags)))
-    told = (None, "", facts.cause, facts.summary)
-    details += [(label_of(key), str(value)) for key, value in facts.facts.items() if value not in told]
-    return [(label, one_line(value, 200)) for label, value in details if value][:_MOST_DETAILS]
+def report_words(
+    report: ReportDocument, summary: str, *, product_url: str = "", language: str = ENGLISH
+) -> dict[str, object]:
+    """What templates for reports may use.
+
+    :param summary: its first lines, where the channel does not carry the whole.
+    """
+    return {
+        "report": report, "summary": summary, "product_url": product_url, "language": language,
+        "_": _saying(words_in(language)),
+    }  # fmt: skip
 
 
-def label_of(key: str) -> str:
-    """``http_status`` as a label: ``HTTP status``."""
-    words = one_line(key.replace("_", " ").replace("-", " "), 40).split(" ")
-    words = [word.upper() if word in _ACRONYMS else word for word in words]
-    return " ".join([words[0][:1].upper() + words[0][1:], *words[1:]])
+def _saying(words: Catalogue) -> Callable[..., str]:
+    """What ``_("…", n=3)`` does in a template."""
+
+    def say(message: str, **values: object) -> str:
+        return words.gettext(message).format_map(values)
+
+    return say
 
 
-def _environment(folder: Path) -> "Environment":
-    from jinja2 import FileSystemLoader, StrictUndefined
+@lru_cache(maxsize=8)
+def environment(folder: Path) -> "Environment":
+    """Templates of ``folder``, in the sandbox; ``shipped/…`` are the shipped ones, to be extended."""
+    from jinja2 import ChoiceLoader, FileSystemLoader, PrefixLoader, StrictUndefined
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-    environment = ImmutableSandboxedEnvironment(
-        loader=FileSystemLoader(folder),
+    shipped = PrefixLoader({"shipped": FileSystemLoader(SHIPPED)})
+    made = ImmutableSandboxedEnvironment(
+        loader=ChoiceLoader([FileSystemLoader(folder), shipped]),
         autoescape=lambda name: name is not None and ".html" in name,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["code"] = _code
-    return environment
+    made.globals["_"] = _saying(words_in(ENGLISH))  # where a template is filled without a language
+    made.filters["code"] = _code
+    made.filters["padded"] = padded
+    made.filters["wrapped"] = wrapped
+    return made
 
 
 def _code(text: str) -> "Markup":
@@ -186,3 +148,9 @@ def _code(text: str) -> "Markup":
     from markupsafe import Markup, escape
 
     return Markup(_CODE.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704 - escaped right here
+
+
+__all__ = [
+    "MISTAKES", "SHIPPED", "Rendering", "Templates", "Tone", "alert_words", "check_folder", "environment", "label_of",
+    "report_words", "tone_of",
+]  # fmt: skip

@@ -1,14 +1,11 @@
-"""Telegram: alerts as messages of a bot, recoveries as replies to the alert they belong to."""
+"""Telegram: alerts as messages of a bot, with buttons for those who may use them, edited or answered as they go on."""
 
-import asyncio
-import logging
 import re
-import warnings
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, field_validator
 
@@ -17,32 +14,28 @@ from defib.plugin import (
     BuildContext,
     ChannelType,
     DeliveryError,
+    Desk,
     Duration,
     Options,
     Receipt,
     ReportDocument,
     Secret,
     SendContext,
-    format_duration,
     hookimpl,
 )
 from defib_alerts.deadlines import deadline
-from defib_alerts.masking import Masker, MaskingFilter
-from defib_alerts.rendering import Rendering, Templates, alert_words, check_folder
-from defib_alerts.telegram_markup import MESSAGE_LIMIT, plain, shorten, visible_length
-from defib_alerts.wording import one_line
+from defib_alerts.rendering import check_folder
+from defib_alerts.telegram_bot import TelegramBot
+from defib_alerts.telegram_listener import Listener
+from defib_alerts.telegram_markup import plain
+from defib_alerts.telegram_messages import data_of, rows_of, write_alert, write_report
+from defib_alerts.telegram_updates import Mailboxes
 
 if TYPE_CHECKING:
-    from telegram import Bot
-    from telegram.error import TelegramError
+    from telegram import Bot, InlineKeyboardMarkup
 
 _TOKEN = re.compile(r"\d+:[\w-]+")
 _CHAT = re.compile(r"-?\d+|@\w+")
-_CHATTY_LOGGERS = ("httpx", "telegram.Bot", "telegram.request.BaseRequest")
-"""They write addresses, and with them the token."""
-
-_REPORT_LINES = 30
-_REPORT_CHARACTERS = 3000
 
 
 class TelegramOptions(Options):
@@ -61,7 +54,7 @@ class TelegramOptions(Options):
         pattern=r"^https?://[^\s/]+",
         description="The Bot API server: Telegram's, or one of your own",
     )
-    timeout: Duration = Field(default=timedelta(seconds=10), description="For one try, all in all")
+    timeout: Duration = Field(default=timedelta(seconds=5), description="For one try, all in all")
     templates: Path | None = Field(
         default=None, description="Folder with alert.telegram.html.j2 or report.telegram.html.j2 of your own"
     )
@@ -82,96 +75,59 @@ class TelegramOptions(Options):
 
 
 class TelegramChannel:
-    """Writes into one chat. The bot is made with the first message."""
+    """Writes into one chat, without buttons: nobody is listed who may use them."""
+
+    can_edit = True
+    _has_buttons = False
 
     def __init__(self, name: str, options: TelegramOptions, context: BuildContext) -> None:
         topic = f", topic {options.thread_id}" if options.thread_id is not None else ""
         self.target = f"Telegram chat {options.chat_id}{topic}"
+        self.timeout = options.timeout
         self._options = options
         self._chat_id = options.chat_id
-        self._own_templates = check_folder(options.templates, context.base)
-        self._mask = Masker([options.token.get_secret_value()])
-        self._log_filter = MaskingFilter(self._mask)
-        self._opening = asyncio.Lock()
-        self._opened: tuple[Bot, Templates] | None = None
+        self._bot = TelegramBot(
+            options.token.get_secret_value(),
+            options.api_url,
+            target=self.target,
+            timeout=options.timeout,
+            templates=check_folder(options.templates, context.base),
+        )
 
     async def send(self, notice: Alert | ReportDocument, context: SendContext) -> Receipt:
-        """Send one message: an alert as a reply to the first of its incident, a report as its first lines."""
-        async with deadline(min(self._options.timeout, context.timeout), self.target):
-            bot, templates = await self._open()
+        """Send one message, or write it over the one that ``context.edits`` names.
+
+        An alert replies to the first message of its incident; of a report, the first lines are sent.
+        """
+        async with deadline(min(self.timeout, context.timeout), self.target):
+            bot, templates = await self._bot.open()
             from telegram.error import TelegramError
 
             if isinstance(notice, Alert):
-                rendering = _write_alert(templates, notice, context)
+                rendering = write_alert(templates, notice, context)
             else:
-                rendering = _write_report(templates, notice, context)
+                rendering = write_report(templates, notice, context)
             try:
-                receipt = await self._post(bot, rendering.text, context.thread)
+                receipt = await self._post(bot, rendering.text, context)
             except TelegramError as error:
-                raise self._failure(error) from None  # its causes name the address, and with it the token
+                raise self._bot.failure(error) from None  # its causes name the address, and with it the token
             detail = "; ".join(note for note in (rendering.complaint, receipt.detail) if note)
             return replace(receipt, detail=detail)
 
     async def close(self) -> None:
-        opened, self._opened = self._opened, None
-        if opened is not None:
-            await opened[0].request.shutdown()
-        for name in _CHATTY_LOGGERS:
-            logging.getLogger(name).removeFilter(self._log_filter)
+        await self._bot.close()
 
-    async def _open(self) -> "tuple[Bot, Templates]":
-        async with self._opening:
-            if self._opened is None:
-                for name in _CHATTY_LOGGERS:
-                    logging.getLogger(name).addFilter(self._log_filter)
-                self._opened = await asyncio.to_thread(self._build)  # loading the library takes a while
-            return self._opened
-
-    def _build(self) -> "tuple[Bot, Templates]":
-        from telegram import Bot
-        from telegram.request import HTTPXRequest
-        from telegram.warnings import PTBDeprecationWarning
-
-        # Since 22.2 the library warns of a change to come whenever it makes a RetryAfter of its own.
-        warnings.filterwarnings("ignore", message=".*`retry_after`", category=PTBDeprecationWarning)
-        limit_s = self._options.timeout.total_seconds()  # the deadline of each try is the real limit
-        request = HTTPXRequest(
-            connection_pool_size=4,
-            read_timeout=limit_s,
-            write_timeout=limit_s,
-            connect_timeout=limit_s,
-            pool_timeout=limit_s,
-        )
-        bot = Bot(
-            self._options.token.get_secret_value(),
-            base_url=f"{self._options.api_url.rstrip('/')}/bot",
-            request=request,
-            get_updates_request=request,
-        )
-        return bot, Templates(self._own_templates)
-
-    async def _post(self, bot: "Bot", text: str, thread: str | None) -> Receipt:
-        """Send ``text``, and once more each for a group that has moved and for markup that is refused."""
-        from telegram import LinkPreviewOptions, ReplyParameters
+    async def _post(self, bot: "Bot", text: str, context: SendContext) -> Receipt:
+        """Write ``text``, and once more each for a group that has moved and for markup that is refused."""
         from telegram.error import BadRequest, ChatMigrated
 
-        reply = None
-        if thread is not None and thread.isdecimal():
-            reply = ReplyParameters(message_id=int(thread), allow_sending_without_reply=True)
         notes: list[str] = []
         has_moved = False
         parse_mode: str | None = "HTML"
         while True:
             try:
-                message = await bot.send_message(
-                    chat_id=self._chat_id,
-                    message_thread_id=self._options.thread_id,
-                    text=text if parse_mode else plain(text),
-                    parse_mode=parse_mode,
-                    link_preview_options=LinkPreviewOptions(is_disabled=True),
-                    reply_parameters=reply,
-                )
-                return Receipt(id=str(message.message_id), detail="; ".join(notes))
+                written = await self._write(bot, text if parse_mode else plain(text), parse_mode, context)
+                return Receipt(id=str(written), detail="; ".join(notes))
             except ChatMigrated as moved:
                 if has_moved:
                     raise
@@ -181,62 +137,101 @@ class TelegramChannel:
                 if not parse_mode or "can't parse" not in error.message.lower():
                     raise
                 parse_mode = None
-                notes.append(f"sent without markup, which Telegram refused: {self._tell(error)}")
+                notes.append(f"sent without markup, which Telegram refused: {self._bot.tell(error)}")
 
-    def _failure(self, error: "TelegramError") -> DeliveryError:
-        from telegram.error import BadRequest, ChatMigrated, Forbidden, InvalidToken, RetryAfter, TimedOut
+    async def _write(self, bot: "Bot", text: str, parse_mode: str | None, context: SendContext) -> int:
+        """
+        :return: the message's number.
+        """
+        from telegram import LinkPreviewOptions, ReplyParameters
 
-        match error:
-            case RetryAfter(retry_after=pause):
-                delay = pause if isinstance(pause, timedelta) else timedelta(seconds=pause)
-                return DeliveryError(
-                    f"{self.target}: Telegram asks to wait for {format_duration(delay)}", retry_after=delay
-                )
-            case InvalidToken():
-                remedy = "write the token that @BotFather shows, and check api_url"
-                return DeliveryError(f"{self.target}: the bot's token is not valid; {remedy}", permanent=True)
-            case Forbidden():
-                remedy = "start a chat with the bot or add it to the group"
-                return DeliveryError(
-                    f"{self.target}: the bot may not write there ({self._tell(error)}); {remedy}",
-                    permanent=True,
-                )
-            case BadRequest() | ChatMigrated():
-                remedy = "check chat_id and thread_id"
-                return DeliveryError(
-                    f"{self.target}: refused ({self._tell(error)}); {remedy}", permanent=True
-                )
-            case TimedOut():
-                return DeliveryError(f"{self.target} did not answer in time")
-            case _:
-                return DeliveryError(f"{self.target} cannot be reached ({self._tell(error)})")
+        common: dict[str, Any] = {
+            "chat_id": self._chat_id,
+            "text": text,
+            "parse_mode": parse_mode,
+            "link_preview_options": LinkPreviewOptions(is_disabled=True),
+            "reply_markup": self._keyboard(context),
+        }
+        if context.edits is not None:
+            return await self._edit(bot, context.edits, common)
+        reply = None
+        if context.thread is not None and context.thread.isdecimal():
+            reply = ReplyParameters(message_id=int(context.thread), allow_sending_without_reply=True)
+        message = await bot.send_message(
+            **common,
+            message_thread_id=self._options.thread_id,
+            reply_parameters=reply,
+            disable_notification=context.is_quiet or None,
+        )
+        return message.message_id
 
-    def _tell(self, error: "TelegramError") -> str:
-        return one_line(self._mask(error.message), 200)
+    async def _edit(self, bot: "Bot", receipt: str, common: dict[str, Any]) -> int:
+        """Write over a message of ours. One that says so already is as good."""
+        from telegram.error import BadRequest
+
+        if not receipt.isdecimal():
+            raise DeliveryError(f"{self.target}: {receipt!r} is no message there", permanent=True)
+        try:
+            await bot.edit_message_text(**common, message_id=int(receipt))
+        except BadRequest as error:
+            said = error.message.lower()
+            if "message is not modified" in said:
+                return int(receipt)
+            if "can't parse" in said:
+                raise
+            words = f"message {receipt} can no longer be edited ({self._bot.tell(error)})"
+            raise DeliveryError(f"{self.target}: {words}", permanent=True) from None
+        return int(receipt)
+
+    def _keyboard(self, context: SendContext) -> "InlineKeyboardMarkup | None":
+        from telegram import InlineKeyboardButton, InlineKeyboardMarkup
+
+        rows = rows_of(context.buttons) if self._has_buttons else []
+        if not rows:
+            return None
+        return InlineKeyboardMarkup(
+            [
+                [InlineKeyboardButton(button.label, callback_data=data_of(button)) for button in row]
+                for row in rows
+            ]
+        )
 
 
-def _write_alert(templates: Templates, alert: Alert, context: SendContext) -> Rendering:
-    """The message, with as much of the newest evidence as has room."""
-    while True:
-        words = alert_words(alert, product_url=context.product_url)
-        text, complaint = templates.render("alert.telegram.html.j2", words)
-        text = text.strip()
-        if visible_length(text) <= MESSAGE_LIMIT or not alert.evidence:
-            return Rendering(shorten(text), complaint)
-        alert = replace(alert, evidence=alert.evidence[1:])
+class AnsweredTelegramChannel(TelegramChannel):
+    """One whose listed users press buttons and write commands."""
+
+    _has_buttons = True
+
+    def __init__(
+        self, name: str, options: TelegramOptions, context: BuildContext, mailboxes: Mailboxes
+    ) -> None:
+        super().__init__(name, options, context)
+        self._mailboxes = mailboxes
+
+    async def listen(self, desk: Desk) -> None:
+        """Do what listed users ask for, until cancelled."""
+        listener = Listener(
+            self._bot,
+            desk,
+            target=self.target,
+            users=frozenset(self._options.allow_users),
+            chat=lambda: self._chat_id,
+        )
+        key = (self._options.api_url, self._options.token.get_secret_value())
+        await self._mailboxes.listen(key, self._bot, listener)
 
 
-def _write_report(templates: Templates, report: ReportDocument, context: SendContext) -> Rendering:
-    """The first lines; the whole of it goes by e-mail."""
-    whole = report.text.strip()
-    summary = "\n".join(whole.splitlines()[:_REPORT_LINES])[:_REPORT_CHARACTERS].rstrip()
-    words = {
-        "report": report,
-        "summary": summary if summary == whole else f"{summary}\n…",
-        "product_url": context.product_url,
-    }
-    text, complaint = templates.render("report.telegram.html.j2", words)
-    return Rendering(shorten(text.strip()), complaint)
+class Telegram:
+    """Makes the channels; those of one bot share what comes in for it."""
+
+    def __init__(self, mailboxes: Mailboxes | None = None) -> None:
+        self._mailboxes = mailboxes or Mailboxes()
+
+    def channel(self, name: str, options: TelegramOptions, context: BuildContext) -> TelegramChannel:
+        """One chat; ``listen`` only where somebody is listed."""
+        if options.allow_users:
+            return AnsweredTelegramChannel(name, options, context, self._mailboxes)
+        return TelegramChannel(name, options, context)
 
 
 @hookimpl
@@ -245,8 +240,8 @@ def defib_channels() -> Iterable[ChannelType]:
     return [
         ChannelType(
             kind="telegram",
-            summary="Messages of a Telegram bot",
+            summary="Messages of a Telegram bot, with buttons",
             options=TelegramOptions,
-            create=TelegramChannel,
+            create=Telegram().channel,
         )
     ]

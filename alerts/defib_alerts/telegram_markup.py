@@ -18,13 +18,16 @@ def visible_length(markup: str) -> int:
     return sum(units for _, units in _tokens(markup))
 
 
-def shorten(markup: str, limit: int = MESSAGE_LIMIT) -> str:
-    """``markup`` cut to ``limit`` visible units: never inside a tag, an entity or a character, all tags closed."""
+def shorten(markup: str, limit: int = MESSAGE_LIMIT, *, end: str = "") -> str:
+    """``markup`` cut to ``limit`` visible units: never inside a tag, an entity or a character, all tags closed.
+
+    :param end: markup that follows what was cut; within the limit too.
+    """
     if visible_length(markup) <= limit:
         return markup
     kept: list[str] = []
     open_tags: list[str] = []
-    room = limit - 1  # for the ellipsis
+    room = limit - 1 - visible_length(end)  # 1 for the ellipsis
     for token, units in _tokens(markup):
         if units > room:
             break
@@ -36,7 +39,15 @@ def shorten(markup: str, limit: int = MESSAGE_LIMIT) -> str:
             elif open_tags:  # else the template is broken; Telegram will say so
                 open_tags.pop()
     closing = "".join(f"</{name}>" for name in reversed(open_tags))
-    return "".join(kept).rstrip() + "…" + closing
+    return "".join(kept).rstrip() + "…" + closing + end
+
+
+def cut(text: str, limit: int = MESSAGE_LIMIT) -> str:
+    """Text without markup within ``limit`` UTF-16 units, never inside a character."""
+    raw = text.encode("utf-16-le", "replace")
+    if len(raw) <= 2 * limit:
+        return text
+    return raw[: 2 * (limit - 1)].decode("utf-16-le", "ignore").rstrip() + "…"
 
 
 def plain(markup: str) -> str:

@@ -1,27 +1,17 @@
-"""Times, durations and lines of text as people read them. Pure."""
+"""Times, durations and lines of text as people read them. Pure but for the catalogues, which are read once."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from defib.plugin import ENGLISH, LANGUAGES, AlertFacts, Catalogue, catalogue
 
-def human_duration(seconds: float) -> str:
-    """``6.4 s``, ``1 min 12 s``, ``2 h 5 min``, ``3 d 4 h``: the two largest units that matter.
+PACKAGE = "defib_alerts"
 
-    :param seconds: a negative span (a clock stepped) reads as ``0.0 s``.
-    """
-    seconds = max(seconds, 0.0)
-    if seconds < 9.95:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    for unit, size, rest_unit, rest_size in (
-        ("d", 86_400, "h", 3_600),
-        ("h", 3_600, "min", 60),
-        ("min", 60, "s", 1),
-    ):
-        if whole >= size:
-            rest = whole % size // rest_size
-            return f"{whole // size} {unit}" + (f" {rest} {rest_unit}" if rest else "")
-    return f"{whole} s"
+
+def words_in(language: str) -> Catalogue:
+    """This package's messages; English for a language that nobody has translated."""
+    return catalogue(PACKAGE, language if language in LANGUAGES else ENGLISH)
 
 
 def zone(name: str) -> tzinfo:
@@ -37,18 +27,44 @@ def zone_name(name: str) -> str:
     return name if zone(name) is not UTC else "UTC"
 
 
-def clock_time(instant: datetime, timezone: str, *, seen_from: datetime) -> str:
-    """``22:14:07`` on the day of ``seen_from``, else ``Sat 3 Jan 22:14:07``; local to ``timezone``."""
-    local, reference = instant.astimezone(zone(timezone)), seen_from.astimezone(zone(timezone))
-    if local.date() == reference.date():
-        return f"{local:%H:%M:%S}"
-    return f"{local:%a} {local.day} {local:%b %H:%M:%S}"
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """The language and the time zone that one alert is told in."""
+
+    words: Catalogue
+    timezone: str
+    at: datetime  #: when it speaks; days are left out where they are this one's
+
+    @classmethod
+    def of(cls, facts: AlertFacts, language: str) -> "Voice":
+        return cls(words_in(language), facts.timezone, facts.at)
+
+    def say(self, message: str, **values: object) -> str:
+        """A message in this language, filled in."""
+        return self.words.gettext(message).format_map(values)
+
+    def plural(self, one: str, many: str, n: int, **values: object) -> str:
+        """The form that goes with ``n``, filled in."""
+        return self.words.ngettext(one, many, n).format_map({"n": n, **values})
+
+    def clock(self, instant: datetime, *, has_seconds: bool = True) -> str:
+        """``22:14:07`` on the day of the alert, else ``Sat 3 Jan 22:14:07``; local."""
+        local, here = instant.astimezone(zone(self.timezone)), self.at.astimezone(zone(self.timezone))
+        return self.words.moment(local, seen_from=here, has_seconds=has_seconds)
+
+    @property
+    def zone(self) -> str:
+        return zone_name(self.timezone)
 
 
-def full_time(instant: datetime, timezone: str) -> str:
+def human_duration(seconds: float, language: str = ENGLISH) -> str:
+    """``6.4 s``, ``1 min 12 s``, ``2 h 5 min``, ``3 d 4 h``: the two largest units that matter."""
+    return words_in(language).duration(seconds)
+
+
+def full_time(instant: datetime, timezone: str, language: str = ENGLISH) -> str:
     """``Sat 3 Jan 2026, 22:14:07 (Asia/Hong_Kong)``."""
-    local = instant.astimezone(zone(timezone))
-    return f"{local:%a} {local.day} {local:%b %Y, %H:%M:%S} ({zone_name(timezone)})"
+    return f"{words_in(language).instant(instant.astimezone(zone(timezone)))} ({zone_name(timezone)})"
 
 
 def one_line(text: str, limit: int = 300) -> str:
@@ -57,9 +73,14 @@ def one_line(text: str, limit: int = 300) -> str:
     return flat if len(flat) <= limit else flat[: limit - 1].rstrip() + "…"
 
 
+def clause(text: str) -> str:
+    """``text`` without the stop at its end, to stand inside a sentence."""
+    return text.strip().rstrip(".;,: 。")
+
+
 def sentence(text: str) -> str:
     """``text`` with a capital first letter and one full stop; "" stays empty."""
-    trimmed = text.strip().rstrip(".;,: ")
+    trimmed = clause(text)
     if not trimmed:
         return ""
     end = "" if trimmed[-1] in "!?…" else "."

@@ -9,8 +9,11 @@ from defib import config, registry
 from defib.engine.canaries import Canaries
 from defib.engine.clock import SystemClock
 from defib.engine.engine import Engine
+from defib.engine.enlisting import enlist_stored
+from defib.engine.events import EventBus
 from defib.engine.roster import Roster, is_setting
 from defib.engine.views import Sources, Views
+from defib.engine.windows import Windows
 from defib.model.settings import Settings
 from defib.registry import Registry
 from defib.store import BEAT_SECRET, Database, Reader, Writer, ensure_beat_secret, open_database
@@ -73,22 +76,7 @@ def build_roster(plugins: Registry, settings: Settings, reader: Reader) -> Roste
 
 def live_views(running: Engine) -> Views:
     """Views of a running engine."""
-
-    def sources() -> Sources:
-        return Sources(
-            roster=running.roster,
-            reader=running.reader,
-            clock=running.clock,
-            health=running.table.get,
-            case=running.recovery.case,
-            store_error=lambda: running.housekeeping.store_error,
-            observer=running.guard.trouble,
-            dead_man_problem=lambda: running.dead_man.problem,
-            report_problem=lambda: running.reporting.problem,
-            started_at=running.started_at,
-        )
-
-    return Views(sources)
+    return running.views
 
 
 def has_store(settings: Settings) -> bool:
@@ -104,13 +92,16 @@ def stored_views(plugins: Registry, settings: Settings) -> Iterator[tuple[Views,
     try:
         reader = Reader(database)
         roster = build_roster(plugins, settings, reader)
+        enlist_stored(roster, reader)
         health = reader.health()
         cases = {case.monitor: case for case in reader.cases(only_active=True)}
 
+        clock = SystemClock()
         sources = Sources(
             roster=roster,
             reader=reader,
-            clock=SystemClock(),
+            clock=clock,
+            windows=Windows(clock, roster, None, reader, EventBus()),
             health=health.get,
             case=cases.get,
             store_error=lambda: "",

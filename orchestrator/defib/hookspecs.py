@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 from defib.model.monitor import Family, MonitorSpec
+from defib.model.report import Span
 from defib.model.strategy import Strategy
 from defib.ports import (
     Action,
@@ -61,6 +62,8 @@ class MonitorType:
     summary: str  #: one line for ``defib plugins``
     family: Family  #: chooses the kind of alert: ``agent`` → ``agent_down``
     options: "type[BaseModel]"  #: the monitor's own keys; unknown keys are mistakes
+    configured_only: bool = False
+    """Only whoever writes the configuration may set one up, since it does on this machine what its options say."""
     create: "Callable[[Any, BuildContext], Monitor | PushedMonitor]"
     """``create(options, context)``; a ``ValueError`` is a configuration mistake at this monitor."""
     ladder: "Callable[[Any], Sequence[DefaultRung]] | None" = None
@@ -110,11 +113,12 @@ class TextsType:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportType:
-    """A report: a key below ``reports:``."""
+    """A report: the ``type`` of a report below ``reports:``."""
 
     kind: str
     summary: str
     create: Callable[[], ReportWriter]
+    span: Span = Span.DAY  #: what it covers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

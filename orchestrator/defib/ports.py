@@ -9,18 +9,19 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from defib.model.agent import Agent, AgentReport, AgentView, Introduction, Live, Token
 from defib.model.alert import Alert, AlertFacts, AlertText
 from defib.model.beat import Beat, Signal
 from defib.model.evidence import Evidence, Fact, Observation
 from defib.model.health import BeatMemory, FaultLabel, Health, Memory, State, Transition
-from defib.model.ids import AgentId, MonitorId
+from defib.model.ids import AgentId, IncidentId, MonitorId
 from defib.model.monitor import MadeMonitor, MonitorSpec
 from defib.model.report import Period, ReportDocument
 from defib.model.settings import IngestSettings
 from defib.model.strategy import Strategy
+from defib.model.window import Matcher
 
 if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
@@ -138,6 +139,7 @@ class PushedVerdict:
 
     memory: BeatMemory  #: in place of the one before
     evidence: Evidence | None = None  #: None: nothing to judge (a start, a note)
+    is_ignored: bool = False  #: the beat counts for nothing; it is kept, and shown as ignored
 
 
 @runtime_checkable
@@ -159,6 +161,17 @@ class PushedMonitor(Protocol):
 
     def missed(self, memory: BeatMemory, deadline: Deadline) -> PushedVerdict:
         """Take the silence until ``deadline``, which may have been put off since it was given."""
+
+
+@runtime_checkable
+class Pausable(Protocol):
+    """What a :class:`PushedMonitor` may have besides: it makes something of being paused by a person. Pure."""
+
+    def pause(self, memory: BeatMemory) -> BeatMemory:
+        """Nothing is expected from now on until it is heard."""
+
+    def resume(self, memory: BeatMemory) -> BeatMemory:
+        """As one that was never heard."""
 
 
 @runtime_checkable
@@ -337,6 +350,15 @@ class Witness(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Button:
+    """What a person may do about a message, where the channel can carry buttons."""
+
+    act: Literal["acknowledge", "silence", "explain", "recover"]
+    incident: IncidentId
+    label: str  #: in the channel's language
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SendContext:
     """The frame of one try to deliver."""
 
@@ -345,6 +367,11 @@ class SendContext:
     thread: str | None = None  #: receipt of the first message of the same incident in this channel
     thread_key: str = ""  #: stable id of the conversation (the incident), for mail threading
     product_url: str = ""
+    language: str = "en"  #: of the channel; the notice is written in it already
+    edits: str | None = None
+    """Receipt of a message that this one replaces; only for channels that are ``Editing``."""
+    is_quiet: bool = False  #: deliver without a sound, where the far end can
+    buttons: tuple[Button, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -370,11 +397,62 @@ class Channel(Protocol):
         """Release what the channel holds."""
 
 
+@runtime_checkable
+class Editing(Protocol):
+    """What a :class:`Channel` may be besides: able to replace a message that it sent before."""
+
+    can_edit: bool
+    """True: ``SendContext.edits`` is honoured; a message that is gone is a permanent :class:`DeliveryError`."""
+
+
+@runtime_checkable
+class Patient(Protocol):
+    """What a :class:`Channel` may be besides: one that takes another time for a try than the usual five seconds."""
+
+    timeout: timedelta
+
+
+class Desk(Protocol):
+    """What people may do about an alert from a channel, the API, the command line or the dashboard.
+
+    Each act is audited with who did it, and answers with one sentence for them.
+    """
+
+    async def acknowledge(self, incident: IncidentId, who: str, note: str = "") -> str:
+        """Somebody sees to an incident: no reminder and no escalation, until it is open for too long.
+
+        :raises UsageError: refused, in words for the person; so do all of these.
+        """
+
+    async def silence(self, matcher: Matcher, lasting: timedelta, who: str, reason: str = "") -> str:
+        """Tell nobody about what ``matcher`` fits, for so long."""
+
+    async def explain(self, incident: IncidentId) -> str:
+        """Why it was declared, what was told of it, and what recovery did and will do: several lines."""
+
+    async def recover(self, incident: IncidentId, who: str) -> str:
+        """Begin the recovery of an incident's monitor, through the same gates as ever."""
+
+    async def status(self) -> str:
+        """How everything is: one line for all, and one for each open incident with its id."""
+
+
+@runtime_checkable
+class Listening(Protocol):
+    """What a :class:`Channel` may be besides: people answer through it."""
+
+    async def listen(self, desk: Desk) -> None:
+        """Hand what listed people ask for to ``desk`` until cancelled.
+
+        Runs as a task of the daemon for the channel's life; whatever it raises, it is started again, later each time.
+        """
+
+
 class AlertTexts(Protocol):
     """Puts the facts of an alert into words."""
 
-    def compose(self, facts: AlertFacts) -> AlertText:
-        """Title, description, evidence and recommendations. Pure."""
+    def compose(self, facts: AlertFacts, language: str = "en") -> AlertText:
+        """Title, description, evidence and recommendations, in a language of :mod:`defib.languages`. Pure."""
 
 
 # --- reports ---------------------------------------------------------------------------------------
@@ -455,6 +533,19 @@ class Jobs(Protocol):
 
     async def changes(self, monitor: MonitorId, since: datetime, until: datetime) -> list[Transition]:
         """How its state changed in ``[since, until)``, oldest first."""
+
+    async def pause(self, monitor: MonitorId, *, actor: str) -> None:
+        """Expect nothing of a monitor until it is heard or resumed. Harmless for one that is paused.
+
+        :raises StoreError: it is not paused.
+        """
+
+    async def resume(self, monitor: MonitorId, *, actor: str) -> bool:
+        """End the pause of a monitor, which is as new then; False when it was not paused.
+
+        :raises UsageError: it is paused together with others.
+        :raises StoreError: it is paused as before.
+        """
 
     def channels(self) -> list[tuple[str, str]]:
         """Name and type of every channel that alerts go to."""
@@ -569,12 +660,17 @@ class ReceiverContext:
 
     A WebSocket without a token must come from a page of ours, or from no page."""
     unix_socket: Path | None = None  #: where local agents connect; None: nowhere
+    unix_socket_mode: int = 0o600  #: its permission bits
+    unix_socket_group: str = ""  #: that it belongs to; "" is the one of this process
+    has_badges: Callable[[], bool] = lambda: False  #: whether states may be shown to who knows a signed address
+    sign: Callable[[str], bytes] = lambda text: b""  #: 32 bytes that follow from a text and a secret of the store
 
 
 __all__ = [
     "Action", "ActionContext", "ActionResult", "Aimed", "AlertTexts", "Askable", "Attended", "BeatSink",
-    "BuildContext", "Channel", "Clock", "Dated", "Deadline", "Detector", "Execution", "Executor", "Fleet",
-    "IngestSettings", "JobView", "Jobs", "Judgement", "LiveFeed", "Monitor", "MonitorSpec", "OwnParts", "ProbeContext",
+    "BuildContext", "Button", "Channel", "Clock", "Dated", "Deadline", "Desk", "Detector", "Editing", "Execution", "Executor", "Fleet",
+    "IngestSettings", "JobView", "Jobs", "Judgement", "Listening", "LiveFeed", "Monitor", "MonitorSpec", "OwnParts", "Patient", "Pausable",
+    "ProbeContext",
     "PushedMonitor", "PushedVerdict", "Receipt", "ReceiverContext", "RemoteActions", "ReportWriter", "SendContext",
     "SnapshotContext", "Tripwired", "Witness",
 ]  # fmt: skip

@@ -253,6 +253,7 @@ def defib_monitors() -> Iterable[MonitorType]:
             summary="Agent on another host that reports how it does; made by itself for agents that register",
             family=Family.AGENT,
             options=AgentOptions,
+            configured_only=True,
             create=AgentMonitor,
         )
     ]

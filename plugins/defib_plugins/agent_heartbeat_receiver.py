@@ -17,7 +17,7 @@ from defib.plugin import AgentStatus, ReceiverContext, ReceiverType, Token, hook
 from defib_plugins.agent_intake import NOT_FOUND, Intake, say
 from defib_plugins.agent_stream import Streams
 from defib_plugins.agent_words import Heartbeat, Registration, brief, full, status_word
-from defib_plugins.receiving import RefusedError, answer, bearer, body, endpoint, instant, parse
+from defib_plugins.receiving import Endpoint, RefusedError, answer, bearer, body, instant, parse
 
 if TYPE_CHECKING:
     from starlette.requests import HTTPConnection, Request
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 API = "/api/v1"
 _RECENT = {
     AgentStatus.ONLINE: "recent",
+    AgentStatus.DEGRADED: "recent",
+    AgentStatus.ERROR: "recent",
     AgentStatus.WARNING: "stale",
     AgentStatus.OFFLINE: "offline",
     AgentStatus.STOPPED: "offline",
@@ -122,10 +124,10 @@ def routes(context: ReceiverContext) -> "Sequence[BaseRoute]":
     heartbeats, streams = Heartbeats(intake), Streams(intake)
     agents = f"{API}/agents"
     return [
-        Route(f"{agents}/register", endpoint(heartbeats.register, say), methods=["POST"]),
-        Route(f"{agents}/offline", endpoint(heartbeats.offline, say), methods=["GET"]),
-        Route(f"{agents}/status/{{agent_id}}", endpoint(heartbeats.status, say), methods=["GET"]),
-        Route(f"{agents}/{{agent_id}}/heartbeat", endpoint(heartbeats.heartbeat, say), methods=["POST"]),
+        Route(f"{agents}/register", Endpoint(heartbeats.register, say), methods=["POST"]),
+        Route(f"{agents}/offline", Endpoint(heartbeats.offline, say), methods=["GET"]),
+        Route(f"{agents}/status/{{agent_id}}", Endpoint(heartbeats.status, say), methods=["GET"]),
+        Route(f"{agents}/{{agent_id}}/heartbeat", Endpoint(heartbeats.heartbeat, say), methods=["POST"]),
         WebSocketRoute(f"{API}/ws/agent", streams.unnamed),
         WebSocketRoute(f"{API}/ws/{{agent_id}}", streams.named),
     ]

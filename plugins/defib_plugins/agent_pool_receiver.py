@@ -28,12 +28,12 @@ from defib_plugins.agent_words import RunningTasks, Share
 from defib_plugins.pool_feed import PoolFeeds
 from defib_plugins.receiving import (
     Body,
+    Endpoint,
     Gate,
     Line,
     RefusedError,
     answer,
     body,
-    endpoint,
     instant,
     parse,
     refuse,
@@ -156,7 +156,7 @@ def routes(context: ReceiverContext) -> "Sequence[BaseRoute]":
     pools = Pools(context)
     metrics = "/ws/agent-pools/{pool}/metrics"
     return [
-        Route("/api/v1/agents/{agent_id}/ping", endpoint(pools.ping, say), methods=["POST"]),
+        Route("/api/v1/agents/{agent_id}/ping", Endpoint(pools.ping, say), methods=["POST"]),
         WebSocketRoute(f"/api/v1{metrics}", pools.metrics),
         WebSocketRoute(metrics, pools.metrics),
     ]

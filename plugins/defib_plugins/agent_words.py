@@ -162,8 +162,17 @@ class Registration(Body):
 
 
 def status_word(view: AgentView) -> str:
-    """``online``, ``warning`` or ``offline``, which is also one that stopped; ``unknown`` before its first beat."""
-    return AgentStatus.OFFLINE if view.status is AgentStatus.STOPPED else view.status
+    """``online``, ``warning`` or ``offline``, which is also one that stopped; ``unknown`` before its first beat.
+
+    The protocol goes by the age of the last beat alone: one that says itself that it fails, or is beyond a limit, is
+    there, and online.
+    """
+    match view.status:
+        case AgentStatus.STOPPED:
+            return AgentStatus.OFFLINE
+        case AgentStatus.ERROR | AgentStatus.DEGRADED:
+            return AgentStatus.ONLINE
+    return view.status
 
 
 def system_info(view: AgentView) -> dict[str, Any]:

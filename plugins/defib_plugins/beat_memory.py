@@ -26,6 +26,7 @@ class Remembered(BaseModel):
     heard: float | None = None  #: when the newest beat was received
     told: Literal["", "late", "missed"] = ""  #: what has been said of the present silence
     is_stopped: bool = False  #: it said that it stops
+    is_paused: bool = False  #: somebody paused it, and it has not been heard since
     has_failed: bool = False  #: the newest run failed: the next one tries again
     replayed: float | None = None  #: when the newest beat was received, if it had waited at its sender
     anchor: float | None = None  #: the schedule has been kept up to here

@@ -124,6 +124,7 @@ def defib_monitors() -> Iterable[MonitorType]:
             summary="Program with the Nagios plugin API: exit status 0-3, text, performance data",
             family=Family.CHECK,
             options=CommandOptions,
+            configured_only=True,
             create=CommandMonitor,
         )
     ]

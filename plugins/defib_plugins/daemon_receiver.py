@@ -20,7 +20,7 @@ from defib.plugin import (
 )
 from defib_plugins.daemon_beat import DaemonBeat, NamedBeat
 from defib_plugins.daemon_counts import Counts
-from defib_plugins.receiving import Gate, RefusedError, answer, bearer, body, endpoint, instant, parse
+from defib_plugins.receiving import Endpoint, Gate, RefusedError, answer, bearer, body, instant, parse
 
 if TYPE_CHECKING:
     from starlette.requests import HTTPConnection, Request
@@ -138,8 +138,8 @@ def routes(context: ReceiverContext, counts: Counts) -> "Sequence[BaseRoute]":
 
     http = DaemonHttp(context, counts)
     return [
-        Route("/heartbeat", endpoint(http.heartbeat, http.say), methods=_METHODS),
-        Route("/stats", endpoint(http.stats, http.say), methods=["GET"]),
+        Route("/heartbeat", Endpoint(http.heartbeat, http.say), methods=_METHODS),
+        Route("/stats", Endpoint(http.stats, http.say), methods=["GET"]),
     ]
 
 

@@ -1,7 +1,9 @@
 """The local socket: agents of this machine connect and write one beat after another; nothing is ever sent back.
 
-Who may is decided by the operating system: the socket is only for the user that Defib runs as and for root. An
-agent need not name itself: it is then called as its program, and told from others of that name by its process id.
+Who may is decided by the operating system: the socket is only for the user that Defib runs as and for root, unless
+``server.unix_socket_mode`` lets others in. An agent need not name itself: it is then called as its program, and told
+from others of that name by its process id. Whatever another user's process calls itself, its user's name stands before
+it (``alice:worker``), so that nobody beats in somebody else's name; and each of those users has a bounded share.
 Its connection is its stream: where that ends without a ``stopping``, it is suspect at once.
 """
 
@@ -9,6 +11,7 @@ import asyncio
 import contextlib
 import errno
 import os
+import shutil
 import socket
 import stat
 from collections.abc import Iterator
@@ -22,13 +25,14 @@ from defib.plugin import Agent, AgentId, ListenError, ReceiverContext, Registrat
 from defib_plugins.daemon_beat import DaemonBeat
 from defib_plugins.daemon_counts import Counts
 from defib_plugins.daemon_stream import Garbage, ObjectStream
-from defib_plugins.local_peer import Peer, is_alive, peer_of, program_of
+from defib_plugins.local_peer import Peer, is_alive, peer_of, program_of, user_of
 from defib_plugins.receiving import RefusedError, parse
 
 log = structlog.get_logger("defib.local-socket")
 
 MOST_CONNECTIONS = 2000
-MOST_AGENTS = 64  #: that one connection may speak for
+MOST_AGENTS = 64  #: that one connection may speak for, and all those of another user together
+MOST_OF_A_USER = 64  #: connections of another user than our own
 MOST_GARBAGE = 100  #: pieces from one connection, which is then closed
 READ_BYTES = 16_384
 PACE_S = 0.05  #: from one reading of a connection to the next: who floods us waits
@@ -36,6 +40,7 @@ FIRST_WITHIN_S = 60.0  #: a connection that says nothing for so long is closed
 ARRIVING_S = 0.05  #: what is under way when we stop
 DRAIN_S = 3.0  #: for what has arrived when we stop
 _UNNAMED = "local-agent"
+_OTHERS_MAY_CONNECT = 0o022  #: whoever may write to a Unix socket may connect to it; unix(7)
 
 
 @dataclass(eq=False, slots=True)
@@ -46,6 +51,7 @@ class _Connection:
     writer: asyncio.StreamWriter
     held: ExitStack = field(default_factory=ExitStack)  #: the streams of its agents
     agents: dict[tuple[str, int], Agent] = field(default_factory=dict)  #: by the id they gave, and process
+    user: str = ""  #: of another user's process; what it calls itself stands behind it
     garbage: int = 0
     is_idle: bool = False  #: waiting for more
 
@@ -70,6 +76,8 @@ class DaemonSocket:
 
     def __init__(self, path: Path, context: ReceiverContext, counts: Counts) -> None:
         self._path = path
+        self._mode = context.unix_socket_mode
+        self._group = context.unix_socket_group
         self._fleet = context.fleet
         self._clock = context.clock
         self._counts = counts
@@ -83,7 +91,7 @@ class DaemonSocket:
 
         :raises ListenError: it cannot be made, or another program listens there.
         """
-        with _listening(self._path) as listener:
+        with _listening(self._path, self._mode, self._group) as listener:
             server = await asyncio.start_unix_server(self._welcome, sock=listener, limit=READ_BYTES)
             log.info("agents of this machine may connect", socket=str(self._path))
             try:
@@ -112,12 +120,12 @@ class DaemonSocket:
         except OSError:  # it is gone already
             writer.close()
             return
-        if not peer.is_trusted or len(self._connections) >= MOST_CONNECTIONS:
-            why = "of another user" if not peer.is_trusted else f"beside {MOST_CONNECTIONS} others"
+        if why := self._objection(peer):
             log.warning("local connection refused", pid=peer.pid, uid=peer.uid, why=why)
             writer.close()
             return
-        connection = self._connections[task] = _Connection(peer, writer)
+        user = "" if peer.is_trusted else user_of(peer)
+        connection = self._connections[task] = _Connection(peer, writer, user=user)
         try:
             await self._listen(connection, reader)
         except (TimeoutError, ConnectionError):
@@ -131,6 +139,17 @@ class DaemonSocket:
                 del self._speakers[name]
             connection.held.close()
             connection.close()
+
+    def _objection(self, peer: Peer) -> str:
+        """Why ``peer`` may not connect; "" when it may."""
+        if len(self._connections) >= MOST_CONNECTIONS:
+            return f"beside {MOST_CONNECTIONS} others"
+        if peer.is_trusted:
+            return ""
+        if not self._mode & _OTHERS_MAY_CONNECT:
+            return "of another user; 'server.unix_socket_mode' could let it in"
+        same = sum(connection.peer.uid == peer.uid for connection in self._connections.values())
+        return f"beside {same} others of its user" if same >= MOST_OF_A_USER else ""
 
     async def _listen(self, connection: _Connection, reader: asyncio.StreamReader) -> None:
         stream = ObjectStream()
@@ -190,7 +209,9 @@ class DaemonSocket:
             return known
         if known is None and len(connection.agents) >= MOST_AGENTS:
             raise RegistrationRefusedError(f"one connection speaks for {MOST_AGENTS} agents at most")
-        name = known.id if known is not None else beat.agent_id or self._name(connection, beat.pid)
+        name = known.id if known is not None else self._name(connection, beat)
+        if connection.user and self._fleet.find(name) is None:
+            self._check_share(connection.user)
         agent = await self._fleet.admit(beat.introduction(name, self._hostname))
         if known is None:
             connection.held.enter_context(self._fleet.connect(agent.id, connection.close))
@@ -199,31 +220,46 @@ class DaemonSocket:
         connection.agents[who] = agent
         return agent
 
-    def _name(self, connection: _Connection, pid: int) -> AgentId:
-        """A name for one that gives none: its program's, numbered where another process of it has that already."""
-        program = program_of(connection.peer.pid) or _UNNAMED
+    def _check_share(self, user: str) -> None:
+        """:raises RegistrationRefusedError: another user's processes have brought in their share of agents."""
+        prefix = f"{user}:"
+        if sum(view.agent.id.startswith(prefix) for view in self._fleet.agents()) >= MOST_AGENTS:
+            raise RegistrationRefusedError(f"user {user} has brought in {MOST_AGENTS} agents already")
+
+    def _name(self, connection: _Connection, beat: DaemonBeat) -> AgentId:
+        """What an agent calls itself, behind the name of its user where that is not our own.
+
+        One that gives no name has its program's, numbered where another process of it has that already.
+        """
+        prefix = f"{connection.user}:" if connection.user else ""
+        if beat.agent_id:
+            return AgentId(prefix + beat.agent_id)
+        program = prefix + (program_of(connection.peer.pid) or _UNNAMED)
         name, number = program, 1
-        while (speaker := self._speakers.get(name)) is not None and not speaker.is_gone(pid):
+        while (speaker := self._speakers.get(name)) is not None and not speaker.is_gone(beat.pid):
             number += 1
             name = f"{program}-{number}"
-        self._speakers[name] = _Speaker(pid, connection)
+        self._speakers[name] = _Speaker(beat.pid, connection)
         return AgentId(name)
 
 
 @contextlib.contextmanager
-def _listening(path: Path) -> Iterator[socket.socket]:
-    """A socket at ``path`` for our own user; it is gone afterwards, unless another has taken its place.
+def _listening(path: Path, mode: int, group: str) -> Iterator[socket.socket]:
+    """A socket at ``path``; it is gone afterwards, unless another has taken its place.
 
+    :param group: that it belongs to; "" is our own.
     :raises ListenError: with the remedy.
     """
     place = f"{path}: the local socket"
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            folder_mode = 0o755 if mode & _OTHERS_MAY_CONNECT else 0o700
+            path.parent.mkdir(mode=folder_mode, parents=True, exist_ok=True)
             _make_room(path)
             listener.bind(str(path))
-            path.chmod(0o600)  # nobody can connect before it listens
+            _hand_to(path, group)
+            path.chmod(mode)  # nobody can connect before it listens
             listener.listen(1024)
             listener.setblocking(False)
         except OSError as error:
@@ -239,6 +275,20 @@ def _listening(path: Path) -> Iterator[socket.socket]:
                     path.unlink()
     finally:
         listener.close()
+
+
+def _hand_to(path: Path, group: str) -> None:
+    """:raises ListenError: there is no such group, or we are not in it; the socket is gone again."""
+    try:
+        if group:
+            shutil.chown(path, group=int(group) if group.isdecimal() else group)
+    except (LookupError, OSError) as error:
+        path.unlink()
+        why = "there is none" if isinstance(error, LookupError) else error.strerror or str(error)
+        raise ListenError(
+            f"{path}: the local socket cannot be given to group {group!r} ({why}); "
+            "name a group that Defib's own user is in, in 'server.unix_socket_group'"
+        ) from error
 
 
 def _make_room(path: Path) -> None:

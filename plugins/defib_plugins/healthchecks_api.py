@@ -2,7 +2,7 @@
 
 ``X-Api-Key`` (or ``api_key`` in the body of a POST) is a token of scope ``read``, or of ``write`` for whatever changes
 something. Checks that are made here live in the store; those of the configuration are shown, and changed there only. A
-paused check is expected no more until its next ping, as after a planned stop.
+paused check is expected no more until its next ping, or with ``manual_resume`` until it is resumed.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -20,13 +20,13 @@ from defib.plugin import (
     ReceiverType,
     RegistrationRefusedError,
     Scope,
-    Signal,
-    State,
     StoreError,
     Token,
+    UsageError,
     hookimpl,
 )
 from defib_plugins import healthchecks_check as shown
+from defib_plugins.healthchecks_badges import Badges
 from defib_plugins.healthchecks_fields import Fields
 from defib_plugins.healthchecks_fields import read as read_fields
 from defib_plugins.receiving import Gate, RefusedError, answer, body, refusal
@@ -78,6 +78,7 @@ class ManagementApi:
     def __init__(self, context: ReceiverContext) -> None:
         self._context = context
         self._gate = Gate(context)
+        self._signs = Badges(context)
 
     def routes(self) -> "list[BaseRoute]":
         """Each call in each version, with and without a slash at its end."""
@@ -203,17 +204,18 @@ class ManagementApi:
 
     async def _pause(self, asked: _Asked) -> "Response":
         view = await self._view(asked, needs_uuid=True)
-        if view.health.state is not State.STOPPED:
-            await self._context.sink.accept(
-                view.spec.id, Signal.STOPPING, protocol="healthchecks", body=f"paused by {asked.actor}"
-            )
+        await self._context.jobs.pause(view.spec.id, actor=asked.actor)
         return answer(self._shown(asked, await self._view(asked)))
 
     async def _resume(self, asked: _Asked) -> "Response":
         view = await self._view(asked, needs_uuid=True)
-        if view.health.state is not State.STOPPED:
+        try:
+            is_resumed = await self._context.jobs.resume(view.spec.id, actor=asked.actor)
+        except UsageError as error:
+            raise RefusedError(409, str(error)) from None
+        if not is_resumed:
             raise RefusedError(409, "check is not paused")
-        return answer(self._shown(asked, view) | {"status": "new"})
+        return answer(self._shown(asked, await self._view(asked)))
 
     # --- history -----------------------------------------------------------------------------------
 
@@ -259,7 +261,7 @@ class ManagementApi:
         return answer({"channels": channels})
 
     async def _badges(self, asked: _Asked) -> "Response":
-        return answer({"badges": {}})
+        return answer({"badges": await self._signs.of_tags(asked.site)})
 
     # --- which -------------------------------------------------------------------------------------
 
@@ -275,7 +277,8 @@ class ManagementApi:
 
     def _shown(self, asked: _Asked, view: JobView) -> dict[str, Any]:
         return shown.check(
-            view, version=asked.version, site=asked.site, now=self._context.clock.now(), may_write=asked.may_write
+            view, version=asked.version, site=asked.site, now=self._context.clock.now(), may_write=asked.may_write,
+            badge=self._signs.of_check(view),
         )  # fmt: skip
 
 
@@ -326,7 +329,7 @@ def routes(context: ReceiverContext) -> "Sequence[BaseRoute]":
     statuses = [
         Route(f"/api/v{version}/status{slash}", status) for version in _VERSIONS for slash in ("", "/")
     ]
-    return [*ManagementApi(context).routes(), *statuses]
+    return [*ManagementApi(context).routes(), *statuses, *Badges(context).routes()]
 
 
 @hookimpl
@@ -334,7 +337,7 @@ def defib_receivers() -> Iterable[ReceiverType]:
     return [
         ReceiverType(
             kind="healthchecks-api",
-            summary="Healthchecks management API: /api/v{1,2,3}/checks",
+            summary="Healthchecks management API and badges: /api/v{1,2,3}/checks, /badge, /b",
             routes=routes,
         )
     ]

@@ -24,16 +24,19 @@ def unique_key(view: JobView) -> str:
     return hashlib.sha1(view.uuid.replace("-", "")[:16].encode()).hexdigest()  # noqa: S324 - as clients work it out
 
 
-def check(view: JobView, *, version: int, site: str, now: datetime, may_write: bool) -> dict[str, Any]:
+def check(
+    view: JobView, *, version: int, site: str, now: datetime, may_write: bool, badge: str = ""
+) -> dict[str, Any]:
     """One check.
 
     :param site: the address of this server, without a slash at its end.
+    :param badge: where its badge is on this server; "" for nowhere.
     """
     options, memory = _options(view), read(view.health.beats)
     grace = options.grace or timedelta(seconds=DEFAULT_GRACE_S)
     is_started = bool(memory.runs)
-    next_ping = None if view.health.deadline is None or is_started else view.health.deadline - grace
-    status = _status(view, next_ping, now)
+    next_ping = _next_ping(view)
+    told = status(view, now)
     keywords = options.keywords
     found: dict[str, Any] = {
         "name": view.spec.name,
@@ -42,11 +45,11 @@ def check(view: JobView, *, version: int, site: str, now: datetime, may_write: b
         "desc": view.made.description if view.made else "",
         "grace": int(grace.total_seconds()),
         "n_pings": view.beats,
-        "status": "started" if version == 1 and is_started and status != "down" else status,
+        "status": "started" if version == 1 and is_started and told != "down" else told,
         "started": is_started,
-        "last_ping": instant(view.heard_at),
+        "last_ping": instant(view.heard_at) if told != "new" else None,
         "next_ping": instant(next_ping),
-        "manual_resume": False,
+        "manual_resume": options.manual_resume,
         "methods": "POST" if options.only_post else "",
         "subject": "",
         "subject_fail": "",
@@ -58,6 +61,8 @@ def check(view: JobView, *, version: int, site: str, now: datetime, may_write: b
         "filter_http_body": keywords is not None,
         "filter_default_fail": keywords is not None and keywords.otherwise == "fail",
     }
+    if badge:
+        found["badge_url"] = site + badge
     if memory.durations:
         found["last_duration"] = round(memory.durations[-1])
     if options.every is not None:
@@ -77,7 +82,15 @@ def check(view: JobView, *, version: int, site: str, now: datetime, may_write: b
     }
 
 
-def _status(view: JobView, next_ping: datetime | None, now: datetime) -> str:
+def _next_ping(view: JobView) -> datetime | None:
+    """When the next ping is due; None while none is, and while a run lasts."""
+    if view.health.deadline is None or read(view.health.beats).runs:
+        return None
+    return view.health.deadline - (_options(view).grace or timedelta(seconds=DEFAULT_GRACE_S))
+
+
+def status(view: JobView, now: datetime) -> str:
+    """``new``, ``up``, ``grace``, ``down`` or ``paused``."""
     match view.health.state:
         case State.NEW:
             return "new"
@@ -87,6 +100,7 @@ def _status(view: JobView, next_ping: datetime | None, now: datetime) -> str:
             return "down"
         case State.SUSPECT:
             return "grace"
+    next_ping = _next_ping(view)
     return "grace" if next_ping is not None and now >= next_ping else "up"
 
 
@@ -94,9 +108,10 @@ def ping(view: JobView, beat: Beat, number: int, *, version: int, site: str) -> 
     """One ping, as number ``number`` of those that are kept."""
     options = _options(view)
     meant = meaning(beat, options.keywords, only_post=options.only_post)
+    kind = _TYPES[meant] if meant is not Signal.STOPPING else "log"
     body_url = f"{site}/api/v{version}/checks/{view.uuid}/pings/{number}/body"
     return {
-        "type": _TYPES[meant] if meant is not Signal.STOPPING else "log",
+        "type": "ign" if beat.facts.get("ignored") else kind,
         "date": beat.received_at.astimezone(UTC).isoformat(),
         "n": number,
         "scheme": "http",

@@ -47,6 +47,8 @@ class Fields:
             after["timezone"] = values["tz"]
         if "methods" in values:
             after["only_post"] = values["methods"] == "POST"
+        if "manual_resume" in values:
+            after["manual_resume"] = values["manual_resume"]
         self._read_keywords(after)
         return after
 

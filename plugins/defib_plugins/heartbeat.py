@@ -104,6 +104,11 @@ class HeartbeatOptions(Options):
         default=False,
         description="Pings by another method are ignored: link previews and crawlers follow links.",
     )
+    manual_resume: bool = Field(
+        default=False,
+        description="While a client of the management API has paused it, pings are ignored; by default one ends the "
+        "pause.",
+    )
     keywords: Keywords | None = Field(
         default=None, description="Words in the body of a plain ping that say what it means."
     )
@@ -144,6 +149,7 @@ class Heartbeat:
         self._timing = _timing(options)
         self._max_runtime = options.max_runtime
         self._keywords, self._only_post = options.keywords, options.only_post
+        self._manual_resume = options.manual_resume
         self.target = self._timing.text
         self.asked: Monitor | None = None if options.probe is None else open_probe(options.probe, context)
 
@@ -154,9 +160,11 @@ class Heartbeat:
         known = read(memory)
         heard = {"heard": beat.received_at.timestamp(), "told": ""}
         signal = meaning(beat, self._keywords, only_post=self._only_post)
+        if known.is_paused and self._manual_resume:
+            return PushedVerdict(memory=memory, is_ignored=True)
         match signal:
             case None | Signal.LOG:
-                return PushedVerdict(memory=memory)
+                return PushedVerdict(memory=memory, is_ignored=signal is None)
             case Signal.STOPPING:
                 stopped = known.model_copy(update={**heard, "is_stopped": True, "runs": {}})
                 return PushedVerdict(memory=write(stopped), evidence=_stopped(beat))
@@ -170,7 +178,7 @@ class Heartbeat:
         at = beat.sent_at.timestamp()
         arrival = self._timing.arrive(known, at, beat)
         after = begin(arrival.remembered, _run_id(beat), at, arrival.odd, arrival.words)
-        return after.model_copy(update={"is_stopped": False, "replayed": _replayed(beat)})
+        return after.model_copy(update={"is_stopped": False, "is_paused": False, "replayed": _replayed(beat)})
 
     def _end(self, known: Remembered, beat: Beat) -> tuple[Remembered, Evidence]:
         at = beat.sent_at.timestamp()
@@ -186,9 +194,26 @@ class Heartbeat:
             if arrival.late_by.total_seconds() >= 1:
                 facts["late_by"] = format_duration(arrival.late_by)
         after = after.model_copy(
-            update={"is_stopped": False, "has_failed": not is_well, "replayed": _replayed(beat)}
+            update={
+                "is_stopped": False,
+                "is_paused": False,
+                "has_failed": not is_well,
+                "replayed": _replayed(beat),
+            }
         )
         return after, _evidence(beat, is_well, odd, words, facts)
+
+    def pause(self, memory: BeatMemory) -> BeatMemory:
+        """See :class:`defib.plugin.Pausable`."""
+        return write(
+            read(memory).model_copy(update={"is_stopped": True, "is_paused": True, "runs": {}, "told": ""})
+        )
+
+    def resume(self, memory: BeatMemory) -> BeatMemory:
+        """See :class:`defib.plugin.Pausable`."""
+        return write(
+            read(memory).model_copy(update={"heard": None, "is_paused": False, "runs": {}, "told": ""})
+        )
 
     # --- silence -----------------------------------------------------------------------------------
 

@@ -30,6 +30,7 @@ from defib.plugin import (
 from defib_plugins.receiving import (
     Allowance,
     Body,
+    Endpoint,
     Gate,
     Line,
     RefusedError,
@@ -37,7 +38,6 @@ from defib_plugins.receiving import (
     answer,
     bearer,
     body,
-    endpoint,
     frames,
     parse,
     refuse,
@@ -269,9 +269,9 @@ def routes(context: ReceiverContext) -> "Sequence[BaseRoute]":
 
     agents = HostAgents(context)
     return [
-        Route("/api/agent/register", endpoint(agents.register, say), methods=["POST"]),
-        Route("/api/agent/info", endpoint(agents.info, say), methods=["POST"]),
-        Route("/api/agent/report", endpoint(agents.report, say), methods=["POST"]),
+        Route("/api/agent/register", Endpoint(agents.register, say), methods=["POST"]),
+        Route("/api/agent/info", Endpoint(agents.info, say), methods=["POST"]),
+        Route("/api/agent/report", Endpoint(agents.report, say), methods=["POST"]),
         WebSocketRoute("/api/agent/ws", agents.stream),
     ]
 

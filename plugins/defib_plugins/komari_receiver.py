@@ -49,13 +49,13 @@ from defib_plugins.receiving import (
     SEND_WITHIN_S,
     Allowance,
     Body,
+    Endpoint,
     Gate,
     RefusedError,
     address,
     answer,
     bearer,
     body,
-    endpoint,
     frames,
     parse,
     read,
@@ -331,13 +331,13 @@ def routes(context: ReceiverContext) -> "Sequence[BaseRoute]":
 
     komari = Komari(context)
     return [
-        Route("/api/clients/register", endpoint(komari.register, say), methods=["POST"]),
-        Route("/api/clients/v2/rpc", endpoint(komari.rpc, say), methods=["POST"]),
+        Route("/api/clients/register", Endpoint(komari.register, say), methods=["POST"]),
+        Route("/api/clients/v2/rpc", Endpoint(komari.rpc, say), methods=["POST"]),
         WebSocketRoute("/api/clients/v2/rpc", komari.stream_v2),
-        Route("/api/clients/uploadBasicInfo", endpoint(komari.info, say), methods=["POST"]),
-        Route("/api/clients/report", endpoint(komari.report, say), methods=["POST"]),
+        Route("/api/clients/uploadBasicInfo", Endpoint(komari.info, say), methods=["POST"]),
+        Route("/api/clients/report", Endpoint(komari.report, say), methods=["POST"]),
         WebSocketRoute("/api/clients/report", komari.stream_v1),
-        Route("/api/clients/task/result", endpoint(komari.task_result, say), methods=["POST"]),
+        Route("/api/clients/task/result", Endpoint(komari.task_result, say), methods=["POST"]),
         WebSocketRoute("/api/clients/terminal", komari.no_terminal),
     ]
 

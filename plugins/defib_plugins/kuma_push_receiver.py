@@ -18,7 +18,7 @@ from defib.plugin import (
     hookimpl,
 )
 from defib_plugins.display import clip
-from defib_plugins.receiving import Gate, RefusedError, answer, endpoint
+from defib_plugins.receiving import Endpoint, Gate, RefusedError, answer
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -55,7 +55,7 @@ def routes(context: ReceiverContext) -> "Sequence[BaseRoute]":
         )  # fmt: skip
         return answer({"ok": True})
 
-    return [Route("/api/push/{token}", endpoint(push, _say), methods=_METHODS)]
+    return [Route("/api/push/{token}", Endpoint(push, _say), methods=_METHODS)]
 
 
 def _say(status: int, why: str) -> dict[str, bool | str]:

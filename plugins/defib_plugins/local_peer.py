@@ -1,6 +1,7 @@
 """Who is at the other end of a Unix socket, as the operating system tells."""
 
 import os
+import pwd
 import socket
 import struct
 from dataclasses import dataclass
@@ -37,6 +38,14 @@ def peer_of(connection: Any) -> Peer:
         connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
     )
     return Peer(pid, uid)
+
+
+def user_of(peer: Peer) -> str:
+    """The name of the user that it runs as; its number where it has none here."""
+    try:
+        return pwd.getpwuid(peer.uid or 0).pw_name
+    except (KeyError, OverflowError):
+        return str(peer.uid)
 
 
 def is_alive(pid: int) -> bool:

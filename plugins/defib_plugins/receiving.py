@@ -1,13 +1,12 @@
 """What receivers share: bounded bodies, tokens, limits on how often, and WebSockets.
 
 A receiver raises :class:`RefusedError` wherever it would not go on, and says the refusal in its protocol's own words
-in one place: :func:`endpoint` for requests, :func:`refuse` for WebSockets that are not open yet.
+in one place: :class:`Endpoint` for requests, :func:`refuse` for WebSockets that are not open yet.
 """
 
 import asyncio
 import contextlib
 import math
-from collections import OrderedDict
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -15,11 +14,12 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationError
 from pydantic_core import from_json
 
-from defib.plugin import Clock, ReceiverContext, StoreError, Token
+from defib.plugin import Clock, ReceiverContext, StoreError, Token, pacing
 
 if TYPE_CHECKING:
     from starlette.requests import HTTPConnection, Request
     from starlette.responses import Response
+    from starlette.types import Receive, Scope, Send
     from starlette.websockets import WebSocket
 
 BEAT_LIMIT_BYTES = 64 * 1024
@@ -29,7 +29,6 @@ SEND_WITHIN_S = 10.0  #: a consumer that takes nothing for so long is dropped
 RETRY_AFTER_S = 5  #: after which a beat that could not be stored is worth another try
 _WRONG_TOKENS_PER_S, _WRONG_TOKENS_AT_ONCE = 1.0, 30
 _BEATS_PER_S, _BEATS_AT_ONCE = 20.0, 200
-_MOST_KNOWN = 10_000
 _MOST_MISTAKES = 3
 
 Say = Callable[[int, str], Mapping[str, Any]]
@@ -128,19 +127,20 @@ async def body(request: "Request", limit: int = BEAT_LIMIT_BYTES) -> bytes:
 
     :raises RefusedError: 413 beyond ``limit`` bytes, 408 when it does not end, 400 when the client goes.
     """
-    from starlette.requests import ClientDisconnect
-
     kept = bytearray()
     try:
         async with asyncio.timeout(BODY_WITHIN_S):
-            async for chunk in request.stream():
-                kept += chunk
+            is_over = False
+            while not is_over:
+                message = await request.receive()
+                if message["type"] == "http.disconnect":
+                    raise RefusedError(400, "the request ended early")
+                kept += message.get("body", b"")
                 if len(kept) > limit:
                     raise RefusedError(413, f"the body is longer than {limit} bytes", {"Connection": "close"})
+                is_over = not message.get("more_body", False)
     except TimeoutError:
         raise RefusedError(408, "the body did not come to its end", {"Connection": "close"}) from None
-    except ClientDisconnect:
-        raise RefusedError(400, "the request ended early") from None
     return bytes(kept)
 
 
@@ -148,29 +148,21 @@ async def body(request: "Request", limit: int = BEAT_LIMIT_BYTES) -> bytes:
 
 
 class Allowance:
-    """How often each of many may do something: a token bucket for each, of those that did it last."""
+    """How often each of many may do something."""
 
     def __init__(self, clock: Clock, *, per_second: float, at_once: int) -> None:
         self._clock = clock
-        self._per_second = per_second
-        self._at_once = float(at_once)
-        self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()  # who → how often still, and when
+        self._allowances = pacing.Allowances(per_second=per_second, at_once=at_once)
 
     def spend(self, who: str) -> None:
         """Take one.
 
         :raises RefusedError: 429, with the seconds until the next one.
         """
-        now = self._clock.monotonic()
-        left, at = self._left.get(who, (self._at_once, now))
-        left = min(self._at_once, left + (now - at) * self._per_second)
-        if left < 1.0:
-            wait_s = math.ceil((1.0 - left) / self._per_second)
-            raise RefusedError(429, "too many requests; try again later", {"Retry-After": str(wait_s)})
-        self._left[who] = (left - 1.0, now)
-        self._left.move_to_end(who)
-        if len(self._left) > _MOST_KNOWN:
-            self._left.popitem(last=False)
+        wait_s = self._allowances.spend(who, self._clock.monotonic())
+        if wait_s:
+            headers = {"Retry-After": str(math.ceil(wait_s))}
+            raise RefusedError(429, "too many requests; try again later", headers)
 
 
 class Gate:
@@ -199,7 +191,7 @@ class Gate:
     def refusal(self, connection: "HTTPConnection") -> RefusedError:
         """What whoever has no business here is told, and never more."""
         try:
-            self._wrong.spend(address(connection))
+            self._wrong.spend(pacing.source(address(connection)))
         except RefusedError as error:
             return error
         return RefusedError(401, "could not validate credentials", {"WWW-Authenticate": "Bearer"})
@@ -252,19 +244,27 @@ def answer(data: object, status: int = 200, headers: Mapping[str, str] | None = 
     return JSONResponse(data, status, headers)
 
 
-def endpoint(
-    handle: "Callable[[Request], Awaitable[Response]]", say: Say
-) -> "Callable[[Request], Awaitable[Response]]":
-    """``handle`` as an endpoint that never fails."""
+class Endpoint:
+    """An endpoint that never fails: an ASGI application of its own, because Starlette's wrapping of a function costs
+    as much as taking a beat.
 
-    async def guarded(request: "Request") -> "Response":
+    :param handle: answers; may raise :class:`RefusedError`.
+    :param say: words a refusal.
+    """
+
+    def __init__(self, handle: "Callable[[Request], Awaitable[Response]]", say: Say) -> None:
+        self._handle = handle
+        self._say = say
+
+    async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
+        from starlette.requests import Request
+
         try:
-            return await handle(request)
+            response = await self._handle(Request(scope, receive, send))
         except (RefusedError, StoreError) as error:
             refused = refusal(error)
-            return answer(say(refused.status, refused.why), refused.status, refused.headers)
-
-    return guarded
+            response = answer(self._say(refused.status, refused.why), refused.status, refused.headers)
+        await response(scope, receive, send)
 
 
 def refusal(error: RefusedError | StoreError) -> RefusedError:

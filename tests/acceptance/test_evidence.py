@@ -5,6 +5,7 @@ import pytest
 from defib_testkit.company import Company
 from defib_testkit.docker_engine import DockerEngine
 from defib_testkit.smtp_server import SmtpServer
+from defib_testkit.subjects import headline
 
 TALKATIVE = (
     "sh",
@@ -73,11 +74,11 @@ def test_the_alert_that_calls_a_person_has_the_end_of_the_log(
     company.wait_for("gateway", "up")
 
     container.kill()
-    mails = {str(mail.message["Subject"]): mail.message for mail in smtp_server.messages.wait_for(2, 40)}
+    mails = {headline(mail.message["Subject"]): mail.message for mail in smtp_server.messages.wait_for(2, 40)}
     company.stop()
 
-    assert set(mails) == {"[Defib] HIGH · gateway is down", "[Defib] SEVERE · gateway needs a human"}
-    mail = mails["[Defib] SEVERE · gateway needs a human"]
+    assert set(mails) == {"[HIGH] gateway is down", "[SEVERE] gateway needs a human"}
+    mail = mails["[SEVERE] gateway needs a human"]
     body = mail.get_body(("plain",)).get_content()
     assert "docker logs gateway:" in body
     assert "disk quota exceeded, password=***" in body

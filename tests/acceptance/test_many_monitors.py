@@ -68,13 +68,15 @@ def test_200_monitors_of_which_20_hang_are_probed_on_time(company: Company) -> N
                 {"id": f"hang-{number}", "type": "http", "url": f"http://127.0.0.1:{slow}/{number}"}
             )
         company.serve()
-        looks = "SELECT count(*) FROM observation WHERE monitor LIKE 'well-%'"
-        wait_until(lambda: company.rows(looks)[0][0] >= HEALTHY * 5, 60, "five rounds of looks")
+        wait_until(
+            lambda: sum(look["monitor"].startswith("well-") for look in company.looks()) >= HEALTHY * 5,
+            60, "five rounds of looks",
+        )  # fmt: skip
         assert company.stop() == 0
 
     seen: dict[str, list[float]] = defaultdict(list)
-    for monitor, at in company.rows("SELECT monitor, at FROM observation ORDER BY at"):
-        seen[monitor].append(at / 1e6)
+    for look in company.looks():
+        seen[look["monitor"]].append(look["at"].timestamp())
     well = {monitor: times[1:] for monitor, times in seen.items() if monitor.startswith("well-")}
     assert len(well) == HEALTHY
     # the first look of each is spread over the start; from the second on, turns are an interval apart

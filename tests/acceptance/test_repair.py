@@ -8,6 +8,7 @@ from defib_testkit.company import CONTAINER, Company
 from defib_testkit.docker_engine import DockerEngine
 from defib_testkit.postgres_cluster import PostgresCluster
 from defib_testkit.smtp_server import SmtpServer
+from defib_testkit.subjects import headline
 from defib_testkit.telegram_api import TelegramApi
 from defib_testkit.victim_handle import Victim
 
@@ -15,12 +16,12 @@ OUTCOMES = "SELECT monitor, outcome FROM attempt ORDER BY intent_at"
 HEALED = "SELECT monitor, healed_by FROM incident ORDER BY opened_at"
 EXPECTED_MAILS = Counter(
     {
-        "[Defib] HIGH · Main Agent is down": 1,
-        "[Defib] INFO · Main Agent has recovered": 1,
-        "[Defib] SEVERE · Orders is down": 1,
-        "[Defib] INFO · Orders has recovered": 1,
-        "[Defib] HIGH · Gateway is down": 1,
-        "[Defib] INFO · Gateway has recovered": 1,
+        "[HIGH] Main Agent is down": 1,
+        "[RECOVERED] Main Agent has recovered": 1,
+        "[SEVERE] Orders is down": 1,
+        "[RECOVERED] Orders has recovered": 1,
+        "[HIGH] Gateway is down": 1,
+        "[RECOVERED] Gateway has recovered": 1,
     }
 )
 
@@ -40,7 +41,7 @@ def watched(
 
 
 def assert_told_once_each(smtp_server: SmtpServer, telegram_api: TelegramApi) -> None:
-    subjects = Counter(mail.message["Subject"] for mail in smtp_server.messages.wait_for(6, 15))
+    subjects = Counter(headline(mail.message["Subject"]) for mail in smtp_server.messages.wait_for(6, 15))
     assert subjects == EXPECTED_MAILS
     messages = Counter(message.plain.splitlines()[0] for message in telegram_api.messages.wait_for(6, 15))
     assert len(messages) == 6

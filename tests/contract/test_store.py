@@ -22,7 +22,7 @@ from defib.model.snapshot import Snapshot
 from defib.store import Database, Reader, Writer, open_database
 from defib.store.lock import OwnerLock
 from defib.store.migrate import newest_revision
-from defib.store.reader import Latencies
+from defib.store import Latencies
 from defib.store.schema import REVISION
 
 T = datetime(2026, 11, 20, 12, 0, 0, 123456, tzinfo=UTC)
@@ -254,13 +254,18 @@ def test_reports_keep_their_pictures(writer: Writer, reader: Reader) -> None:
     assert reader.report_titles()[0]["subject"] == "S"
 
 
-def test_percentiles_are_the_values_at_their_ranks(writer: Writer, reader: Reader) -> None:
+def test_percentiles_are_within_two_percent_of_the_values_at_their_ranks(
+    writer: Writer, reader: Reader
+) -> None:
     looks = [
         saw(Evidence.ok("fine", latency=timedelta(milliseconds=ms)), ms / 1000) for ms in range(100, 0, -1)
     ]
     commit(writer, Changes(observations=(*looks, saw(Evidence.fail("timeout", "late"), 1))))
     found = reader.latencies(T, at(60))[MAIN]
-    assert (found.p50_ms, found.p95_ms, found.p99_ms, found.mean_ms) == (50.0, 95.0, 99.0, 50.5)
+    assert found.mean_ms == 50.5
+    assert (found.p50_ms, found.p95_ms, found.p99_ms) == (
+        pytest.approx(50, rel=0.02), pytest.approx(95, rel=0.02), pytest.approx(99, rel=0.02),
+    )  # fmt: skip
 
 
 def test_beats_tell_when_each_monitor_last_spoke(writer: Writer, reader: Reader) -> None:
@@ -290,7 +295,8 @@ def test_a_setting_is_removed_by_none(writer: Writer, reader: Reader) -> None:
 
 
 def test_old_observations_are_forgotten_and_events_stay(writer: Writer, reader: Reader) -> None:
-    commit(writer, Changes(observations=(WELL, ILL), transitions=(FAULT,), incidents=(OPEN,)))
+    commit(writer, Changes(observations=(WELL,), transitions=(FAULT,), incidents=(OPEN,)))
+    commit(writer, Changes(observations=(ILL,)))
     commit(writer, Changes(forget=(Forget(before=at(1)),)))
     assert [row["cause"] for row in reader.samples(since=T, until=at(60))] == ["refused"]
     commit(writer, Changes(forget=(Forget(before=at(999), events=True),)))

@@ -13,7 +13,8 @@ from defib import assembly, registry
 from defib.engine.alarm import SETTING, Alarm
 from defib.engine.engine import Engine
 from defib.model.alert import AlertKind, DeliveryState
-from defib.model.settings import ChannelSpec, Route, Settings
+from defib.model.route import Route
+from defib.model.settings import ChannelSpec, Settings
 from defib.registry import Registry
 from defib.rules.observer import Patience
 from defib_testkit.waiting import async_wait_until

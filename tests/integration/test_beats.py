@@ -18,7 +18,8 @@ from defib.model.changes import Changes
 from defib.model.health import State, Transition
 from defib.model.ids import MonitorId
 from defib.model.monitor import Family, MonitorSpec
-from defib.model.settings import ChannelSpec, Route, Settings
+from defib.model.route import Route
+from defib.model.settings import ChannelSpec, Settings
 from defib.plugin import Beat, Deadline, Evidence, PushedVerdict, Signal, StoreError
 from defib_sim.memory_store import MemoryStore
 from defib_sim.plugin import REAL_PARTS, Notebook, NotebookOptions

@@ -16,7 +16,8 @@ from pydantic import ValidationError
 
 from alert_samples import make_alert, make_context, make_report, tiny_png
 from defib.plugin import AlertKind, BuildContext, DeliveryError
-from defib_alerts.email_channel import EmailChannel, EmailOptions
+from defib_alerts.email_channel import EmailChannel, pause_in
+from defib_alerts.email_options import EmailOptions
 from defib_testkit.certificate import Certificate, make_certificate
 from defib_testkit.ports import free_port
 from defib_testkit.smtp_server import Mail, SmtpServer
@@ -50,7 +51,7 @@ async def test_the_head_of_a_mail_says_what_people_and_programs_need(
 
     (mail,) = smtp_server.messages
     head = mail.message
-    assert head["Subject"] == "[Defib] HIGH · Main Agent is down"
+    assert head["Subject"] == "[HIGH] Main Agent is down: connection refused (since 22:14)"
     assert head["From"] == "Defib <defib@example.com>"
     assert head["To"] == "ops@example.com"
     assert head["Date"] == "Sat, 03 Jan 2026 22:15:19 +0800"
@@ -84,19 +85,22 @@ async def test_the_text_part_reads_well(channel: EmailChannel, smtp_server: Smtp
         "2. Read its last words: `journalctl -u openclaw-main -n 50 --no-pager`\n"
         "3. See on its host who listens there: `ss -ltnp 'sport = :8000'`\n"
         "4. Try a restart: `systemctl restart openclaw-main`\n"
-        "5. Check the way to it from here: `curl -v --max-time 10 http://localhost:8000/health`\n"
+        "5. Check the way to it from here:\n"
+        "   `curl -v --max-time 10 http://localhost:8000/health`\n"
         "\n"
         "Evidence\n"
-        "    22:15:17 refused in 1 ms\n"
-        "    22:15:19 refused in 1 ms: 3 of 3 failures in a row\n"
+        "  22:15:17 refused in 1 ms\n"
+        "  22:15:19 refused in 1 ms: 3 of 3 failures in a row\n"
         "\n"
         "Details\n"
-        "    Monitor:       Main Agent (main, http)\n"
-        "    Target:        http://localhost:8000/health\n"
-        "    Since:         Sat 3 Jan 2026, 22:14:07 (Asia/Hong_Kong)\n"
-        "    Cause:         refused\n"
+        "  Monitor:       Main Agent (main, http)\n"
+        "  Target:        http://localhost:8000/health\n"
+        "  Since:         Sat 3 Jan 2026, 22:14:07 (Asia/Hong_Kong)\n"
+        "  Cause:         refused\n"
         "\n"
-        "Open in Defib: https://health.example.com/monitors/main\n"
+        "Open the incident: https://health.example.com/incidents/inc-7\n"
+        "Acknowledge: https://health.example.com/incidents/inc-7#acknowledge\n"
+        "The monitor's page: https://health.example.com/monitors/main\n"
         "\n"
         "-- \n"
         "Defib, alert a-1, incident inc-7\n"
@@ -154,7 +158,7 @@ async def test_a_mail_is_plain_ascii_with_short_lines_on_the_wire(
     (mail,) = smtp_server.messages
     assert mail.raw.isascii()
     assert max(len(line) for line in mail.raw.splitlines()) <= 998
-    assert mail.message["Subject"] == "[Defib] HIGH · Wetter-Agent 天气 is down"
+    assert mail.message["Subject"] == "[HIGH] Wetter-Agent 天气 is down: connection refused (since 22:14)"
 
 
 async def test_a_name_with_line_ends_cannot_add_headers(
@@ -164,7 +168,7 @@ async def test_a_name_with_line_ends_cannot_add_headers(
 
     (mail,) = smtp_server.messages
     assert mail.message["Bcc"] is None
-    assert mail.message["Subject"] == "[Defib] HIGH · Main Bcc: evil@example.com is down"
+    assert mail.message["Subject"].strip() == "[HIGH] Main Bcc: evil@example.com is down: connection refused (since 22:14)"
 
 
 async def test_the_recovery_threads_under_the_alert(channel: EmailChannel, smtp_server: SmtpServer) -> None:
@@ -180,7 +184,7 @@ async def test_the_recovery_threads_under_the_alert(channel: EmailChannel, smtp_
     assert first["In-Reply-To"] == root
     assert second["In-Reply-To"] == first["Message-ID"]
     assert second["References"].split() == [root, first["Message-ID"]]
-    assert second["Subject"] == "[Defib] INFO · Main Agent has recovered"
+    assert second["Subject"] == "[RECOVERED] Main Agent has recovered"
     assert second["Importance"] is None
 
 
@@ -192,6 +196,32 @@ async def test_the_recovery_finds_its_thread_although_the_first_mail_was_lost(
 
     first, second = (mail.message for mail in smtp_server.messages)
     assert second["References"] == first["References"]
+
+
+async def test_one_subject_for_all_mails_of_an_incident_where_that_is_asked_for(
+    smtp_server: SmtpServer,
+) -> None:
+    channel = channel_to(f"smtp://127.0.0.1:{smtp_server.port}", same_subject=True)
+    down = await channel.send(make_alert(monitor_name="天气"), make_context(key="1"))
+    recovered = make_alert(event=AlertKind.RECOVERED, monitor_name="天气", healed_by="itself")
+    again = await channel.send(recovered, make_context(key="2", thread=down.id))
+    await channel.send(recovered, make_context(key="3", thread_key="other"))
+
+    first, second, third = (mail.message for mail in smtp_server.messages)
+    assert first["Subject"] == "[HIGH] 天气 is down: connection refused (since 22:14)"
+    assert second["Subject"] == "Re: [HIGH] 天气 is down: connection refused (since 22:14)"
+    assert second["References"].split()[1] == second["In-Reply-To"] == first["Message-ID"]
+    assert again.id == second["Message-ID"]
+    assert third["Subject"] == "[RECOVERED] 天气 has recovered"
+
+
+async def test_what_is_quiet_is_not_marked_as_important(
+    channel: EmailChannel, smtp_server: SmtpServer
+) -> None:
+    await channel.send(make_alert(), make_context(is_quiet=True))
+
+    (mail,) = smtp_server.messages
+    assert mail.message["Importance"] is None
 
 
 async def test_every_try_of_one_delivery_is_the_same_mail(
@@ -249,9 +279,9 @@ async def test_templates_of_ones_own_take_the_place_of_the_shipped_ones(
     smtp_server: SmtpServer, tmp_path: Path
 ) -> None:
     (tmp_path / "alert.txt.j2").write_text("{{ alert.title }} & {{ tone.word }}")
-    (tmp_path / "alert.html.j2").write_text("{{ alert.nothing }}")
-    address = f"smtp://127.0.0.1:{smtp_server.port}"
-    receipt = await channel_to(address, base=tmp_path, templates=".").send(make_alert(), make_context())
+    channel = channel_to(f"smtp://127.0.0.1:{smtp_server.port}", base=tmp_path, templates=".")
+    (tmp_path / "alert.html.j2").write_text("{{ alert.nothing }}")  # since Defib was started
+    receipt = await channel.send(make_alert(), make_context())
 
     (mail,) = smtp_server.messages
     assert body(mail, "plain").strip() == "Main Agent is down & HIGH"
@@ -385,14 +415,16 @@ class Picky:
     """A server that knows some people only, and that may fall silent when thanked."""
 
     def __init__(self, answers: dict[str, str], *, hangs_at_quit: bool = False) -> None:
-        self._answers = answers
+        self.answers = answers
+        self.asked: list[str] = []
         self._hangs_at_quit = hangs_at_quit
         self.mails: list[Envelope] = []
 
     async def handle_RCPT(
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
-        if answer := self._answers.get(address):
+        self.asked.append(address)
+        if answer := self.answers.get(address):
             return answer
         envelope.rcpt_tos.append(address)
         return "250 OK"
@@ -422,30 +454,78 @@ def run() -> Iterator[Callable[[Picky], str]]:
         controller.stop()
 
 
-async def test_one_recipient_that_is_taken_is_a_delivery_and_the_refused_are_named(
+async def test_who_has_taken_the_mail_is_done_and_the_others_are_tried_alone(
     run: Callable[[Picky], str],
 ) -> None:
-    picky = Picky({"gone@example.com": "550 5.1.1 Gone", "full@example.com": "452 4.2.2 Mailbox full"})
-    people = ["ops@example.com", "Gone <gone@example.com>", "full@example.com"]
-    receipt = await channel_to(run(picky), to=people).send(make_alert(), make_context())
-
-    (mail,) = picky.mails
-    assert mail.rcpt_tos == ["ops@example.com"]
-    assert receipt.detail == (
-        "refused for gone@example.com: 550 5.1.1 Gone; refused for full@example.com: 452 4.2.2 Mailbox full"
+    picky = Picky(
+        {"gone@example.com": "550 5.1.1 Gone", "grey@example.com": "451 4.7.1 Try again in 5 minutes"}
     )
+    people = ["ops@example.com", "Gone <gone@example.com>", "grey@example.com"]
+    address = run(picky)
+    channel = channel_to(address, to=people)
+
+    with pytest.raises(DeliveryError) as caught:
+        await channel.send(make_alert(), make_context())
+    del picky.answers["grey@example.com"]
+    receipt = await channel.send(make_alert(), make_context())
+
+    assert str(caught.value) == (
+        f"{address.removeprefix('smtp://')} refused grey@example.com: 451 4.7.1 Try again in 5 minutes; "
+        "taken for 1 of 3"
+    )
+    assert not caught.value.permanent
+    assert caught.value.retry_after == timedelta(minutes=5)
+    assert [mail.rcpt_tos for mail in picky.mails] == [["ops@example.com"], ["grey@example.com"]]
+    assert picky.asked.count("gone@example.com") == 1
+    assert receipt.detail == "refused for gone@example.com: 550 5.1.1 Gone"
 
 
-@pytest.mark.parametrize(("second", "is_permanent"), [("550 5.1.1 Gone", True), ("451 4.7.1 Later", False)])
+async def test_who_puts_the_mail_off_for_ever_is_given_up_by_name_when_others_have_it(
+    run: Callable[[Picky], str],
+) -> None:
+    picky = Picky({"full@example.com": "452 4.2.2 Mailbox full"})
+    channel = channel_to(run(picky), to=["ops@example.com", "full@example.com"])
+
+    for _ in range(20):
+        with pytest.raises(DeliveryError):
+            await channel.send(make_alert(), make_context())
+    receipt = await channel.send(make_alert(), make_context())
+
+    assert receipt.detail == "refused for full@example.com: 452 4.2.2 Mailbox full (given up)"
+    assert len(picky.mails) == 1
+
+
+@pytest.mark.parametrize(
+    ("second", "is_permanent", "message"),
+    [
+        ("550 5.1.1 Gone", True, "a@example.com and 1 more: 550 5.1.1 Gone"),
+        ("451 4.7.1 Later", False, "b@example.com: 451 4.7.1 Later"),
+    ],
+)
 async def test_nobody_taken_is_final_only_when_every_refusal_is(
-    run: Callable[[Picky], str], second: str, is_permanent: bool
+    run: Callable[[Picky], str], second: str, is_permanent: bool, message: str
 ) -> None:
     address = run(Picky({"a@example.com": "550 5.1.1 Gone", "b@example.com": second}))
 
-    with pytest.raises(DeliveryError, match=r"refused a@example\.com and 1 more: 550 5\.1\.1 Gone") as caught:
+    with pytest.raises(DeliveryError) as caught:
         await channel_to(address, to=["a@example.com", "b@example.com"]).send(make_alert(), make_context())
 
+    assert str(caught.value) == f"{address.removeprefix('smtp://')} refused {message}"
     assert caught.value.permanent is is_permanent
+
+
+@pytest.mark.parametrize(
+    ("words", "pause"),
+    [
+        ("450 4.2.0 Greylisted for 60 seconds", timedelta(seconds=60)),
+        ("451 4.7.1 Please come back in 2 min", timedelta(minutes=2)),
+        ("451 4.3.2 try again in 90 hours or 99999 minutes", timedelta(minutes=15)),
+        ("451 4.7.1 Greylisted, see http://grey.example.com/1s3m", timedelta(seconds=30)),
+        ("450 wait 0 s", timedelta(seconds=1)),
+    ],
+)
+def test_the_pause_is_the_one_that_the_server_names(words: str, pause: timedelta) -> None:
+    assert pause_in(words) == pause
 
 
 async def test_a_server_that_hangs_at_goodbye_has_taken_the_mail(run: Callable[[Picky], str]) -> None:

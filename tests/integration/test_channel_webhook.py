@@ -16,6 +16,8 @@ from pydantic import ValidationError
 from alert_samples import make_alert, make_context, make_report
 from defib.plugin import BuildContext, DeliveryError
 from defib_alerts.webhook_channel import WebhookChannel, WebhookOptions
+from defib_alerts.webhook_signature import key_of, signed
+from defib_testkit.certificate import Certificate
 from defib_testkit.ports import free_port
 from defib_testkit.webhook_sink import WebhookSink
 
@@ -56,20 +58,30 @@ async def test_the_body_is_the_one_of_the_reference_page(make: Make, webhook_sin
 async def test_the_signature_is_accepted_by_the_example_of_the_reference_page(
     make: Make, webhook_sink: WebhookSink
 ) -> None:
-    await make(secret="key").send(make_alert(monitor_name="天气"), make_context())
+    for secret in ("key", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"):
+        await make(secret=secret).send(make_alert(monitor_name="天气"), make_context())
 
-    (request,) = webhook_sink.requests
-    header = request.headers["X-Defib-Signature"]
-    names: dict[str, Any] = {}
-    exec(example("python"), names)
-    is_genuine = names["is_genuine"]
-    assert is_genuine(header, request.body, "key")
-    assert not is_genuine(header, request.body + b" ", "key")
-    assert not is_genuine(header, request.body, "other key")
-    assert not is_genuine(header, request.body, "key", tolerance_s=-1)
+        request = webhook_sink.requests[-1]
+        names: dict[str, Any] = {}
+        exec(example("python"), names)
+        is_genuine = names["is_genuine"]
+        assert is_genuine(request.headers, request.body, secret)
+        assert not is_genuine(request.headers, request.body + b" ", secret)
+        assert not is_genuine(request.headers, request.body, "other key")
+        assert not is_genuine(request.headers, request.body, secret, tolerance_s=-1)
 
 
-async def test_the_signature_covers_time_and_body(make: Make, webhook_sink: WebhookSink) -> None:
+def test_signatures_are_those_of_standard_webhooks() -> None:
+    # The vector in the documentation of Svix, who wrote the specification.
+    key = key_of("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+    at = datetime.fromtimestamp(1614265330, UTC)
+
+    headers = signed(key, "msg_p5jXN8AQM9LWM0D4loKWxJek", b'{"test": 2432232314}', at)
+
+    assert headers["webhook-signature"] == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+
+
+async def test_the_signature_covers_delivery_time_and_body(make: Make, webhook_sink: WebhookSink) -> None:
     channel = make(secret="key", now=lambda: NOON)
     await channel.send(make_report(text="", html="", data="", csv="", images={}, subject="S"), make_context())
 
@@ -80,18 +92,18 @@ async def test_the_signature_covers_time_and_body(make: Make, webhook_sink: Webh
         b'"start":"2026-01-02T14:15:19.000Z","end":"2026-01-03T14:15:19.000Z",'
         b'"generated_at":"2026-01-03T14:15:19.000Z","subject":"S","text":"","report":null}}'
     )
-    # printf '1767441600.%s' "$body" | openssl dgst -sha256 -hmac key
-    assert (
-        request.headers["X-Defib-Signature"]
-        == "t=1767441600,v1=8397d65b1954173e45c03e51cb5837dc0270b167be757e1509558295908b0014"
-    )
+    assert request.headers["webhook-id"] == "msg_da87f258cc67206dc9de8860c9d9663e"
+    assert request.headers["webhook-timestamp"] == "1767441600"
+    # printf '%s.1767441600.%s' "$id" "$body" | openssl dgst -sha256 -hmac key -binary | base64
+    assert request.headers["webhook-signature"] == "v1,NujytTIGze0iu9Gu2iOr/M0S5ZRIpyEuQzqqUum3OTk="
 
 
 async def test_without_a_secret_nothing_is_signed(make: Make, webhook_sink: WebhookSink) -> None:
     await make().send(make_alert(), make_context())
 
     (request,) = webhook_sink.requests
-    assert "X-Defib-Signature" not in request.headers
+    assert "webhook-signature" not in request.headers
+    assert request.headers["webhook-id"].startswith("msg_")
 
 
 async def test_headers_and_method_are_as_configured(make: Make, webhook_sink: WebhookSink) -> None:
@@ -189,7 +201,7 @@ async def test_redirects_are_not_followed(make: Make, webhook_sink: WebhookSink,
     assert len(webhook_sink.requests) == 1
     assert caught.value.permanent
     assert str(caught.value) == (
-        f"{webhook_sink.origin} redirects elsewhere (HTTP {status}); write the final address as url"
+        f"{webhook_sink.origin} redirects elsewhere (HTTP {status}); write the final address in the configuration"
     )
 
 
@@ -255,12 +267,17 @@ async def test_a_refusal_without_end_is_not_waited_for(
         ({"url": "example.com/hook"}, "is not an address; write https://host/path"),
         ({"url": "ftp://example.com/s3cret"}, "is not an address; write https://host/path"),
         ({"headers": {"Bad Name": "x"}}, "'Bad Name' is not the name of a header"),
+        (
+            {"secret": "whsec_s3cret!"},
+            "is not base64 after whsec_; copy it again, or write a text without that prefix",
+        ),
+        ({"content_type": "json"}, "String should match pattern"),
         ({"headers": {"Idempotency-Key": "x"}}, "Idempotency-Key is set by Defib itself; leave it out"),
         (
             {"headers": {"X-A": "s3cret\r\nX-B: y"}},
             "the value of X-A has a line end or a character outside of ASCII",
         ),
-        ({"method": "GET"}, "'POST' or 'PUT'"),
+        ({"method": "GET"}, "'POST', 'PUT' or 'PATCH'"),
     ],
 )
 def test_mistakes_in_the_options_name_their_remedy(make: Make, options: dict[str, Any], message: str) -> None:
@@ -269,6 +286,85 @@ def test_mistakes_in_the_options_name_their_remedy(make: Make, options: dict[str
 
     assert message in str(caught.value)
     assert "s3cret" not in str(caught.value)
+
+
+# --- bodies of one's own ---------------------------------------------------------------------------
+
+
+async def test_a_body_of_ones_own_takes_the_place_of_the_event(make: Make, webhook_sink: WebhookSink) -> None:
+    [body] = re.findall(r"^    body: '(.*)'$", REFERENCE.read_text(), re.MULTILINE)
+    channel = make(body=body, secret="key")
+    await channel.send(make_alert(monitor_name='Main "Agent"'), make_context())
+    await channel.send(make_report(), make_context())
+
+    alert, report = webhook_sink.requests
+    assert alert.headers["Content-Type"] == "application/json"
+    text = alert.json()["text"]
+    assert text.startswith('high: Main "Agent" is down\nMain "Agent" has been failing since 22:14:07')
+    assert alert.json()["link"] == "https://health.example.com/monitors/main"
+    assert report.json()["text"].startswith(
+        "info: [Defib] Daily report, Fri 2 Jan 2026: 99.98 % well\nDaily report"
+    )
+
+
+async def test_a_body_may_be_of_any_type(make: Make, webhook_sink: WebhookSink) -> None:
+    channel = make(body="{{ severity }} {{ title }} <天气>", content_type="text/plain; charset=utf-8")
+    await channel.send(make_alert(), make_context())
+
+    (request,) = webhook_sink.requests
+    assert request.headers["Content-Type"] == "text/plain; charset=utf-8"
+    assert request.body.decode() == "high Main Agent is down <天气>"
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("{{ nothing }}", "body: fails for an alert: UndefinedError: 'nothing' is undefined"),
+        ("{% if %}", "body: TemplateSyntaxError: Expected an expression, got 'end of statement block'"),
+        (
+            '{"text": "{{ title }}"}',
+            "body: fails for an alert: is not JSON (Expecting ',' delimiter: line 1 column 17",
+        ),
+        (
+            '{"text": {{ alert.title | tojson }}}',
+            "body: fails for a report, which has no alert and no facts: TypeError: ",
+        ),
+        ("{{ title.__class__.__mro__ }}", "body: fails for an alert: SecurityError: "),
+    ],
+)
+def test_a_body_that_cannot_work_is_a_mistake(make: Make, body: str, message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
+        make(body=body)
+
+
+async def test_a_body_that_fails_later_gives_way_to_the_event(make: Make, webhook_sink: WebhookSink) -> None:
+    channel = make(body='{"a": {{ 1 / (0 if title == "Main Agent is down" else 1) }} }')
+    receipt = await channel.send(make_alert(), make_context())
+
+    (request,) = webhook_sink.requests
+    assert request.json()["data"]["title"] == "Main Agent is down"
+    assert (
+        receipt.detail
+        == "your body fails (ZeroDivisionError: division by zero); sent as a CloudEvent; HTTP 204"
+    )
+
+
+# --- certificates ----------------------------------------------------------------------------------
+
+
+async def test_a_certificate_needs_an_authority_that_is_known(make: Make, certificate: Certificate) -> None:
+    with contextlib.closing(WebhookSink(tls=certificate.server_context())) as sink:
+        with pytest.raises(DeliveryError, match="certificate verify failed") as caught:
+            await make(url=sink.url).send(make_alert(), make_context())
+        await make(url=sink.url, ca_file=str(certificate.cert)).send(make_alert(), make_context())
+
+        assert not caught.value.permanent
+        assert len(sink.requests) == 1
+
+
+def test_a_missing_authority_is_a_mistake(make: Make) -> None:
+    with pytest.raises(ValueError, match="ca_file: there is no file /nowhere.pem"):
+        make(ca_file="/nowhere.pem")
 
 
 def test_the_target_is_scheme_and_host(make: Make) -> None:

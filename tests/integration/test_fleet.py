@@ -1,5 +1,6 @@
 """Agents that introduce themselves, through the real engine on virtual time."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -82,6 +83,38 @@ def test_an_agent_that_falls_silent_is_late_after_30_s_and_offline_after_60_s() 
         assert world.engine.table[agent.monitor].state is State.FAULT
         await world.beat(agent.id)
         assert world.status(agent.id) is AgentStatus.ONLINE
+
+    in_world(play)
+
+
+def test_an_agent_that_says_itself_that_it_fails_is_there_until_it_falls_silent() -> None:
+    async def play(world: World) -> None:
+        agent, _ = await world.fleet.register(HOST, key=KEY)
+        await world.beat(agent.id, signal=Signal.FAIL, error="the queue is stuck")
+        assert world.engine.table[agent.monitor].state is State.FAULT
+        assert world.status(agent.id) is AgentStatus.ERROR
+        with world.fleet.watch() as feed:
+            feed.snapshot()
+            await world.clock.sleep(45.0)
+            assert world.status(agent.id) is AgentStatus.WARNING
+            await world.clock.sleep(30.0)
+            assert world.status(agent.id) is AgentStatus.OFFLINE
+        await world.beat(agent.id, signal=Signal.FAIL, error="the queue is stuck")
+        assert world.status(agent.id) is AgentStatus.ERROR
+        await world.beat(agent.id)
+        assert world.status(agent.id) is AgentStatus.ONLINE
+
+    in_world(play)
+
+
+def test_an_agent_beyond_a_limit_is_degraded_and_not_gone() -> None:
+    async def play(world: World) -> None:
+        agent, _ = await world.fleet.register(HOST, key=KEY)
+        await world.beat(agent.id)
+        health = world.engine.table[agent.monitor]
+        world.engine.table.put(replace(health, state=State.DEGRADED))
+
+        assert world.status(agent.id) is AgentStatus.DEGRADED
 
     in_world(play)
 

@@ -16,7 +16,8 @@ from defib.engine.roster import Roster
 from defib.model.health import State
 from defib.model.ids import MonitorId
 from defib.model.monitor import Family, MonitorSpec
-from defib.model.settings import ChannelSpec, Route, Settings
+from defib.model.route import Route
+from defib.model.settings import ChannelSpec, Settings
 from defib.plugin import Signal
 from defib_sim.memory_store import MemoryStore
 from defib_sim.modes import DOWN, WELL

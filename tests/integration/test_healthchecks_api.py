@@ -13,6 +13,7 @@ import pytest
 from defib.model.agent import Scope
 from defib.model.health import State
 from defib.model.ids import MonitorId
+from defib.model.window import Matcher, WindowKind
 from receiver_world import make_world, new_token
 from web_world import Site, World
 
@@ -70,6 +71,18 @@ async def test_a_key_is_needed_and_a_reader_changes_nothing(site: Site) -> None:
     assert re.fullmatch(r"[0-9a-f]{40}", check["unique_key"])
     assert not {"uuid", "ping_url", "update_url", "pause_url", "resume_url", "channels"} & check.keys()
     assert (await site.client.get(f"{CHECKS}{check['unique_key']}", headers=reader)).json() == check
+
+
+async def test_who_guesses_keys_is_told_to_wait_and_who_has_one_is_not(
+    site: Site, api: httpx.AsyncClient
+) -> None:
+    guesses = [await site.client.get(CHECKS, headers={"X-Api-Key": f"{number:032}"}) for number in range(40)]
+
+    assert [answer.status_code for answer in guesses[:30]] == [401] * 30
+    assert guesses[-1].status_code == 429
+    assert int(guesses[-1].headers["retry-after"]) >= 1
+    assert guesses[-1].json() == {"error": "too many requests; try again later"}
+    assert (await api.get(CHECKS)).status_code == 200
 
 
 async def test_a_key_may_stand_in_the_body_of_a_post(site: Site) -> None:
@@ -232,15 +245,50 @@ async def test_a_paused_check_is_expected_no_more_until_its_next_ping(
 
     for _ in range(2):
         paused = await api.post(made["pause_url"])
-        assert (paused.status_code, paused.json()["status"], paused.json()["next_ping"]) == (
-            200,
-            "paused",
-            None,
-        )
-    assert (await api.post(made["resume_url"])).json()["status"] == "new"
+        told = paused.json()
+        assert (paused.status_code, told["status"], told["next_ping"]) == (200, "paused", None)
+    assert site.health("job").state is State.PAUSED
     await site.client.get(made["ping_url"])
+    await site.wait_for("job", "up")
 
     assert (await api.get(made["update_url"])).json()["status"] == "up"
+    await api.post(f"/api/v1/checks/{made['uuid']}/pause/")
+    resumed = (await api.post(f"/api/v2/checks/{made['uuid']}/resume")).json()
+    assert (resumed["status"], resumed["last_ping"], resumed["started"]) == ("new", None, False)
+
+
+async def test_with_manual_resume_pings_of_a_paused_check_are_logged_as_ignored(
+    site: Site, api: httpx.AsyncClient
+) -> None:
+    made = await make(api, name="job", manual_resume=True)
+    await site.client.get(made["ping_url"])
+    await api.post(made["pause_url"])
+
+    assert made["manual_resume"] is True
+    assert (await site.client.get(made["ping_url"])).text == "OK"
+    assert (await api.get(made["update_url"])).json()["status"] == "paused"
+    pings = (await api.get(f"{made['update_url']}/pings")).json()["pings"]
+    assert [item["type"] for item in pings] == ["ign", "success"]
+    assert (await api.post(made["resume_url"])).json()["status"] == "new"
+    await site.client.get(made["ping_url"])
+    assert (await api.get(made["update_url"])).json()["status"] == "up"
+
+
+async def test_a_check_that_is_paused_together_with_others_is_not_resumed_alone(
+    site: Site, api: httpx.AsyncClient
+) -> None:
+    made = await make(api, name="job")
+    windows = site.engine.windows
+    both = Matcher(monitors=frozenset({MonitorId("job"), MonitorId("nightly")}))
+    pause = await windows.begin(
+        windows.new(WindowKind.PAUSE, both, until=None, reason="", actor="alice"), "alice"
+    )
+
+    answer = await api.post(made["resume_url"])
+
+    assert (answer.status_code, answer.json()) == (
+        409, {"error": f"job is paused together with others; end {pause.id} to resume them all"},
+    )  # fmt: skip
 
 
 # --- history ---------------------------------------------------------------------------------------

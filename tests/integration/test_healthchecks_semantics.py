@@ -56,9 +56,14 @@ class Check:
             strategies={item.name: item for item in found.strategies.items.values()},
         )  # fmt: skip
         self.store = MemoryStore()
-        store = cast(Any, self.store)
         self.clock = clock
-        self.engine = Engine(clock, Roster(found, settings, {}), store, store)
+        self._roster = Roster(found, settings, {})
+        self.engine = self.restarted()
+
+    def restarted(self) -> Engine:
+        """An engine over what the store holds."""
+        store = cast(Any, self.store)
+        return Engine(self.clock, self._roster, store, store)
 
     async def until(self, at_s: float) -> None:
         await self.clock.sleep(at_s - self.clock.monotonic())
@@ -67,6 +72,10 @@ class Check:
         await self.until(at_s)
         facts = {"method": "GET"} | ({"rid": rid} if rid else {})
         await self.engine.beats.accept(CHECK, signal, protocol="ping", facts=facts, **fields)
+
+    async def pause(self, at_s: float) -> None:
+        await self.until(at_s)
+        await self.engine.jobs.pause(CHECK, actor="a test")
 
     @property
     def deadline(self) -> float | None:
@@ -292,6 +301,182 @@ def test_a_new_start_takes_the_place_of_one_that_never_ended() -> None:
         assert check.flips == []
         await check.ping(6000)
         assert check.run_time == "50m"
+
+    play(story)
+
+
+# --- pauses ----------------------------------------------------------------------------------------
+
+
+def test_what_is_paused_is_expected_no_more() -> None:
+    async def story(check: Check) -> None:
+        await check.ping(0)
+        await check.pause(10)
+        assert check.deadline is None
+        await check.until(30 * DAY)
+
+    check = play(story)
+
+    assert check.flips == [("up", 0.0, "ok")]
+    assert check.engine.table[CHECK].state is State.PAUSED
+
+
+def test_pausing_twice_is_pausing_once() -> None:
+    async def story(check: Check) -> None:
+        await check.ping(0)
+        await check.pause(10)
+        await check.pause(20)
+
+    check = play(story)
+
+    assert [str(item.to_state) for item in check.store.all_transitions] == ["up", "paused"]
+    assert [item.event for item in check.store.audited] == ["pause.begin"]
+
+
+def test_pausing_ends_the_run_that_lasts() -> None:
+    async def story(check: Check) -> None:
+        await check.ping(0)
+        await check.ping(10, Signal.START)
+        await check.pause(20)
+        await check.until(3 * HOUR)
+        await check.ping(3 * HOUR)
+        assert check.run_time is None
+
+    assert play(story).flips == [("up", 0.0, "ok")]
+
+
+def test_what_was_down_and_is_paused_is_down_no_more_and_makes_no_flip_of_its_own() -> None:
+    async def story(check: Check) -> None:
+        await check.ping(0, Signal.FAIL)
+        await check.pause(10)
+        await check.until(20)
+
+    check = play(story)
+
+    assert check.flips == [("fault", 0.0, "job-failed")]
+    assert check.engine.table[CHECK].state is State.PAUSED
+
+
+@pytest.mark.parametrize(("signal", "state"), [(Signal.ALIVE, State.UP), (Signal.FAIL, State.FAULT)])
+def test_a_ping_ends_the_pause_and_says_how_it_is(signal: Signal, state: State) -> None:
+    async def story(check: Check) -> None:
+        await check.ping(0)
+        await check.pause(10)
+        await check.ping(2 * DAY, signal)
+        await check.until(2 * DAY + 1)
+        assert check.engine.table[CHECK].state is state
+        assert (check.deadline or 0.0) == pytest.approx(2 * DAY + 25 * HOUR)
+
+    check = play(story)
+
+    assert [item.event for item in check.store.audited] == ["pause.begin", "pause.end"]
+    assert check.store.audited[-1].actor == "its own beat"
+
+
+def test_a_log_leaves_the_pause_alone() -> None:
+    async def story(check: Check) -> None:
+        await check.ping(0)
+        await check.pause(10)
+        await check.ping(20, Signal.LOG, body="a note")
+        await check.until(30)
+
+    assert play(story).engine.table[CHECK].state is State.PAUSED
+
+
+def test_a_start_leaves_it_paused_and_the_run_goes_down_at_its_grace() -> None:
+    async def story(check: Check) -> None:
+        await check.ping(0)
+        await check.pause(10)
+        await check.ping(100, Signal.START)
+        assert check.deadline == pytest.approx(100 + HOUR)
+        await check.until(HOUR)
+        assert check.engine.table[CHECK].state is State.PAUSED
+        await check.until(3 * HOUR)
+
+    assert play(story).flips == [("up", 0.0, "ok"), ("fault", 100 + HOUR, "ran-too-long")]
+
+
+def test_a_run_that_began_while_it_was_paused_ends_the_pause_with_its_own_end() -> None:
+    async def story(check: Check) -> None:
+        await check.pause(10)
+        await check.ping(100, Signal.START)
+        await check.ping(190)
+        await check.until(191)
+        assert check.run_time == "1m30s"
+
+    assert play(story).flips == [("up", 190.0, "ok")]
+
+
+def test_what_is_resumed_is_as_new() -> None:
+    async def story(check: Check) -> None:
+        await check.ping(0)
+        await check.pause(10)
+        assert await check.engine.jobs.resume(CHECK, actor="a test")
+        assert not await check.engine.jobs.resume(CHECK, actor="a test")
+        await check.until(30 * DAY)
+        assert check.engine.table[CHECK].state is State.NEW
+        assert check.deadline is None
+        await check.ping(30 * DAY)
+        assert check.deadline == pytest.approx(30 * DAY + 25 * HOUR)
+
+    assert play(story).flips == [("up", 0.0, "ok")]
+
+
+@pytest.mark.parametrize("signal", [Signal.ALIVE, Signal.FAIL, Signal.START, Signal.LOG])
+def test_with_manual_resume_every_ping_is_ignored_until_somebody_resumes_it(signal: Signal) -> None:
+    async def story(check: Check) -> None:
+        await check.ping(0)
+        await check.pause(10)
+        await check.ping(20, signal)
+        await check.until(DAY)
+        assert check.engine.table[CHECK].state is State.PAUSED
+        assert check.deadline is None
+        await check.engine.jobs.resume(CHECK, actor="a test")
+        await check.ping(2 * DAY)
+        await check.until(2 * DAY + 1)
+        assert check.engine.table[CHECK].state is State.UP
+
+    check = play(story, **DAILY, manual_resume=True)
+
+    assert [bool(beat.facts.get("ignored")) for beat in check.store.kept_beats] == [False, True, False]
+
+
+def test_a_ping_that_counts_for_nothing_ends_no_pause() -> None:
+    async def story(check: Check) -> None:
+        await check.pause(10)
+        await check.ping(20)
+        await check.until(30)
+        assert check.engine.table[CHECK].state is State.PAUSED
+
+    play(story, **DAILY, only_post=True)
+
+
+def test_a_pause_by_an_operator_is_ended_by_an_operator_alone() -> None:
+    async def story(check: Check) -> None:
+        await check.ping(0)
+        await check.engine.windows.pause(CHECK, "alice", reason="rebuilding")
+        await check.engine.duty.review()
+        await check.ping(20)
+        await check.until(30)
+        assert check.engine.table[CHECK].state is State.PAUSED
+        await check.engine.windows.resume(CHECK, "alice")
+        await check.engine.duty.review()
+        await check.until(40)
+        assert check.engine.table[CHECK].state is State.UP
+
+    play(story)
+
+
+def test_a_pause_holds_over_a_restart() -> None:
+    async def story(check: Check) -> None:
+        await check.ping(0)
+        await check.pause(10)
+        again = check.restarted()
+        await again.duty.review()
+        assert again.table[CHECK].state is State.PAUSED
+        assert again.beats.deadline(CHECK) is None
+        await again.beats.accept(CHECK, Signal.ALIVE, protocol="ping")
+        assert again.windows.pauses_of(CHECK) == ()
 
     play(story)
 

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -182,6 +183,11 @@ async def test_an_agent_that_says_error_is_unwell(site: Site, path: Path) -> Non
         assert last is not None
         assert last.evidence.cause == "agent-error"
         assert last.evidence.summary == "it reports the status 'error'"
+        found = view(site, "worker")
+        assert found is not None
+        assert found.status is AgentStatus.ERROR
+        page = await site.client.get("/agents")
+        assert "1 of 1 agent reporting an error" in page.text
 
 
 async def test_agents_on_one_connection_are_told_apart_by_their_process(site: Site, path: Path) -> None:
@@ -289,21 +295,93 @@ async def test_another_user_is_turned_away_even_where_the_file_lets_him(site: Si
     path.chmod(0o666)
     for folder in (path.parent, path.parent.parent):
         folder.chmod(0o755)
+    with capture_logs() as logs:
+        assert await beat_as_nobody(path, beat(agent_id="stranger")) is False
+    refused = [line for line in logs if line["event"] == "local connection refused"]
+    assert [(line["uid"], line["why"]) for line in refused] == [
+        (65534, "of another user; 'server.unix_socket_mode' could let it in"),
+    ]  # fmt: skip
+    assert view(site, "stranger") is None
+
+
+async def beat_as_nobody(path: Path, data: bytes) -> bool:
+    """Whether the connection of another user's process is kept, which writes ``data`` and holds it for a second."""
     code = f"""if True:
         import os, socket, sys
         os.setuid(65534)
         caller = socket.socket(socket.AF_UNIX)
         caller.connect({str(path)!r})
-        caller.sendall(b'{{"pid": 1, "agent_id": "stranger"}}')
-        caller.settimeout(20)
-        sys.exit(0 if caller.recv(1) == b"" else 1)
+        caller.sendall({data!r})
+        caller.settimeout(1)
+        try:
+            sys.exit(1 if caller.recv(1) == b"" else 2)
+        except TimeoutError:
+            sys.exit(0)
+        except ConnectionError:
+            sys.exit(1)
     """
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", code)
+    status = await process.wait()
+    assert status in (0, 1)
+    return status == 0
+
+
+@pytest.fixture
+def open_world(world: World) -> World:
+    """Its socket is open to every user of this machine."""
+    world.server = replace(world.server, unix_socket_mode=0o666)
+    return world
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+async def test_another_user_beats_under_its_own_name_where_it_is_let_in(
+    open_world: World, path: Path
+) -> None:
+    path.parent.parent.chmod(0o755)
+    async with running(open_world) as site, client(path) as own:
+        own.write(beat(agent_id="worker"))
+        before = (await heard(site, "worker")).last_seen
+
+        assert stat.S_IMODE(path.stat().st_mode) == 0o666
+        assert stat.S_IMODE(path.parent.stat().st_mode) == 0o755
+        assert await beat_as_nobody(path, beat(agent_id="worker") + beat(agent_id="", pid=77))
+
+        assert (await heard(site, "nobody:worker")).agent.monitor == "nobody-worker"
+        unnamed = [item.agent.id for item in site.engine.fleet.agents() if item.agent.id not in
+                   ("worker", "nobody:worker")]  # fmt: skip
+        assert len(unnamed) == 1
+        assert unnamed[0].startswith("nobody:")
+        assert (await heard(site, "worker")).last_seen == before
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+async def test_another_user_has_a_bounded_share_of_agents(open_world: World, path: Path) -> None:
+    path.parent.parent.chmod(0o755)
+    async with running(open_world) as site:
+        for at in (0, 40):
+            many = b"".join(beat(agent_id=f"a{at + number}") for number in range(40))
+            assert await beat_as_nobody(path, many)
+
+        assert len(site.engine.fleet.agents()) == 64
+        async with client(path) as own:
+            own.write(beat(agent_id="mine"))
+            await heard(site, "mine")
+
+
+async def test_the_socket_belongs_to_a_group_or_the_log_says_why_not(world: World, path: Path) -> None:
+    world.server = replace(world.server, unix_socket_mode=0o660, unix_socket_group=str(os.getegid()))
+    async with running(world):
+        assert (stat.S_IMODE(path.stat().st_mode), path.stat().st_gid) == (0o660, os.getegid())
+    world.server = replace(world.server, unix_socket_group="no-such-group")
     with capture_logs() as logs:
-        process = await asyncio.create_subprocess_exec(sys.executable, "-c", code)
-        assert await process.wait() in (0, 1)
-    refused = [line for line in logs if line["event"] == "local connection refused"]
-    assert [(line["uid"], line["why"]) for line in refused] == [(65534, "of another user")]
-    assert view(site, "stranger") is None
+        async with world.running():
+            await async_wait_until(lambda: any(line["event"] == "receiver does not listen" for line in logs))
+            assert not path.exists()
+    (said,) = [line for line in logs if line["event"] == "receiver does not listen"]
+    assert said["error"] == (
+        f"{path}: the local socket cannot be given to group 'no-such-group' (there is none); "
+        "name a group that Defib's own user is in, in 'server.unix_socket_group'"
+    )
 
 
 async def test_a_stale_socket_is_removed_at_the_start(world: World, path: Path) -> None:

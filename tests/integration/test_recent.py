@@ -9,8 +9,10 @@ import pytest
 from defib.engine.recent import Recent
 from defib.model.changes import Changes
 from defib.model.evidence import Evidence, Observation, Source
+from defib.model.history import News
 from defib.model.ids import MonitorId
 from defib.store import Database, Reader, Writer, open_database
+from defib.store.slots import hour_of
 
 MAIN = MonitorId("main")
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -81,22 +83,40 @@ def test_new_observations_come_into_the_present_hour_and_into_one_that_has_just_
     assert recent.cells(MAIN)[:2] == ["ok", "none"]
 
 
-def test_hours_that_are_over_are_not_counted_again(database: Database, writer: Writer) -> None:
-    class WatchedReader(Reader):
-        asked: list[datetime] = []  # noqa: RUF012
+def test_looks_that_were_rolled_up_before_they_were_followed_are_in_their_hour(
+    database: Database, writer: Writer
+) -> None:
+    recent, reader = Recent(max_age_s=0), Reader(database)
+    hour = timedelta(hours=1)
+    store(writer, (NOON - 3 * hour, True, 1))
+    recent.renew(reader, NOON - 3 * hour)
 
-        def hourly_counts(self, since: datetime) -> dict[MonitorId, dict[int, dict[str, int]]]:
-            self.asked.append(since)
-            return super().hourly_counts(since)
+    store(writer, (NOON - 2 * hour, False, 1))
+    for waiting in reader.rolling.waiting(hour_of(NOON)):
+        writer.submit(Changes(rolls=(reader.rolling.roll(*waiting),))).result(5)
+    store(writer, (NOON, True, 1))
+    recent.renew(reader, NOON)
+
+    assert recent.cells(MAIN)[-4:] == ["ok", "bad", "none", "ok"]
+
+
+def test_only_what_is_new_is_read_again(database: Database, writer: Writer) -> None:
+    class WatchedReader(Reader):
+        asked: list[int] = []  # noqa: RUF012
+
+        def follow(self, after: int) -> News | None:
+            self.asked.append(after)
+            return super().follow(after)
 
     recent, reader = Recent(max_age_s=0), WatchedReader(database)
     store(writer, (NOON - timedelta(hours=5), True, 1))
-
     recent.renew(reader, NOON + timedelta(minutes=20))
-    recent.renew(reader, NOON + timedelta(minutes=21))
+    store(writer, (NOON, True, 1))
+    for minute in (21, 22):
+        recent.renew(reader, NOON + timedelta(minutes=minute))
 
-    assert reader.asked == [NOON - timedelta(hours=24), NOON]
-    assert recent.cells(MAIN)[-6] == "ok"
+    assert reader.asked == [1, 2]
+    assert recent.cells(MAIN)[-6:] == ["ok", *["none"] * 4, "ok"]
 
 
 def test_a_line_has_the_newest_40_latencies_of_half_an_hour(database: Database, writer: Writer) -> None:

@@ -1,146 +1,16 @@
 """What people are told beyond up and down: the real engine on virtual time, over targets that live by a script."""
 
-import asyncio
-from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, replace
-from datetime import timedelta
-from pathlib import Path
-from random import Random
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
 
-from defib.engine.engine import Engine
-from defib.engine.roster import Roster
-from defib.model.alert import Alert, AlertKind
+from defib.model.alert import AlertKind
 from defib.model.health import FaultLabel, State
 from defib.model.ids import MonitorId
-from defib.model.monitor import Family, MonitorSpec, RecoveryMode, RecoveryPolicy, Rung
-from defib.model.settings import ChannelSpec, Route, Settings
-from defib.model.strategy import Strategy
-from defib_sim.memory_store import MemoryStore
 from defib_sim.modes import DOWN, STOPPED, WELL, Mode, failing
-from defib_sim.plugin import Notebook, NotebookOptions, RestartOptions, SimulatedOptions, load_plugins
-from defib_sim.targets import Remedy, Target
-from defib_sim.virtual_loop import VirtualClock, run, seconds_at
-
-PLAIN = Strategy(
-    name="plain", interval=timedelta(seconds=10), timeout=timedelta(seconds=2), confirm=(timedelta(seconds=1),) * 2,
-    recover_confirm=timedelta(seconds=1), fail_threshold=3, recovery_threshold=2, detector="consecutive",
-)  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Actor:
-    """A monitored target and its script."""
-
-    name: str
-    script: tuple[tuple[float, Mode], ...] = ()
-    host: str = ""
-    tags: tuple[str, ...] = ()
-    requires: tuple[str, ...] = ()
-    has_ladder: bool = False
-
-
-class World:
-    """One engine; it may die and come back over the same store."""
-
-    def __init__(self, clock: VirtualClock, actors: tuple[Actor, ...], strategy: Strategy) -> None:
-        self.clock, self.store, self.notebook = clock, MemoryStore(), Notebook()
-        self.plugins = load_plugins()
-        self.targets = {
-            actor.name: Target(clock, Random(actor.name), [(0.0, WELL), *actor.script], remedy=Remedy())
-            for actor in actors
-        }
-        self.settings = self._settings(actors, strategy)
-        self._running: list[asyncio.Task[Any]] = []
-        self.come_back()
-
-    def _settings(self, actors: tuple[Actor, ...], strategy: Strategy) -> Settings:
-        monitors = tuple(
-            MonitorSpec(
-                id=MonitorId(actor.name), name=actor.name.title(), kind="simulated", family=Family.SERVICE,
-                options=SimulatedOptions(target=self.targets[actor.name], host=actor.host),
-                tags=frozenset(actor.tags), requires=tuple(map(MonitorId, actor.requires)),
-                recovery=RecoveryPolicy(
-                    mode=RecoveryMode.AUTO,
-                    ladder=(Rung(kind="simulated-restart",
-                                 options=RestartOptions(target=self.targets[actor.name])),) if actor.has_ladder else (),
-                ),
-            )
-            for actor in actors
-        )  # fmt: skip
-        return Settings(
-            base=Path("/"), files=(), strategy="plain", strategies={"plain": strategy}, monitors=monitors,
-            channels=(ChannelSpec(name="notebook", kind="notebook", options=NotebookOptions(notebook=self.notebook)),),
-            routes=(Route(channels=("notebook",)),),
-        )  # fmt: skip
-
-    def _engine(self) -> Engine:
-        store = cast(Any, self.store)
-        return Engine(self.clock, Roster(self.plugins, self.settings, {}), store, store)
-
-    def come_back(self) -> None:
-        self.engine = self._engine()
-        for monitor, watched in self.engine.roster.monitors.items():
-            self.engine.scheduler.add(monitor, PLAIN.interval, cast(Any, watched.plugin).host, first_in=0.0)
-        self.engine.courier.start()
-        self.engine.recovery.resume()
-        chores = (self.engine.scheduler.run, self.engine.standing.run)
-        self._running = [asyncio.create_task(chore()) for chore in chores]
-
-    async def die(self) -> None:
-        """As by kill -9: nothing is written any more."""
-        for task in self._running:
-            task.cancel()
-        await asyncio.gather(*self._running, return_exceptions=True)
-        await self.engine.recovery.drain()
-        await self.engine.courier.close()
-        await self.engine.prober.close()
-
-    async def until(self, at: float) -> None:
-        await self.clock.sleep(at - self.clock.monotonic())
-
-    def state(self, name: str) -> State:
-        return self.engine.table[MonitorId(name)].state
-
-    @property
-    def told(self) -> list[tuple[str, AlertKind]]:
-        """Each message: who it is about (``+n`` others), and what it says."""
-        return [(_who(alert), alert.facts.event) for _, alert in self.notebook.notes]
-
-    @property
-    def alerts(self) -> list[Alert]:
-        return [alert for _, alert in self.notebook.notes]
-
-
-def _who(alert: Alert) -> str:
-    more = len(alert.facts.together) - 1
-    return alert.facts.monitor if more < 1 else f"{alert.facts.monitor} +{more}"
-
-
-Story = Callable[[World], Coroutine[Any, Any, None]]
-
-
-def play(story: Story, *actors: Actor, strategy: Strategy = PLAIN) -> World:
-    async def main(clock: VirtualClock) -> World:
-        world = World(clock, actors, strategy)
-        try:
-            await story(world)
-        finally:
-            await world.die()
-        return world
-
-    return run(main)
-
-
-def swings(first: float, *, down: float, up: float, times: int) -> tuple[tuple[float, Mode], ...]:
-    script: list[tuple[float, Mode]] = []
-    for n in range(times):
-        began = first + n * (down + up)
-        script += [(began, DOWN), (began + down, WELL)]
-    return tuple(script)
-
+from defib_sim.virtual_loop import seconds_at
+from defib_sim.world import PLAIN, Actor, World, play, swings
 
 # --- together ------------------------------------------------------------------------------------------
 

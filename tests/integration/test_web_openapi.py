@@ -14,7 +14,7 @@ from web_world import Site, World
 
 METHODS = {"get", "put", "post", "delete", "patch"}
 NOT_API = re.compile(
-    r"/$|/static/|/login|/logout|/monitors/|/agents|/pools/|/reports|/docs|/openapi.json|/ping/"
+    r"/$|/static/|/login|/logout|/monitors/|/agents|/pools/|/reports|/docs|/openapi.json|/ping/|/badge/"
 )
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference" / "http-api.md"
 

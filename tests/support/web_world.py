@@ -21,7 +21,8 @@ from defib.engine.engine import Engine
 from defib.model.health import Health
 from defib.model.ids import MonitorId
 from defib.model.monitor import Family, MonitorSpec, RecoveryMode, RecoveryPolicy, Rung
-from defib.model.settings import ChannelSpec, RecoveryLimits, ReportSpec, Route, ServerSettings, Settings
+from defib.model.route import Route
+from defib.model.settings import ChannelSpec, RecoveryLimits, ReportSpec, ServerSettings, Settings
 from defib.model.strategy import Strategy
 from defib.plugin import (
     Action,
@@ -264,7 +265,7 @@ class World:
             recovery_limits=self.limits,
             monitors=tuple(self.monitors), channels=tuple(self.channels),
             routes=(Route(channels=tuple(channel.name for channel in self.channels)),),
-            reports=(ReportSpec(kind="daily", cron="0 8 * * *", timezone="UTC",
+            reports=(ReportSpec(name="daily", kind="daily", cron="0 8 * * *", timezone="UTC",
                                 channels=tuple(channel.name for channel in self.channels)),),
             warnings=self.warnings,
         )  # fmt: skip

@@ -7,7 +7,8 @@ import pytest
 from config_kit import MailOptions, load, mistakes
 from defib.model.alert import Severity
 from defib.model.ids import MonitorId
-from defib.model.settings import ChannelSpec, ReportSpec, Route, RouteMatch
+from defib.model.route import Route, RouteMatch
+from defib.model.settings import ChannelSpec, ReportSpec
 
 CHANNELS = "channels:\n  ops: {type: mail, to: [a]}\n  dev: {type: mail, to: [b]}\n"
 MONITORS = "monitors:\n  - {id: m, type: beat, tags: [agents]}\n"
@@ -24,6 +25,22 @@ def test_channels_have_names_and_options(tmp_path: Path) -> None:
     )
 
 
+def test_keys_of_every_channel_never_reach_the_options_of_its_type(tmp_path: Path) -> None:
+    text = (
+        "channels:\n  ops: {type: mail, to: [a]}\n  dev: {type: mail, to: [b], language: zh-Hant, timezone: Asia/Taipei, "
+        "fallback: ops, rate: 5, self_test: '0 9 * * *'}\n  mute: {type: mail, to: [c], fallback: none}\n"
+    )
+
+    ops, dev, mute = load(tmp_path, text).channels
+
+    assert (ops.language, ops.timezone, ops.fallback, ops.rate, ops.self_test) == ("en", "", None, 20, "")
+    assert dev == ChannelSpec(
+        name="dev", kind="mail", options=MailOptions(to=("b",)), language="zh-Hant", timezone="Asia/Taipei",
+        fallback="ops", rate=5, self_test="0 9 * * *",
+    )  # fmt: skip
+    assert mute.fallback == ""
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -36,6 +53,19 @@ def test_channels_have_names_and_options(tmp_path: Path) -> None:
         ),
         ("ops-mail: {type: mail}", "channels.ops-mail.to: is missing; recipients"),
         ("x: {type: mail, to: []}", "channels.x.to: must have at least 1 item, not 0"),
+        (
+            "x: {type: mail, to: [a], fallback: x}",
+            "channels.x.fallback: a channel cannot stand in for itself; write another one, or 'none'",
+        ),
+        (
+            "x: {type: mail, to: [a], fallback: y}",
+            "channels.x.fallback: unknown channel 'y'; known channels: x",
+        ),
+        (
+            "x: {type: mail, to: [a], language: zh}",
+            "channels.x.language: must be 'en', 'zh-Hant' or 'tr'",
+        ),
+        ("x: {type: mail, to: [a], rate: 0}", "channels.x.rate: must be greater than or equal to 1"),
         ("x: {type: mail, to: [a], tpye: b}", "channels.x.tpye: unknown key; did you mean 'type'?"),
         ("x: {type: mail, to: [nobody]}", "channels.x: channel x would write to nobody; name somebody"),
         (
@@ -97,7 +127,8 @@ routes:
         ("{channels: [ops, all]}", "routes[0].channels[1]: unknown channel 'all'; known channels: dev, ops"),
         (
             "{channels: ops, resume: true}",
-            "routes[0].resume: unknown key; known keys: channels, continue, match",
+            "routes[0].resume: unknown key; known keys: active, calm, channels, continue, escalate, match, "
+            "quiet_hours, repeat",
         ),
         (
             "{channels: ops, match: {severity: hgih}}",
@@ -145,7 +176,7 @@ def test_reports_have_a_time_and_channels(tmp_path: Path) -> None:
     )
 
     assert load(tmp_path, text).reports == (
-        ReportSpec(kind="daily", cron="0 8 * * mon-fri", timezone="Asia/Hong_Kong", channels=("ops",)),
+        ReportSpec(name="daily", kind="daily", cron="0 8 * * mon-fri", timezone="Asia/Hong_Kong", channels=("ops",)),
     )
     assert (
         load(tmp_path, text.replace("channels: [ops]", "channels: ops, timezone: UTC")).reports[0].timezone

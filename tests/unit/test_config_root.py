@@ -178,7 +178,6 @@ def test_recovery_has_a_global_mode(tmp_path: Path) -> None:
         "watch: true\n",
         "maintenance: []\n",
         "retention: {hourly: 13mo}\n",
-        "routes: [{channels: [], escalate: []}]\n",
         "defaults: {interval: 5s}\n",
     ],
 )

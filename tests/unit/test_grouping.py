@@ -1,4 +1,4 @@
-"""What fails together is told together: who belongs to whom, when it is due, and what one message holds."""
+"""What fails together is told together: who belongs to whom, and when it is due."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -6,10 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from defib.model.alert import AlertKind, Delivery
 from defib.model.health import Incident
-from defib.model.ids import DeliveryId, IncidentId, MonitorId
-from defib.rules.grouping import Fallen, Pending, find_root, first_due, joining_due, next_message, siblings
+from defib.model.ids import IncidentId, MonitorId
+from defib.rules.grouping import Fallen, find_root, first_due, joining_due, siblings
 
 T = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
@@ -108,91 +107,3 @@ def test_what_joins_later_comes_in_batches(now: float, due: float) -> None:
 def test_nothing_waits_longer_than_five_minutes_nor_is_due_before_it_is_decided(now: float) -> None:
     due = joining_due(T, at(now))
     assert at(now) <= due <= at(now) + timedelta(minutes=5)
-
-
-# --- what goes together --------------------------------------------------------------------------------
-
-
-def row(
-    number: int, monitor: str, event: AlertKind | None, due: float, thread: str = "story", tries: int = 0
-) -> Pending:
-    delivery = Delivery(
-        id=DeliveryId(f"d{number}"), channel="chat", notice=f"a{number}", notice_type="alert", key=f"k{number}",
-        created_at=T, due_at=at(due), thread=thread, tries=tries,
-    )  # fmt: skip
-    return Pending(delivery=delivery, event=event, monitor=MonitorId(monitor))
-
-
-def told(pending: list[Pending], now: float) -> tuple[list[str], float | None]:
-    message, wait = next_message(pending, at(now))
-    return [item.delivery.id for item in message], None if wait is None else wait.total_seconds()
-
-
-DOWN, BACK, HUMAN = AlertKind.DOWN, AlertKind.RECOVERED, AlertKind.RECOVERY_FAILED
-
-
-def test_falls_of_one_story_go_out_in_one_message_when_the_first_is_due() -> None:
-    pending = [row(1, "a", DOWN, 1.5), row(2, "b", DOWN, 1.5), row(3, "c", DOWN, 30)]
-    assert told(pending, 1.0) == ([], 0.5)
-    assert told(pending, 1.5) == (["d1", "d2", "d3"], None)
-
-
-def test_stories_are_told_apart() -> None:
-    pending = [row(1, "a", DOWN, 0), row(2, "b", DOWN, 0, thread="other")]
-    assert told(pending, 0) == (["d1"], None)
-    assert told(pending[1:], 0) == (["d2"], None)
-
-
-def test_falls_and_returns_are_not_mixed_and_one_monitor_keeps_its_order() -> None:
-    pending = [row(1, "a", DOWN, 0), row(2, "a", BACK, 0), row(3, "b", DOWN, 0), row(4, "a", DOWN, 0)]
-    assert told(pending, 0) == (["d1", "d3"], None)
-    assert told([pending[1], pending[3]], 0) == (["d2"], None)
-
-
-def test_a_return_is_not_held_up_by_a_fall_of_another_that_waits_for_company() -> None:
-    pending = [row(1, "b", DOWN, 30), row(2, "a", BACK, 0)]
-    assert told(pending, 0) == (["d2"], None)
-
-
-def test_what_waits_for_company_goes_before_what_follows_it_is_due() -> None:
-    pending = [row(1, "a", DOWN, 30), row(2, "a", BACK, 5)]
-    assert told(pending, 4) == ([], 1.0)
-    assert told(pending, 5) == (["d1"], None)
-
-
-def test_what_follows_does_not_shorten_the_delay_after_a_failed_try() -> None:
-    pending = [row(1, "a", DOWN, 30, tries=1), row(2, "a", BACK, 5)]
-    assert told(pending, 5) == ([], 25.0)
-
-
-def test_a_call_for_a_human_goes_alone() -> None:
-    pending = [row(1, "a", HUMAN, 0), row(2, "b", HUMAN, 0)]
-    assert told(pending, 0) == (["d1"], None)
-
-
-def test_with_nothing_pending_nobody_knows_when() -> None:
-    assert told([], 0) == ([], None)
-
-
-_MOMENTS = st.tuples(
-    st.sampled_from("abc"), st.sampled_from([DOWN, BACK, HUMAN]), st.floats(0, 60), st.sampled_from("xy")
-)
-
-
-@given(st.lists(_MOMENTS, max_size=12))
-def test_everything_is_told_once_and_each_monitor_in_order(
-    rows: list[tuple[str, AlertKind, float, str]],
-) -> None:
-    pending = [row(n, who, event, due, thread) for n, (who, event, due, thread) in enumerate(rows)]
-    sent: list[Pending] = []
-    while pending:
-        message, _ = next_message(pending, at(60))
-        assert message
-        assert len({(item.event, item.delivery.thread) for item in message}) == 1
-        sent += message
-        pending = [item for item in pending if item not in message]
-    for who in "abc":
-        for thread in "xy":
-            order = [int(item.delivery.id[1:]) for item in sent
-                     if (item.monitor, item.delivery.thread) == (who, thread)]  # fmt: skip
-            assert order == sorted(order)

@@ -1,11 +1,12 @@
 """What is told only because it lasts."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from defib.model.health import Flaps, Health, State
-from defib.model.ids import MonitorId
+from defib.model.ids import IncidentId, MonitorId
 from defib.rules.lasting import is_lasting, is_stop_to_tell
 
 NONE = Flaps()
@@ -34,6 +35,8 @@ def test_a_stop_on_purpose_is_told_once_when_it_has_lasted_a_minute(
 
 def test_only_what_time_can_change_is_reviewed() -> None:
     assert is_lasting(health(State.STOPPED))
-    assert not is_lasting(health(State.STOPPED, told=True))
+    assert is_lasting(health(State.DEGRADED))
     assert is_lasting(health(State.UP, flaps=Flaps(since=T, told_at=T, swings=(T,))))
+    assert is_lasting(replace(health(State.MAINTENANCE), incident=IncidentId("inc")))
     assert not is_lasting(health(State.FAULT))
+    assert not is_lasting(health(State.UP))

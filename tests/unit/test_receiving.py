@@ -60,16 +60,6 @@ def test_whoever_is_held_back_learns_for_how_long(per_second: float, wait_s: str
     assert refused.value.headers == {"Retry-After": wait_s}
 
 
-def test_only_so_many_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("defib_plugins.receiving._MOST_KNOWN", 100)
-    allowance = Allowance(Clock(), per_second=1.0, at_once=1)
-    for number in range(10_000):
-        allowance.spend(f"address {number}")
-    assert len(allowance._left) == 100
-    assert spent(allowance, "address 9999", 1) == 0
-    assert spent(allowance, "address 0", 1) == 1
-
-
 @pytest.mark.parametrize(
     ("offset_h", "microsecond", "said"),
     [(0, 661_999, "2025-07-27T17:47:54.661Z"), (8, 0, "2025-07-27T09:47:54.000Z")],

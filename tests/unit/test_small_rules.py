@@ -1,4 +1,4 @@
-"""Back-off, routing, effective strategy and exit status."""
+"""Back-off, effective strategy and exit status."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -8,16 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from defib.engine.exit_status import ExitStatus, exit_status
-from defib.model.alert import Alert, AlertFacts, AlertKind, Severity
 from defib.model.health import Health, State
-from defib.model.ids import AlertId, MonitorId
+from defib.model.ids import MonitorId
 from defib.model.monitor import Family, MonitorSpec
 from defib.model.options import Options
-from defib.model.settings import Route, RouteMatch
 from defib.model.strategy import Strategy
 from defib.rules.backoff import next_delay
 from defib.rules.effective import strategy_for
-from defib.rules.routing import channels_for
 
 T = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
@@ -30,40 +27,6 @@ def test_a_delay_never_exceeds_its_cap(failures: int) -> None:
 def test_a_negative_number_of_failures_is_refused() -> None:
     with pytest.raises(ValueError, match="negative"):
         next_delay(-1, base=timedelta(seconds=1), cap=timedelta(minutes=5))
-
-
-def alert(severity: Severity = Severity.HIGH, kind: str = "agent_down", tags: tuple[str, ...] = ()) -> Alert:
-    facts = AlertFacts(
-        event=AlertKind.DOWN, monitor=MonitorId("main"), monitor_name="Main", monitor_kind="http", family="agent",
-        target="", at=T, since=T, cause="refused", summary="", tags=tags,
-    )  # fmt: skip
-    return Alert(
-        id=AlertId("a"), kind=kind, severity=severity, title="", description="", evidence=(), recommendations=(),
-        at=T, monitor=MonitorId("main"), incident=None, facts=facts,
-    )  # fmt: skip
-
-
-def test_the_first_route_that_matches_wins() -> None:
-    routes = (
-        Route(match=RouteMatch(severity=frozenset({Severity.SEVERE})), channels=("phone",)),
-        Route(match=RouteMatch(tags=frozenset({"agents"})), channels=("chat",)),
-        Route(channels=("mail",)),
-    )
-    assert channels_for(alert(), routes) == ("mail",)
-    assert channels_for(alert(Severity.SEVERE), routes) == ("phone",)
-    assert channels_for(alert(tags=("agents", "prod")), routes) == ("chat",)
-
-
-def test_a_route_that_continues_adds_channels_each_once() -> None:
-    routes = (Route(channels=("chat", "mail"), resume=True), Route(channels=("mail", "hook")))
-    assert channels_for(alert(), routes) == ("chat", "mail", "hook")
-
-
-def test_no_route_tells_nobody() -> None:
-    assert (
-        channels_for(alert(), (Route(match=RouteMatch(kind=frozenset({"docker_down"})), channels=("mail",)),))
-        == ()
-    )
 
 
 def strategy(name: str, interval: int) -> Strategy:

@@ -41,7 +41,7 @@ def serve(context: typer.Context) -> None:
 
 async def _serve(state: State, engine: "Engine") -> None:
     from defib import assembly
-    from defib.cli.daemon import announced
+    from defib.cli.daemon import announced, collect_seldom
     from defib.cli.words import count
     from defib.web.app import Services, create_app, listening_receivers
     from defib.web.server import Server
@@ -74,6 +74,7 @@ async def _serve(state: State, engine: "Engine") -> None:
             notify("READY=1", f"STATUS=watching {watched}")
             watchdog = asyncio.create_task(_feed_watchdog())
             failing = asyncio.create_task(_stop_with(server, engine))
+            collect_seldom()
             try:
                 async with listening_receivers(services):
                     await engine.serve()

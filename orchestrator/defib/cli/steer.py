@@ -259,7 +259,7 @@ def _follow(running: daemon.Daemon, case: Any) -> tuple[Any, Any]:
 
 
 async def _recover(engine: "Engine", monitor: MonitorId, dry_run: bool, rung: int | None) -> tuple[Any, Any]:
-    from defib import assembly
+    from defib.engine import row_views
 
     engine.courier.start()
     engine.recovery.horizon = math.inf  # the probation is left to who watches
@@ -271,9 +271,8 @@ async def _recover(engine: "Engine", monitor: MonitorId, dry_run: bool, rung: in
         await asyncio.wait({asyncio.ensure_future(engine.courier.wait_tried())}, timeout=12.0)
     finally:
         await engine.wind_down()
-    views = assembly.live_views(engine)
     found = next(item for item in engine.reader.cases(incident=case.incident) if item.id == case.id)
-    return views.case(found), [views.attempt(item) for item in engine.reader.attempts(case=case.id)]
+    return row_views.case(found), [row_views.attempt(item) for item in engine.reader.attempts(case=case.id)]
 
 
 def test_alert(
@@ -288,6 +287,8 @@ def test_alert(
     if running is not None:
         answer = running.post(f"/api/v1/channels/{channel}/test")
         accepted, detail = answer["accepted"], answer["detail"]
+        for one in answer["tries"]:
+            print(_try_line(one["accepted"], one["detail"], one["duration_ms"] / 1000))
     else:
         with assembly.engine(state.registry, state.settings, role="'defib test-alert'") as engine:
             accepted, detail = asyncio.run(_test(engine, channel))
@@ -296,9 +297,17 @@ def test_alert(
     print(f"channel {channel} took the message" + (f" ({detail})" if detail else ""))
 
 
+def _try_line(accepted: bool, detail: str, duration_s: float) -> str:
+    return f"{'accepted' if accepted else 'not accepted'} after {duration_s:.2f} s: {detail}"
+
+
 async def _test(engine: "Engine", channel: str) -> tuple[bool, str]:
     engine.courier.start()
     try:
-        return await engine.test_alert(channel, timedelta(seconds=15))
+        return await engine.test_alert(
+            channel,
+            timedelta(seconds=15),
+            lambda one: print(_try_line(one.accepted, one.detail, one.duration_s)),
+        )
     finally:
         await engine.wind_down()

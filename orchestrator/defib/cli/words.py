@@ -1,7 +1,7 @@
 """How the terminal shows things: calm, aligned, and told without colour too."""
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -346,3 +346,45 @@ def _show(*parts: RenderableType) -> None:
         for part in parts:
             console.print(part)
     sys.stdout.writelines(f"{line.rstrip()}\n" for line in captured.get().splitlines())
+
+
+def window(view: Json, timezone: str) -> str:
+    """``silence-… : web, tag db: from now until 2026-12-01 22:00, by kim: deploy``, in one line."""
+    begins = "" if view["phase"] == "active" else f"from {local(view['starts_at'], timezone)} "
+    if view["ended_at"]:
+        ends = f"ended {local(view['ended_at'], timezone)} by {view['ended_by']}"
+    elif view["ends_at"]:
+        ends = f"until {local(view['ends_at'], timezone)}"
+    else:
+        ends = "until somebody ends it"
+    said = f"{view['kind']} of {_about(view)}, {begins}{ends}"
+    return f"{view['id']}: {said}" + (f": {view['reason']}" if view["reason"] else "")
+
+
+def _about(view: Json) -> str:
+    if view["everything"]:
+        return "everything"
+    parts = [
+        ", ".join(view["monitors"]),
+        f"tag {' or '.join(view['tags'])}" if view["tags"] else "",
+        f"incident {', '.join(view['incidents'])}" if view["incidents"] else "",
+        f"severity {' or '.join(view['severity'])}" if view["severity"] else "",
+    ]
+    return ", ".join(part for part in parts if part)
+
+
+def print_windows(found: Sequence[Json], kind: str, timezone: str) -> None:
+    """The table of ``defib silence list`` and ``defib maintenance list``."""
+    if not found:
+        print(f"no {kind} is in force or to come")
+        return
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name in ("STATE", "ID", "ABOUT", "FROM", "UNTIL", "BY", "REASON"):
+        table.add_column(name, overflow="fold", no_wrap=name in ("STATE", "ID"))
+    for item in found:
+        until = item["ended_at"] or item["ends_at"]
+        table.add_row(
+            item["phase"], item["id"], _about(item), local(item["starts_at"], timezone),
+            local(until, timezone) if until else "–", item["made_by"], item["reason"],
+        )  # fmt: skip
+    _show(table)

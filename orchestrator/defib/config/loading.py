@@ -7,15 +7,19 @@ from pathlib import Path
 from defib.config import (
     channels,
     locations,
+    maintenance,
     monitors,
     recovery,
     references,
+    reports,
     requirements,
+    routes,
     sources,
     strategies,
 )
 from defib.config.findings import Findings, remedy
 from defib.config.nodes import Scalar, Spot
+from defib.config.route_keys import TellingKeys
 from defib.config.schema import DefaultsKeys, RootKeys
 from defib.config.validation import validate
 from defib.model.monitor import RecoveryPolicy
@@ -24,7 +28,7 @@ from defib.model.strategy import Strategy
 from defib.ports import BuildContext
 from defib.registry import Registry
 
-SECTIONS = ("defaults", "strategies", "monitors", "channels", "routes", "reports")
+SECTIONS = ("defaults", "strategies", "monitors", "channels", "routes", "inhibit", "reports", "maintenance")
 """Keys at the top that have a reader of their own; the plain ones are in :class:`RootKeys`."""
 
 
@@ -35,6 +39,7 @@ class _Defaults:
     strategy: str
     recovery: RecoveryPolicy
     script_folders: tuple[Path, ...]
+    telling: TellingKeys
     is_sound: bool  #: without mistakes
 
 
@@ -60,14 +65,27 @@ def load(path: Path, registry: Registry, environ: Mapping[str, str]) -> Settings
     specs = monitors.read(root.get("monitors"), around, findings)
     channel_names = list(below.keys()) if (below := root.get("channels")) is not None else []
     channel_specs = channels.read_channels(root.get("channels"), registry, context, findings)
-    routes = channels.read_routes(
-        root.get("routes"),
+    written = requirements.written_ids(root.get("monitors"))
+    tags = frozenset(tag for spec in specs for tag in spec.tags)
+    who = routes.read_routes(
+        root.get("routes"), channel_names, written, tags, findings, keys.timezone, defaults.telling
+    )
+    inhibit = routes.read_inhibit(root.get("inhibit"), written, tags, findings)
+    report_specs = reports.read_reports(
+        root.get("reports"),
+        keys.timezone,
         channel_names,
+        frozenset(tag for spec in specs for tag in spec.tags),
+        registry,
+        findings,
+    )
+    planned = maintenance.read_maintenance(
+        root.get("maintenance"),
+        keys.timezone,
         requirements.written_ids(root.get("monitors")),
         frozenset(tag for spec in specs for tag in spec.tags),
         findings,
     )
-    reports = channels.read_reports(root.get("reports"), keys.timezone, channel_names, registry, findings)
     findings.raise_mistakes()
     if not specs:
         findings.warning(root, "there is no monitor yet, so nothing is watched; add one below 'monitors:'")
@@ -84,8 +102,11 @@ def load(path: Path, registry: Registry, environ: Mapping[str, str]) -> Settings
         script_folders=defaults.script_folders,
         monitors=specs,
         channels=channel_specs,
-        routes=routes,
-        reports=reports,
+        routes=who,
+        inhibit=inhibit,
+        ack_timeout=routes.span(defaults.telling.ack_timeout),
+        reports=report_specs,
+        maintenance=planned,
         retention=keys.retention.settings(),
         observer=keys.observer.settings(),
         warnings=findings.warnings(),
@@ -119,4 +140,6 @@ def _defaults(root: Spot, named: Mapping[str, Strategy], base: Path, findings: F
         advice = remedy(name, named, plural="strategies")
         findings.mistake(place or spot, f"unknown strategy {name!r}; {advice}")
     folders = locations.script_folders(spot.get("recovery_scripts"), known.recovery_scripts, base, findings)
-    return _Defaults(strategy=name, recovery=policy, script_folders=folders, is_sound=keys is not None)
+    return _Defaults(
+        strategy=name, recovery=policy, script_folders=folders, telling=known, is_sound=keys is not None
+    )

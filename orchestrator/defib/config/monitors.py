@@ -42,13 +42,13 @@ def read(spot: Spot | None, around: Surroundings, findings: Findings) -> tuple[M
         findings.mistake(spot, "must be a list; write each monitor as '- id: …' with its keys below")
         return ()
     specs = tuple(
-        spec for child in spot.children() if (spec := _monitor(child, around, findings)) is not None
+        spec for child in spot.children() if (spec := read_one(child, around, findings)) is not None
     )
     requirements.check(spot, findings)
     return specs
 
 
-def _monitor(spot: Spot, around: Surroundings, findings: Findings) -> MonitorSpec | None:
+def read_one(spot: Spot, around: Surroundings, findings: Findings) -> MonitorSpec | None:
     """One monitor. Where a part has a mistake, something stands in for it, so that the rest is checked too."""
     registry = around.registry
     own = spot.only(lambda key: key in _OWN_KEYS and key != "recovery")
@@ -82,6 +82,7 @@ def _monitor(spot: Spot, around: Surroundings, findings: Findings) -> MonitorSpe
         group=keys.group,
         recovery=policy,
         enabled=keys.enabled,
+        slo=keys.slo,
     )
     if around.context is not None:
         create = partial(monitor_type.create, options, around.context)

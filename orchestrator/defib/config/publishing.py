@@ -10,14 +10,16 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
+from defib.config.route_keys import InhibitKeys, RouteKeys
 from defib.config.schema import (
+    ChannelKeys,
     DefaultsKeys,
+    MaintenanceKeys,
     MonitorKeys,
     NamedStrategyKeys,
     RecoveryKeys,
     ReportKeys,
     RootKeys,
-    RouteKeys,
     RungKeys,
     StrategyKeys,
 )
@@ -28,7 +30,8 @@ from defib.registry import Kinds, Registry
 Schema = dict[str, Any]
 
 _OWN: tuple[type[BaseModel], ...] = (
-    DefaultsKeys, MonitorKeys, NamedStrategyKeys, RecoveryKeys, ReportKeys, RootKeys, RouteKeys, RungKeys, StrategyKeys,
+    ChannelKeys, DefaultsKeys, MaintenanceKeys, MonitorKeys, NamedStrategyKeys, RecoveryKeys, ReportKeys, RootKeys,
+    InhibitKeys, RouteKeys, RungKeys, StrategyKeys,
 )  # fmt: skip
 _REFERENCE = {
     "type": "string",
@@ -67,7 +70,7 @@ class _Publisher:
     def schema(self) -> Schema:
         registry, root = self._registry, self._model(RootKeys)
         monitor = self._by_type(registry.monitors, self._common_monitor())
-        channel = self._by_type(registry.channels, {})
+        channel = self._by_type(registry.channels, self._properties(ChannelKeys))
         rungs = {
             kind: self._options(action.options, self._properties(RungKeys))
             for kind, action in registry.actions.items.items()
@@ -76,7 +79,6 @@ class _Publisher:
             rung["description"] = registry.actions[kind].summary
             if not rung.get("required"):
                 rung["type"] = ["object", "null"]
-        reports = {kind: self._ref(ReportKeys) for kind in registry.reports.names()}
         defs = {
             **self._defs,
             "reference": _REFERENCE,
@@ -111,7 +113,13 @@ class _Publisher:
             "monitors": {"type": "array", "items": {"$ref": "#/$defs/monitor"}},
             "channels": {"type": "object", "additionalProperties": {"$ref": "#/$defs/channel"}},
             "routes": {"type": "array", "items": self._ref(RouteKeys)},
-            "reports": {"type": "object", **_closed(reports)},
+            "inhibit": {"type": "array", "items": self._ref(InhibitKeys)},
+            "reports": {
+                "type": "object",
+                "properties": {kind: self._ref(ReportKeys) for kind in registry.reports.names()},
+                "additionalProperties": {"allOf": [self._ref(ReportKeys)], "required": ["type"]},
+            },
+            "maintenance": {"type": "array", "items": self._ref(MaintenanceKeys)},
         }
         whole: Schema = {
             "$schema": "https://json-schema.org/draft/2020-12/schema",

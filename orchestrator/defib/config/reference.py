@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from defib.config import schema
+from defib.config import route_keys, schema
 from defib.config.publishing import SchemaGenerator, is_percentage
 from defib.model.options import format_duration
 from defib.model.strategy import Strategy
@@ -25,8 +25,11 @@ _OWN: Mapping[str, type[BaseModel]] = {
     "rung": schema.RungKeys,
     "strategy": schema.NamedStrategyKeys,
     "monitor": schema.MonitorKeys,
-    "route": schema.RouteKeys,
+    "channel": schema.ChannelKeys,
+    "route": route_keys.RouteKeys,
+    "inhibit": route_keys.InhibitKeys,
     "report": schema.ReportKeys,
+    "maintenance": schema.MaintenanceKeys,
 }
 _MAX_DEPTH = 3
 

@@ -4,24 +4,31 @@ from collections.abc import Mapping
 from dataclasses import fields
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
+from defib.config.route_keys import TellingKeys
 from defib.config.values import (
     Anchor,
+    Badges,
     Count,
     Cron,
     Durations,
     Id,
     Interval,
     KeptFor,
+    Language,
     Listen,
     Mode,
+    Moment,
+    Name,
+    Network,
+    Objective,
+    Permissions,
     PingUrl,
     Positive,
     PublicUrl,
-    Severities,
     Share,
     Store,
     Threshold,
@@ -32,6 +39,7 @@ from defib.config.values import (
 from defib.model.monitor import OnRelapse, RecoveryPolicy, Rung
 from defib.model.options import Duration, Options, Secret, format_duration
 from defib.model.settings import (
+    BadgeAccess,
     DeadManSettings,
     IngestSettings,
     ObserverSettings,
@@ -91,13 +99,35 @@ class ServerKeys(Options):
         min_length=1,
         description="Where agents on this machine connect and beat, relative to the configuration; off when absent.",
     )
+    unix_socket_mode: Permissions = Field(
+        default=0o600,
+        description='Who may connect to it, as of chmod: "0660" lets its group, "0666" every user of this machine.',
+        json_schema_extra={"default": "0600"},
+    )
+    unix_socket_group: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Group that the socket belongs to: one that Defib's own user is a member of.",
+    )
+    trusted_proxies: tuple[Network, ...] = Field(
+        default=(),
+        description="Addresses or networks of reverse proxies whose X-Forwarded-For tells where a request came from; "
+        "everybody else's is passed over.",
+    )
+    badges: Badges = Field(
+        default=BadgeAccess.OFF,
+        description="off; signed: open to whoever knows their address, which nobody can guess; public: also at "
+        "/badge/monitor/ID.svg, /badge/tag/TAG.svg and /badge/all.svg.",
+    )
     ingest: IngestKeys = Field(default=IngestKeys(), description="Who may report to Defib.")
 
     def settings(self, base: Path) -> ServerSettings:
         host, port = host_and_port(self.listen)
         return ServerSettings(
             host=host, port=port, public_url=self.public_url or "",
-            unix_socket=base / self.unix_socket if self.unix_socket else None, ingest=self.ingest.settings(),
+            unix_socket=base / self.unix_socket if self.unix_socket else None,
+            unix_socket_mode=self.unix_socket_mode, unix_socket_group=self.unix_socket_group or "",
+            trusted_proxies=self.trusted_proxies, badges=self.badges, ingest=self.ingest.settings(),
         )  # fmt: skip
 
 
@@ -178,8 +208,8 @@ class NamedStrategyKeys(StrategyKeys):
     summary: str | None = Field(default=None, description="One line that says what it is for.")
 
 
-class DefaultsKeys(Options):
-    """What holds for every monitor that does not say otherwise; `recovery` is read apart."""
+class DefaultsKeys(TellingKeys):
+    """What holds for every monitor and route that does not say otherwise; `recovery` is read apart."""
 
     strategy: str = Field(default="normal", description="The strategy of all monitors without one.")
     recovery_scripts: Words = Field(
@@ -223,13 +253,16 @@ class RecoveryLimitKeys(Options):
 class RetentionKeys(Options):
     """How long history is kept."""
 
-    raw: KeptFor = Field(default=timedelta(days=7), description="Single observations.")
+    raw: KeptFor = Field(default=timedelta(days=7), description="Single observations, beats and decisions.")
+    hourly: KeptFor = Field(
+        default=timedelta(days=396), description="Counts, latencies and metrics by the hour."
+    )
     events: KeptFor = Field(
         default=None, description="Transitions, incidents, recovery attempts and alerts; unset is forever."
     )
 
     def settings(self) -> Retention:
-        return Retention(raw=self.raw, events=self.events)
+        return Retention(raw=self.raw, hourly=self.hourly, events=self.events)
 
 
 class DeadManKeys(Options):
@@ -287,35 +320,69 @@ class MonitorKeys(Options):
         description="Redundant monitors of which one must be well: this one is unreachable when all are down.",
     )
     enabled: bool = Field(default=True, description="false keeps it in the file without watching it.")
+    slo: Objective | None = Field(
+        default=None,
+        description="Share of the time that it is to be well, such as 99.9%: reports tell its error budget.",
+    )
 
 
-class MatchKeys(Options):
-    """Which alerts a route takes: all of these must fit; a key that is not there fits every alert."""
+class ChannelKeys(Options):
+    """Keys of every channel, beside those of its type."""
 
-    severity: Severities = Field(default=(), description="Any of info, low, high, severe.")
-    kind: Words = Field(default=(), description="Any of these kinds of alert, such as agent_down.")
-    tags: Words = Field(default=(), description="Any of these tags of the monitor.")
-    monitors: Words = Field(default=(), description="Any of these monitors, by id.")
-
-
-class RouteKeys(Options):
-    """Where alerts go."""
-
-    match: MatchKeys = Field(default=MatchKeys(), description="Which alerts it takes; without it, all.")
-    channels: Words = Field(description="The channels that carry them.")
-    resume: bool = Field(
-        default=False,
-        alias="continue",
-        description="Look at the following routes too; else the first match wins.",
+    type: str = Field(description="What carries the messages: the channel type.")
+    language: Language = Field(default="en", description="Of what it carries.")
+    timezone: Timezone | None = Field(default=None, description="Of the times in it; unset is the global one.")
+    fallback: str | None = Field(
+        default=None,
+        description="The channel that carries an alert too when this one has not accepted it after 10s; `none` for "
+        "none. Unset is the first one that the alert's route escalates to.",
+    )
+    rate: Count = Field(default=20, description="Messages a minute; what is beyond goes in one digest.")
+    self_test: Cron | None = Field(
+        default=None,
+        description="When it carries a message that only says that it works, as a cron expression; unset is never.",
     )
 
 
 class ReportKeys(Options):
     """When a report is made and where it goes."""
 
+    type: str | None = Field(
+        default=None, description="What it covers: daily, weekly or monthly; unset is the report's name."
+    )
     cron: Cron = Field(description="When, as minute, hour, day of month, month and day of week.")
     timezone: Timezone | None = Field(default=None, description="Of the times; unset is the global one.")
     channels: Words = Field(default=(), description="The channels that carry it.")
+    tags: Words = Field(default=(), description="Only monitors with any of these tags; unset is all of them.")
+    language: Language | None = Field(
+        default=None, description="It is written in; unset is the language of each of its channels."
+    )
+
+
+class MaintenanceMatchKeys(Options):
+    """Which monitors: all of these must fit; a key that is not there fits every monitor."""
+
+    tags: Words = Field(default=(), description="Any of these tags of the monitor.")
+    monitors: Words = Field(default=(), description="Any of these monitors, by id.")
+
+
+class MaintenanceKeys(Options):
+    """When work is planned: monitors are looked at, but nothing is judged, told or repaired."""
+
+    name: Name = Field(max_length=60, description="For people, and for the window's id.")
+    match: Literal["all"] | MaintenanceMatchKeys = Field(
+        description="The monitors, as `{tags: […], monitors: […]}`; or `all`."
+    )
+    cron: Cron | None = Field(
+        default=None, description="When it begins, as minute, hour, day of month, month and day of week."
+    )
+    duration: Positive | None = Field(default=None, description="How long each of these lasts.")
+    begins: Moment | None = Field(
+        default=None, alias="from", description="When one that comes once begins, such as 2026-12-01 22:00."
+    )
+    ends: Moment | None = Field(default=None, alias="to", description="And when it ends.")
+    timezone: Timezone | None = Field(default=None, description="Of the times; unset is the global one.")
+    reason: str = Field(default="", max_length=500, description="What is done, for people; unset is the name.")
 
 
 class RootKeys(Options):

@@ -12,7 +12,9 @@ Json = dict[str, Any]
 
 STATUS_WORDS = {
     AgentStatus.OFFLINE: "Offline",
+    AgentStatus.ERROR: "Reports an error",
     AgentStatus.WARNING: "Late",
+    AgentStatus.DEGRADED: "Degraded",
     AgentStatus.ONLINE: "Online",
     AgentStatus.STOPPED: "Stopped",
     AgentStatus.UNKNOWN: "Not heard yet",

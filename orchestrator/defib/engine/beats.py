@@ -2,7 +2,7 @@
 
 import asyncio
 import heapq
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -19,7 +19,7 @@ from defib.model.changes import Changes, Heard
 from defib.model.evidence import Evidence, Fact, Grade, Observation, Outcome, Source
 from defib.model.health import BeatMemory, State
 from defib.model.ids import MonitorId
-from defib.ports import Askable, Clock, Deadline, Monitor, PushedMonitor
+from defib.ports import Askable, Clock, Deadline, Monitor, Pausable, PushedMonitor
 from defib.rules.gaps import GAP_S, beat_deadline
 from defib.rules.silence import Sender, find_correlated_silence
 from defib.store import Reader, Writer
@@ -90,6 +90,8 @@ class Beats:
         self._sequence = 0
         self._wake = asyncio.Event()
         self._locks: dict[MonitorId, asyncio.Lock] = {}  # beats and silences of one monitor, one at a time
+        self.rouse: Callable[[MonitorId], Awaitable[bool]] = _let_lie
+        """What was paused is heard, or a run of it is overdue; answers whether that ended its pause."""
 
     # --- the sink ----------------------------------------------------------------------------------
 
@@ -129,6 +131,8 @@ class Beats:
                 return
             before = self._table[monitor]
             verdict = plugin.fold(before.beats, beat)
+            if verdict.is_ignored:
+                kept = tuple(replace(item, facts={**item.facts, "ignored": True}) for item in kept)
             deadline = plugin.deadline(verdict.memory)
             fault_at = deadline.fault_at if deadline else None
             with self._table.committing(monitor):
@@ -156,6 +160,8 @@ class Beats:
                 log.error(
                     "beat is stored, its verdict is not; trying again", monitor=monitor, error=str(error)
                 )
+        if before.state is State.PAUSED:
+            await self.rouse(monitor)
 
     def _is_old_news(self, monitor: MonitorId, evidence: Evidence, at: datetime) -> bool:
         """Whether a good beat says what was judged a moment ago: of those that come each second, few are history."""
@@ -234,13 +240,61 @@ class Beats:
             return
         self._set(monitor, self._clock.monotonic() + self._patience_s(monitor), health.last)
 
+    async def come_back(self, monitor: MonitorId) -> None:
+        """It was set aside until now: what it said last holds, and only from now on its silence counts."""
+        async with self._lock(monitor):
+            plugin, now = self._plugin(monitor), self._clock.monotonic()
+            if plugin is None:
+                return
+            if monitor in self._rhythms:
+                self._rhythms[monitor] = replace(self._rhythms[monitor], heard=now)
+            health = self._table[monitor]
+            deadline, last = plugin.deadline(health.beats), health.last
+            self._arm(monitor, deadline, after_absence=True)
+            if last is None or last.evidence.outcome is Outcome.INCONCLUSIVE:
+                return
+            if last.source is Source.DEADLINE:
+                if deadline is None:  # it was judged silent before: it is heard soon, or still silent
+                    self._set(monitor, now + self._patience_s(monitor), last)
+            elif deadline is None or deadline.at > self._clock.now():
+                self._set(monitor, now, last)
+
+    async def put_to_rest(self, monitor: MonitorId) -> None:
+        """Somebody has paused it: nothing is expected until it is heard, and what it said last holds no more."""
+        await self._turn_memory(monitor, lambda plugin, memory: plugin.pause(memory))
+
+    async def make_new(self, monitor: MonitorId) -> None:
+        """It is as if it had never been heard."""
+        await self._turn_memory(monitor, lambda plugin, memory: plugin.resume(memory))
+
+    async def _turn_memory(
+        self, monitor: MonitorId, turn: Callable[[Pausable, BeatMemory], BeatMemory]
+    ) -> None:
+        watched = self.roster.monitors[monitor]
+        async with self._lock(monitor), watched.lock:
+            plugin, before = watched.pushed, self._table[monitor]
+            if plugin is None or not isinstance(plugin, Pausable):
+                return
+            memory = turn(plugin, before.beats)
+            deadline = plugin.deadline(memory)
+            health = replace(before, beats=memory, deadline=deadline and deadline.fault_at, last=None)
+            with self._table.committing(monitor):
+                await self._writer.commit(Changes(health=(health,)))
+                self._table.put(health)
+            self._withdraw(monitor)
+            self._rhythms.pop(monitor, None)
+            self._arm(monitor, deadline)
+
     def correlated_silence(self) -> str:
         """Why the silence of one proves nothing now: most who beat are silent; "" when they are not."""
         now = self._clock.monotonic()
         return find_correlated_silence(
             Sender(every_s=item.every_s, silent_s=now - item.heard, is_late=item.is_late)
             for monitor, item in self._rhythms.items()
-            if not ((health := self._table.get(monitor)) is not None and health.state.is_bad)
+            if not (
+                (health := self._table.get(monitor)) is not None
+                and (health.state.is_bad or health.state.is_aside)
+            )
         )
 
     async def run(self) -> None:
@@ -267,9 +321,20 @@ class Beats:
                 await asyncio.wait(questions)
 
     async def _fire(self, monitor: MonitorId, timer: _Timer) -> None:
+        try:
+            is_roused = self._table[monitor].state is State.PAUSED and await self.rouse(monitor)
+        except StoreError as error:
+            log.error("overdue while paused; trying again", monitor=monitor, error=str(error))
+            self._set(monitor, self._clock.monotonic() + STORE_RETRY.total_seconds(), timer.what)
+            return
         async with self._lock(monitor):
             plugin = self._plugin(monitor)
+            if plugin is not None and is_roused:  # it was listened to all the time
+                self._arm(monitor, plugin.deadline(self._table[monitor].beats))
             if plugin is None or self._timers.get(monitor) is not timer:  # a beat came meanwhile
+                return
+            if self._table[monitor].state.is_aside:  # see :meth:`come_back`
+                del self._timers[monitor]
                 return
             try:
                 if isinstance(timer.what, Observation):
@@ -437,3 +502,8 @@ class Beats:
     def _plugin(self, monitor: MonitorId) -> PushedMonitor | None:
         watched = self.roster.monitors.get(monitor)
         return None if watched is None else watched.pushed
+
+
+async def _let_lie(monitor: MonitorId) -> bool:
+    """Nobody ends pauses here."""
+    return False

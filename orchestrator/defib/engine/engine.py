@@ -8,6 +8,7 @@ receivers ─→ Beats ─┴→ Judge ─→ one commit ─┤
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -19,6 +20,9 @@ from defib.engine.asking import Asking
 from defib.engine.beats import Beats
 from defib.engine.dead_man import DeadMan
 from defib.engine.delivery import Courier
+from defib.engine.delivery.trial import follow
+from defib.engine.desk import FrontDesk
+from defib.engine.duty import Duty
 from defib.engine.events import Event, EventBus
 from defib.engine.fleet import Fleet
 from defib.engine.guard import Guard
@@ -27,6 +31,7 @@ from defib.engine.judge import Judge
 from defib.engine.looking import Looking
 from defib.engine.made_monitors import MadeMonitors
 from defib.engine.notifier import Notifier
+from defib.engine.pauses import Pauses
 from defib.engine.prober import Prober
 from defib.engine.recovery import Recovery
 from defib.engine.reporting import Reporting
@@ -37,11 +42,12 @@ from defib.engine.snapshots import Snapshots
 from defib.engine.standing import Standing
 from defib.engine.table import StateTable
 from defib.engine.tripwires import Tripwires
+from defib.engine.views import Sources, Views
 from defib.engine.vitals import SystemSenses
+from defib.engine.windows import Windows
 from defib.engine.working import obstacle_to_vouching
 from defib.errors import StoreError, UsageError
-from defib.model.alert import DeliveryState
-from defib.model.changes import Changes
+from defib.model.changes import Changes, DeliveryTry
 from defib.model.evidence import Observation, Outcome
 from defib.model.health import State
 from defib.model.ids import MonitorId
@@ -56,7 +62,8 @@ log = structlog.get_logger("defib.engine")
 
 FLUSH_EVERY = 1.0  #: seconds between groups of observations
 REPORT_EVERY = 10.0
-FORGET_EVERY = 3600.0
+ROLL_EVERY = 60.0
+CHECKPOINT_EVERY = 5.0
 STORE_RETRY = timedelta(seconds=1)
 PASS_BUDGET = timedelta(seconds=50)  #: of one pass: it ends before the next minute's one begins
 DUE_SLACK = timedelta(seconds=1)  #: a pass that cron starts a moment early still finds its monitors due
@@ -84,11 +91,15 @@ class Engine:
         self.prober = Prober(clock)
         self.guard = Guard(clock, roster, self.bus, senses or SystemSenses(), canaries)
         self.judge = Judge(clock, roster, self.table, writer, self.reader, self.bus, self.guard)
+        self.windows = Windows(clock, roster, writer, self.reader, self.bus)
+        self.duty = Duty(clock, roster, self.table, self.judge, self.windows)
         self.looking = Looking(clock, roster, self.table, self.prober, self.judge, self.guard)
         asking = Asking(clock, self.prober, self.guard)
         self.beats = Beats(clock, roster, self.table, writer, self.reader, self.judge, asking)
+        pauses = Pauses(self.windows, self.duty, self.beats)
+        self.beats.rouse = pauses.rouse
         self.jobs = MadeMonitors(
-            clock, roster, self.table, writer, self.reader, self.beats, self.judge, self.bus
+            clock, roster, self.table, writer, self.reader, self.beats, self.judge, self.bus, pauses
         )
         self.fleet = Fleet(clock, roster, self.table, writer, self.reader, self.beats, self.bus)
         self.table.ensure(roster.monitors, clock.now())
@@ -99,13 +110,20 @@ class Engine:
         )  # fmt: skip
         self.arming = Arming(clock, writer, self.bus, self.recovery)
         self.courier = Courier(clock, roster, writer, self.reader, self.bus)
-        self.reporting = Reporting(clock, roster, writer, self.reader)
+        self.reporting = Reporting(
+            clock, roster, writer, self.reader, lambda: self.scheduler.lateness.copy()
+        )
         self.housekeeping = Housekeeping(clock, self.table, writer, self.reader)
         self.alarm = Alarm(clock, roster, writer, self.reader, self.guard)
         self.dead_man = DeadMan(clock, roster, lambda: obstacle_to_vouching(self))
         self.scheduler = Scheduler(clock, self._turn, epoch=clock.now().timestamp() - clock.monotonic())
         self.tripwires = Tripwires(clock, roster, self.scheduler.look_soon)
         self.standing = Standing(clock, roster, self.table, writer, self.judge.telling, self.bus)
+        self.views = Views(self._sources)
+        self.desk = FrontDesk(
+            clock, writer, self.reader, self.bus, self.table, self.judge.telling, self.windows, self.recovery,
+            self.courier,
+        )
         self.judge.on_deliveries = self.standing.on_deliveries = self.courier.added
         self.judge.on_suspect = self._look_around
         self.judge.on_lasting = self.standing.take_change
@@ -116,10 +134,35 @@ class Engine:
         self.guard.on_release = self._look_afresh
         self.guard.on_gap = self._take_gap
         self.judge.on_change = self.fleet.take_change
+        self.judge.window_of = self.duty.window_of
+        self.windows.on_change = self._take_windows
+        self.standing.look = self.look
+        self.desk.tell = self.judge.telling.acknowledged
+        self.duty.on_aside = self._take_aside
+        self.duty.on_back = self._take_back
+        self.judge.telling.scenes.windows = self.windows.in_force
+        self.desk.sentences = self.views.sentences
         self.fleet.withdraw = self.judge.withdraw
+        self.jobs.on_put = self._take_made
+        self.jobs.on_removed = self.scheduler.remove
         self.guard.correlated_silence = self.beats.correlated_silence
         self.started_at = clock.now()
         self._stop = asyncio.Event()
+
+    def _sources(self) -> Sources:
+        return Sources(
+            roster=self.roster,
+            reader=self.reader,
+            clock=self.clock,
+            windows=self.windows,
+            health=self.table.get,
+            case=self.recovery.case,
+            store_error=lambda: self.housekeeping.store_error,
+            observer=self.guard.trouble,
+            dead_man_problem=lambda: self.dead_man.problem,
+            report_problem=lambda: self.reporting.problem,
+            started_at=self.started_at,
+        )
 
     # --- looking -----------------------------------------------------------------------------------
 
@@ -166,8 +209,36 @@ class Engine:
                     monitor, phase(monitor, spread(self.roster.strategy(monitor).interval))
                 )
 
+    def _take_windows(self) -> None:
+        """A silence, maintenance or pause was begun or ended: others are set aside, and held back."""
+        self.duty.wake()
+        self.standing.take_change()
+
+    def _take_aside(self, watched: Watched, state: State) -> None:
+        """Nothing about it is judged for a while; while it is paused, nobody looks at it either."""
+        if state is State.PAUSED:
+            self.scheduler.remove(watched.spec.id)
+        else:
+            self._schedule(watched)
+
+    async def _take_back(self, watched: Watched) -> None:
+        """It is judged again: look at once, or take what it said last."""
+        self._schedule(watched)
+        self.scheduler.look_soon(watched.spec.id)
+        await self.beats.come_back(watched.spec.id)
+
+    async def _take_made(self, watched: Watched) -> None:
+        """A monitor was made, or changed, through an API."""
+        if watched.polled is None:
+            return
+        self._schedule(watched)
+        self.scheduler.look_soon(watched.spec.id)
+        await self.tripwires.start()
+
     def _take_gap(self, gap: Gap) -> None:
         """Time that nobody watched: unknown, never down. What was counted before it counts no more."""
+        self.duty.wake()
+        self.standing.take_change()
         if gap.kind is GapKind.CLOCK_STEP:
             self.scheduler.epoch = self.clock.now().timestamp() - self.clock.monotonic()
             self.beats.take_step()
@@ -189,18 +260,22 @@ class Engine:
         """Watch until :meth:`stop`; then come to a clean end."""
         self.guard.start()
         self.alarm.start()
+        await self.duty.review()
         self._schedule_all()
         self.beats.start()
         self.courier.start()
+        await self.courier.attend(self.desk)
         self.recovery.resume()
         await self.recovery.rearm()
         await self.tripwires.start()
         chores: list[tuple[str, Callable[[], Coroutine[Any, Any, None]]]] = [
             ("scheduler", self.scheduler.run),
             ("beats", self.beats.run),
+            ("duty", self.duty.run),
             ("flush", self._flush_often),
             ("reports", self._report_often),
-            ("retention", self._forget_often),
+            ("history", self._roll_up_often),
+            ("checkpoint", self._checkpoint_often),
             ("vitals", self.guard.watch_vitals),
             ("clocks", self.guard.watch_clocks),
             ("standing", self.standing.run),
@@ -226,20 +301,23 @@ class Engine:
         self._stop.set()
 
     def _schedule_all(self) -> None:
-        for monitor, watched in self.roster.monitors.items():
-            if watched.polled is not None:
-                bad = self.table[monitor].state in (State.FAULT, State.SUSPECT)
-                self.scheduler.add(
-                    monitor,
-                    self.roster.strategy(monitor).interval,
-                    watched.polled.host,
-                    first_in=0.0 if bad else None,
-                )
+        for watched in self.roster.monitors.values():
+            self._schedule(watched)
+
+    def _schedule(self, watched: Watched) -> None:
+        monitor, state = watched.spec.id, self.table[watched.spec.id].state
+        if watched.polled is not None and state is not State.PAUSED:
+            self.scheduler.add(
+                monitor,
+                self.roster.strategy(monitor).interval,
+                watched.polled.host,
+                first_in=0.0 if state in (State.FAULT, State.SUSPECT) else None,
+            )
 
     async def _flush_often(self) -> None:
         while True:
             await self.clock.sleep(FLUSH_EVERY)
-            await self.housekeeping.flush()
+            await self.housekeeping.flush(everything=False)
             self._check_term()
 
     def _check_term(self) -> None:
@@ -259,11 +337,20 @@ class Engine:
         except StoreError as error:
             log.error("report waits for the store", error=str(error))
 
-    async def _forget_often(self) -> None:
+    async def _checkpoint_often(self) -> None:
         while True:
-            await self.clock.sleep(60.0)
+            await self.clock.sleep(CHECKPOINT_EVERY)
+            await self.housekeeping.checkpoint()
+
+    async def _roll_up_often(self) -> None:
+        while True:
+            await self.clock.sleep(ROLL_EVERY)
+            await self._roll_up()
+
+    async def _roll_up(self) -> None:
+        """Hours that are over become small, and once there was one, what is too old goes."""
+        if await self.housekeeping.roll_up():
             await self.housekeeping.forget(self.roster.settings.retention)
-            await self.clock.sleep(FORGET_EVERY)
 
     async def wind_down(self) -> None:
         """End what runs, write what is left, release the plugins."""
@@ -290,10 +377,11 @@ class Engine:
         ends = self.clock.monotonic() + budget.total_seconds()
         self.housekeeping.span_gap = PASS_GAP
         await self.housekeeping.flush()  # from here on somebody watches
+        await self.duty.review()
         self.recovery.horizon = ends
         for monitor in only or self._due(every):
             watched = self.roster.monitors[monitor]
-            if watched.polled is not None:
+            if watched.polled is not None and self.table[monitor].state is not State.PAUSED:
                 self.scheduler.add(monitor, timedelta(days=365), watched.polled.host, first_in=0.0)
         self.courier.start()
         self.recovery.resume()
@@ -313,9 +401,10 @@ class Engine:
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)
             if not self._stop.is_set() and self.writer.stale is None:
-                await self.standing.review()
+                await self.standing.run_once()
                 await asyncio.wait({asyncio.ensure_future(self.courier.wait_tried())}, timeout=12.0)
                 await self.housekeeping.flush()
+                await self._roll_up()
                 await self.dead_man.ping()
             await self.wind_down()
 
@@ -370,9 +459,13 @@ class Engine:
         self.bus.publish(Event(type="strategy", monitor=monitor))
         log.info("strategy switched", strategy=name, monitor=monitor or "all", actor=actor)
 
-    async def test_alert(self, channel: str, timeout: timedelta = timedelta(seconds=15)) -> tuple[bool, str]:
+    async def test_alert(
+        self, channel: str, timeout: timedelta = timedelta(seconds=15),
+        on_try: Callable[[DeliveryTry], None] = lambda one: None,
+    ) -> tuple[bool, str]:  # fmt: skip
         """Send a test message through the real path; whether it was accepted, and what the far end said.
 
+        :param on_try: told of each try as it ends.
         :raises UsageError: there is no such channel.
         """
         if channel not in self.roster.channels:
@@ -381,33 +474,23 @@ class Engine:
         changes = Notifier(self.roster).test(channel, self.clock.now())
         await self.writer.commit(changes)
         self.courier.added(changes)
-        notice = changes.new_deliveries[0].notice
-        ends = self.clock.monotonic() + timeout.total_seconds()
-        while self.clock.monotonic() < ends:
-            [delivery] = await asyncio.to_thread(self.reader.deliveries, notices=[notice])
-            if delivery.state is DeliveryState.DELIVERED:
-                return True, delivery.receipt
-            if delivery.state is DeliveryState.DEAD:
-                return False, delivery.error
-            if delivery.tries:
-                return False, f"{delivery.error}; it stays in the outbox and is tried again"
-            await self.clock.sleep(0.05)
-        return False, f"no answer within {timeout.total_seconds():g} s"
+        return await follow(self.clock, self.reader, changes.new_deliveries[0].id, timeout, on_try)
 
-    async def send_report(
-        self, kind: str, day: date, timezone: str
+    async def make_report(
+        self, name: str, day: date, *, send: bool
     ) -> tuple[ReportDocument, tuple[str, ...]]:
-        """Make, store and send the report of a day; with the channels it goes to.
+        """Make and store the report of the period that ``day`` is in; with the channels it was sent to.
 
         :raises UsageError: there is no such report.
         """
-        document = await asyncio.to_thread(self.reporting.write, kind, day, timezone)
-        channels = next((spec.channels for spec in self.roster.settings.reports if spec.kind == kind), ())
+        made = await asyncio.to_thread(self.reporting.editions, self.reporting.spec(name), day)
+        if not send:
+            made = [replace(one, channels=()) for one in made]
         now = self.clock.now()
-        changes = Notifier(self.roster).report(document, channels, now, again=now.isoformat())
+        changes = self.reporting.posted(made, now, again=now.isoformat())
         await self.writer.commit(changes)
         self.courier.added(changes)
-        return document, channels
+        return made[0].document, tuple(channel for one in made for channel in one.channels)
 
     async def reload(self, roster: Roster) -> None:
         """Put another configuration in force; monitors whose id stays keep state, history and counters."""
@@ -419,6 +502,8 @@ class Engine:
             self.judge,
             self.judge.telling,
             self.standing,
+            self.windows,
+            self.duty,
             self.looking,
             self.guard,
             self.alarm,
@@ -437,11 +522,14 @@ class Engine:
         for monitor in old.monitors:
             if monitor not in roster.monitors or roster.monitors[monitor].is_pushed:
                 self.scheduler.remove(monitor)
+        await self.duty.review()
         self._schedule_all()
         self.beats.start()
         self.courier.start()
+        await self.courier.attend(self.desk)
         await self.recovery.rearm()
         await self.tripwires.start()
+        self.standing.take_change()
         self.bus.publish(Event(type="reload"))
         log.info("configuration reloaded", monitors=len(roster.monitors))
         await old.close()

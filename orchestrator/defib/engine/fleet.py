@@ -20,6 +20,7 @@ from typing import Any
 import structlog
 
 from defib.engine.beats import Beats
+from defib.engine.enlisting import AGENT, agent_spec, configured_for
 from defib.engine.events import Event, EventBus
 from defib.engine.ids import is_made_up, new_id
 from defib.engine.live_board import LiveBoard
@@ -40,10 +41,9 @@ from defib.model.agent import (
 )
 from defib.model.beat import Signal
 from defib.model.changes import Changes
-from defib.model.evidence import Evidence, Grade
+from defib.model.evidence import Evidence, Grade, Observation, Source
 from defib.model.health import Health, State
 from defib.model.ids import AgentId, MonitorId
-from defib.model.monitor import Family, MonitorSpec
 from defib.model.recovery import AuditEntry
 from defib.model.settings import IngestSettings
 from defib.ports import Clock, LiveFeed
@@ -51,7 +51,6 @@ from defib.store import Reader, Writer
 
 log = structlog.get_logger("defib.fleet")
 
-KIND = "agent"  #: the monitor type that watches agents
 SAID_EVERY = timedelta(seconds=10)  #: a beat of an agent is logged at most so often
 MOST_ALIASES = 8  #: ids that one agent may beat under besides its own
 MOST_AGENTS = 1000  #: that one token may bring in: a leaked one fills no disk
@@ -86,12 +85,15 @@ class Fleet:
         self._watched: dict[MonitorId, AgentId] = {}  # of those and of the configured ones
         self._connections: dict[AgentId, Callable[[], None]] = {}
         self._said: dict[AgentId, datetime] = {}
+        self._offline: set[AgentId] = set()
         self._registering = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_closing = False
         self.withdraw: Callable[[MonitorId, str], Awaitable[None]] = _nothing  #: closes a monitor's incident
         for agent in self._agents.values():
             self._index(agent)
+            if self._view(agent).status in _OFFLINE:
+                self._offline.add(agent.id)
         self.roster = roster
         self.enlist(roster)
 
@@ -257,6 +259,7 @@ class Fleet:
         if (close := self._connections.pop(agent, None)) is not None:
             close()
         del self._agents[agent]
+        self._offline.discard(agent)
         self._names = {name: known for name, known in self._names.items() if known != agent}
         self.board.forget(agent)
         self._watched.pop(gone.monitor, None)
@@ -375,7 +378,7 @@ class Fleet:
     def _monitor_for(self, introduction: Introduction, agent: AgentId) -> MonitorId:
         """The configured monitor of this agent, else a free id that resembles what it is called."""
         configured = self._beats.find(agent)
-        if configured is not None and self.roster.monitors[configured].spec.kind == KIND:
+        if configured is not None and self.roster.monitors[configured].spec.kind == AGENT:
             return configured
         wanted = introduction.id or introduction.hostname or introduction.name or agent
         slug = re.sub(r"[^a-z0-9._-]+", "-", wanted.lower()).strip("-._")[:80] or "agent"
@@ -416,35 +419,15 @@ class Fleet:
 
     def _watch(self, agent: Agent, roster: Roster) -> None:
         """Put a monitor for ``agent`` into ``roster``, unless the configuration has one."""
-        configured = roster.find_beaten(agent.id)
-        if (
-            configured is not None
-            and configured != agent.monitor
-            and roster.monitors[configured].spec.kind == KIND
-        ):
+        configured = configured_for(agent, roster)
+        if configured is not None:
             self._agents[agent.id] = replace(agent, monitor=configured)
             self._watched[configured] = agent.id
             return
         self._watched[agent.monitor] = agent.id
         if agent.monitor in roster.monitors and agent.monitor not in self._by_monitor:
             return
-        options: dict[str, object] = {"agent_id": agent.id}
-        options |= {
-            name: span
-            for name, span in (("every", agent.every), ("offline_after", agent.offline_after))
-            if span is not None
-        }
-        kind = roster.registry.monitors[KIND]
-        roster.enlist(
-            MonitorSpec(
-                id=agent.monitor,
-                name=agent.name,
-                kind=KIND,
-                family=Family.AGENT,
-                options=kind.options.model_validate(options),
-                tags=frozenset(agent.tags),
-            )
-        )
+        roster.enlist(agent_spec(agent, roster.registry))
         self._by_monitor[agent.monitor] = agent.id
 
     def _audit(self, event: str, agent: Agent, actor: str) -> AuditEntry:
@@ -522,15 +505,17 @@ class Fleet:
         agent = self._agents.get(self._watched.get(monitor, AgentId("")))
         if agent is None:
             return
-        was_off, is_off = before in _OFFLINE, after in _OFFLINE
+        was_off, is_off = agent.id in self._offline, self._view(agent).status in _OFFLINE
         if is_off and not was_off:
+            self._offline.add(agent.id)
             log.info("marking agent as offline", agent=agent.id, state=after)
         elif was_off and not is_off:
+            self._offline.discard(agent.id)
             log.info("marking agent as online", agent=agent.id, state=after)
         self.board.take_change(agent.id, agent.pool, is_gone=is_off)
 
 
-_OFFLINE = (State.FAULT, State.UNREACHABLE, State.STOPPED)
+_OFFLINE = (AgentStatus.OFFLINE, AgentStatus.STOPPED)
 
 
 def _status(health: Health | None, heard: datetime | None) -> AgentStatus:
@@ -540,10 +525,21 @@ def _status(health: Health | None, heard: datetime | None) -> AgentStatus:
         case State.STOPPED:
             return AgentStatus.STOPPED
         case State.FAULT | State.UNREACHABLE:
-            return AgentStatus.OFFLINE
+            return _status_of_fault(health.last)
         case State.SUSPECT:
             return AgentStatus.WARNING
+        case State.DEGRADED:
+            return AgentStatus.DEGRADED
     return AgentStatus.ONLINE
+
+
+def _status_of_fault(last: Observation | None) -> AgentStatus:
+    """What it said itself, and that it said nothing, are two faults."""
+    if last is None or last.source not in (Source.BEAT, Source.DEADLINE):
+        return AgentStatus.OFFLINE
+    if last.source is Source.BEAT:
+        return AgentStatus.ERROR
+    return AgentStatus.WARNING if last.evidence.grade is Grade.WEAK else AgentStatus.OFFLINE
 
 
 def _heard(health: Health | None) -> datetime | None:

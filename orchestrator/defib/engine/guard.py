@@ -371,6 +371,10 @@ class Guard:
             return self._sickness.reason
         if self._resume is not None and self._resume.holds(monitor, self._clock.monotonic()):
             return "Defib was away and has not seen it afresh yet"
+        return self.path_trouble(monitor)
+
+    def path_trouble(self, monitor: MonitorId) -> str:
+        """Why nothing that is seen of ``monitor`` now can be trusted: our own way there; "" when it can."""
         watched = self.roster.monitors.get(monitor)
         if watched is None or watched.asked is None:
             return ""

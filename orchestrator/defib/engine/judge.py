@@ -22,15 +22,17 @@ from defib.model.ids import CaseId, IncidentId, MonitorId
 from defib.model.monitor import RecoveryMode
 from defib.model.recovery import Case, CaseState
 from defib.model.strategy import Strategy
+from defib.model.window import Window
 from defib.ports import Clock, Judgement
 from defib.rules import replay, sickness, status, told
 from defib.rules.dependencies import parents_of, root_cause
-from defib.rules.lasting import is_lasting
 from defib.store import Reader, Writer
 
 log = structlog.get_logger("defib.judge")
 
 OnCase = Callable[[Case], None]
+_RESOLUTIONS = {State.NEW: "well when it was looked at again"}
+_DOWN_OR_UNKNOWN = frozenset({State.FAULT, State.UNREACHABLE, State.NEW})
 
 
 class Judge:
@@ -60,12 +62,15 @@ class Judge:
         )  #: told of each commit with deliveries
         self.on_suspect: Callable[[Watched], None] = lambda watched: None
         self.on_change: Callable[[MonitorId, State, State], None] = lambda monitor, before, after: None
-        self.on_lasting: Callable[[], None] = lambda: None  #: time alone may give something to tell
+        self.on_lasting: Callable[[MonitorId], None] = lambda monitor: None
+        """Told of each transition: time alone may give something to tell from then on."""
         self.on_return: Callable[[Watched], None] = lambda watched: None  #: well again after a fault
         self.relapse_of: Callable[[MonitorId], tuple[IncidentId, int] | None] = lambda monitor: None
         """The incident that a new fault goes on with, as recovery still works on it, and after how many attempts."""
         self.healer: Callable[[str], tuple[str, int] | None] = lambda monitor: None
         """What to credit with a recovery: (text, attempts), or None when it healed by itself."""
+        self.window_of: Callable[[Watched], Window | None] = lambda watched: None
+        """The maintenance or pause that a monitor is in: nothing about it is judged."""
         self.decision_latency_s: list[float] = []
 
     async def take(self, observation: Observation) -> timedelta | None:
@@ -84,7 +89,9 @@ class Judge:
         async with watched.lock:
             self._table.remember(observation)
             health = self._table[observation.monitor]
-            if observation.evidence.outcome is Outcome.INCONCLUSIVE:
+            if health.state.is_aside or self.window_of(watched) is not None:
+                decision = status.look_on(health, observation)
+            elif observation.evidence.outcome is Outcome.INCONCLUSIVE:
                 decision = status.note(health, observation)
                 if watched.polled is not None and sickness.is_void(observation.evidence):
                     again = self._guard.look_again_in(observation.monitor)
@@ -161,7 +168,8 @@ class Judge:
         attempts = 0
         if transition is not None:
             health = replace(health, flaps=(await self.telling.swung(before, transition)).flaps)
-        relapse = self.relapse_of(health.monitor) if decision.opens_incident else None
+        is_new = decision.opens_incident and before.incident is None
+        relapse = self.relapse_of(health.monitor) if is_new else None
         if transition is not None and relapse is not None:
             incident_id, attempts = relapse
             incident = replace(
@@ -169,6 +177,9 @@ class Judge:
             )
             health = replace(health, incident=incident.id)
             transition = replace(transition, incident=incident.id)
+        elif transition is not None and decision.opens_incident and before.incident is not None:
+            incident = self.telling.incident(before.incident)  # it was set aside meanwhile
+            case = self._new_case(watched, incident)
         elif transition is not None and decision.opens_incident:
             incident = self.telling.placed(self._new_incident(transition, observation, decision.label))
             health = replace(health, incident=incident.id)
@@ -179,7 +190,7 @@ class Judge:
             attempts = healed[1] if healed else 0
             incident = replace(
                 self.telling.incident(before.incident), closed_at=now, healed_by="defib" if healed else "itself",
-                resolution=healed[0] if healed else "recovered by itself",
+                resolution=healed[0] if healed else _RESOLUTIONS.get(transition.from_state, "recovered by itself"),
             )  # fmt: skip
             health = replace(health, incident=None)
         elif transition is not None and transition.to_state is State.UNREACHABLE:
@@ -195,21 +206,22 @@ class Judge:
             incidents=(incident,) if incident else (),
             cases=(case,) if case else (),
         )
+        earlier = Changes(observations=self._table.drain_looks(health.monitor))  # that led to this
         try:
             with self._table.committing(health.monitor):
-                await self._writer.commit(changes)
+                await self._writer.commit(earlier + changes)
         except StoreError:
-            if incident is not None and incident.closed_at is None:
+            self._table.give_back(earlier)
+            if incident is not None and incident.closed_at is None and before.incident is None:
                 self.telling.forget(incident.id)
             raise
         self._table.put(health)
-        if transition is not None and transition.from_state.is_bad and not health.state.is_bad:
+        if transition is not None and transition.from_state in _DOWN_OR_UNKNOWN and not health.state.is_bad:
             self.on_return(watched)
         if transition is not None:
             self._log(watched, transition.from_state, health)
             self.on_change(health.monitor, transition.from_state, health.state)
-            if is_lasting(health):
-                self.on_lasting()
+            self.on_lasting(health.monitor)
         if incident is not None:
             if incident.closed_at is not None:
                 self.telling.forget(incident.id)
@@ -225,6 +237,40 @@ class Judge:
             return False
         is_open = self.telling.incident(health.incident).label is FaultLabel.UNVERIFIED
         return is_open and not self._guard.is_frozen and health.state is State.FAULT
+
+    async def set_aside(self, watched: Watched, state: State, reason: str) -> None:
+        """Judge nothing about a monitor until :meth:`call_back`; an open incident stays open.
+
+        :raises StoreError: it is judged as before.
+        """
+        async with watched.lock:
+            await self._move(
+                watched, status.set_aside(self._table[watched.spec.id], state, reason, self._clock.now())
+            )
+
+    async def call_back(self, watched: Watched) -> None:
+        """Judge a monitor again, from the next look on.
+
+        :raises StoreError: it is aside as before.
+        """
+        async with watched.lock:
+            if self._table[watched.spec.id].state.is_aside:
+                await self._move(watched, status.call_back(self._table[watched.spec.id], self._clock.now()))
+
+    async def _move(self, watched: Watched, decision: status.Decision) -> None:
+        before, transition = self._table[watched.spec.id], decision.transition
+        if transition is None:
+            self._table.amend(decision.health)
+            return
+        with self._table.committing(before.monitor):
+            await self._writer.commit(Changes(health=(decision.health,), transitions=(transition,)))
+        now = self._table[before.monitor]
+        self._table.put(decision.health)
+        if now.beats != before.beats:  # it was heard meanwhile
+            self._table.amend(replace(decision.health, beats=now.beats, deadline=now.deadline))
+        self._log(watched, before.state, decision.health)
+        self.on_change(before.monitor, before.state, decision.health.state)
+        self._bus.publish(Event(type="monitor", monitor=before.monitor))
 
     async def withdraw(self, monitor: MonitorId, why: str) -> None:
         """Close the open incident of a monitor that is watched no more. Nobody is told: whoever removed it knows.

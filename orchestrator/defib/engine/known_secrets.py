@@ -17,11 +17,11 @@ def secrets_of(settings: Settings) -> frozenset[str]:
     """Every secret of monitors, rungs, channels and Defib itself; of an address also its password alone."""
     found: set[str] = set()
     for spec in settings.monitors:
-        found.update(_secrets(spec.options))
+        found.update(secrets_in(spec.options))
         for rung in spec.recovery.ladder:
-            found.update(_secrets(rung.options))
+            found.update(secrets_in(rung.options))
     for channel in settings.channels:
-        found.update(_secrets(channel.options))
+        found.update(secrets_in(channel.options))
     found.add(settings.server.ingest.registration_key)
     if settings.observer.dead_man is not None:
         found.add(settings.observer.dead_man.url)
@@ -29,7 +29,8 @@ def secrets_of(settings: Settings) -> frozenset[str]:
     return frozenset(secret for secret in found if len(secret) >= _LEAST)
 
 
-def _secrets(value: Any) -> Iterator[str]:
+def secrets_in(value: Any) -> Iterator[str]:
+    """Every secret in options, and of an address also its password alone."""
     match value:
         case SecretStr():
             yield value.get_secret_value()
@@ -38,13 +39,13 @@ def _secrets(value: Any) -> Iterator[str]:
             yield value.get_secret_value().decode(errors="replace")
         case BaseModel():
             for name in type(value).model_fields:
-                yield from _secrets(getattr(value, name))
+                yield from secrets_in(getattr(value, name))
         case dict():
             for below in value.values():
-                yield from _secrets(below)
+                yield from secrets_in(below)
         case list() | tuple() | set() | frozenset():
             for item in value:
-                yield from _secrets(item)
+                yield from secrets_in(item)
 
 
 def _passwords(text: str) -> Iterator[str]:

@@ -1,27 +1,29 @@
 """Monitors that are made through an API: stored, and watched beside those of the configuration.
 
-A monitor of the configuration takes the place of a made one of the same id. Only types that are told can be made:
-what looks at targets, or acts on them, is written down by whoever runs this machine.
+A monitor of the configuration takes the place of a made one of the same id. What acts (recovery), and types that do on
+this machine what their options say (``command``), are written down by whoever runs it, and never made.
 """
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 import structlog
-from pydantic import ValidationError
 
+from defib.config.made import COMMON_KEYS, read_made
 from defib.engine.beats import Beats
+from defib.engine.enlisting import enlist_made, is_configured, made_spec
 from defib.engine.events import Event, EventBus
 from defib.engine.judge import Judge
-from defib.engine.roster import Roster
+from defib.engine.pauses import Pauses
+from defib.engine.roster import Roster, Watched
 from defib.engine.table import StateTable
-from defib.errors import RegistrationRefusedError
+from defib.errors import ConfigError, RegistrationRefusedError, UsageError
 from defib.model.beat import Beat
 from defib.model.changes import Changes
-from defib.model.health import Transition
+from defib.model.health import Health, State, Transition
 from defib.model.ids import MonitorId
 from defib.model.monitor import MadeMonitor, MonitorSpec
 from defib.model.recovery import AuditEntry
@@ -33,6 +35,7 @@ log = structlog.get_logger("defib.made")
 
 KIND = "heartbeat"
 MOST = 1000  #: a leaked key fills no disk
+FAREWELL_S = 5.0  #: for a plugin to let go
 
 
 class MadeMonitors:
@@ -51,6 +54,7 @@ class MadeMonitors:
         beats: Beats,
         judge: Judge,
         bus: EventBus,
+        pauses: Pauses,
     ) -> None:
         self._clock = clock
         self._table = table
@@ -59,9 +63,14 @@ class MadeMonitors:
         self._beats = beats
         self._judge = judge
         self._bus = bus
+        self._pauses = pauses
         self._made = {made.id: made for made in reader.made_monitors()}
         self._making = asyncio.Lock()
         self.most = MOST
+        self.on_put: Callable[[Watched], Awaitable[None]] = (
+            _ignore  #: is watched from now on, or in another way
+        )
+        self.on_removed: Callable[[MonitorId], None] = lambda monitor: None
         self.roster = roster
         self.enlist(roster)
 
@@ -70,17 +79,11 @@ class MadeMonitors:
 
     def get(self, monitor: MonitorId) -> MadeMonitor | None:
         """A monitor that was made and is in force; None also for one whose place the configuration took."""
-        return None if self._is_configured(monitor, self.roster) else self._made.get(monitor)
+        return None if is_configured(monitor, self.roster) else self._made.get(monitor)
 
     def enlist(self, roster: Roster) -> None:
         """Watch every made monitor in ``roster``, which is about to be put in force."""
-        for made in self._made.values():
-            if self._is_configured(made.id, roster):
-                continue
-            try:
-                roster.enlist(_spec(made, roster))
-            except ValueError as error:  # a version before this one took it
-                log.error("made monitor is not watched", monitor=made.id, error=str(error))
+        enlist_made(roster, self._made.values())
 
     # --- showing -----------------------------------------------------------------------------------
 
@@ -107,6 +110,14 @@ class MadeMonitors:
     async def changes(self, monitor: MonitorId, since: datetime, until: datetime) -> list[Transition]:
         """See :class:`defib.ports.Jobs`."""
         return await asyncio.to_thread(self._reader.transitions, monitor=monitor, since=since, until=until)
+
+    async def pause(self, monitor: MonitorId, *, actor: str) -> None:
+        """See :class:`defib.ports.Jobs`."""
+        await self._pauses.begin(monitor, actor)
+
+    async def resume(self, monitor: MonitorId, *, actor: str) -> bool:
+        """See :class:`defib.ports.Jobs`."""
+        return await self._pauses.end(monitor, actor)
 
     def channels(self) -> list[tuple[str, str]]:
         """See :class:`defib.ports.Jobs`."""
@@ -142,43 +153,129 @@ class MadeMonitors:
         self, name: str, options: Mapping[str, Any], actor: str, *, slug: str = "", tags: Sequence[str] = (),
         description: str = "",
     ) -> MadeMonitor:  # fmt: skip
-        if len(self._made) >= self.most:
-            raise RegistrationRefusedError(f"{self.most} monitors were made already; remove some first")
+        self._check_room()
         now = self._clock.now()
         made = MadeMonitor(
             id=self._free_id(slug or name), kind=KIND, name=name, options=options, tags=tuple(tags),
             description=description, made_at=now, made_by=actor,
         )  # fmt: skip
-        return await self._put(made, "monitor.made", actor)
+        return await self._put_told(made, "monitor.made", actor)
 
     async def change(self, made: MadeMonitor, *, actor: str) -> MadeMonitor:
         """See :class:`defib.ports.Jobs`."""
         async with self._making:
+            return await self._put_told(made, "monitor.changed", actor)
+
+    async def create(self, definition: Mapping[str, Any], *, actor: str) -> MadeMonitor:
+        """A new monitor of any type that can be made.
+
+        :param definition: as a configuration would have it; without an ``id`` it is given one that resembles its name.
+        :raises ConfigError: with every mistake.
+        :raises UsageError: it requires what is not there.
+        :raises RegistrationRefusedError: there is one of this id, or too many were made already.
+        :raises StoreError: it was not stored.
+        """
+        async with self._making:
+            self._check_room()
+            named = definition.get("name") or definition.get("type")
+            monitor = definition.get("id") or self._free_id(named if isinstance(named, str) else KIND)
+            if monitor in self.roster.monitors or is_configured(monitor, self.roster):
+                raise RegistrationRefusedError(f"there is a monitor {monitor!r} already; PATCH changes one")
+            made = self._defined({**definition, "id": monitor}, self._clock.now(), actor)
+            return await self._put(made, "monitor.made", actor)
+
+    async def amend(self, monitor: MonitorId, changes: Mapping[str, Any], *, actor: str) -> MadeMonitor:
+        """Change some keys of a made monitor; None takes one away. Raises like :meth:`create`.
+
+        :raises KeyError: it was not made through an API.
+        """
+        async with self._making:
+            before = self._made[monitor]
+            kept = {key: value for key, value in definition_of(before).items() if key not in changes}
+            after = kept | {key: value for key, value in changes.items() if value is not None}
+            made = replace(
+                self._defined(after, before.made_at, before.made_by), description=before.description
+            )
             return await self._put(made, "monitor.changed", actor)
 
+    def _defined(self, definition: Mapping[str, Any], made_at: datetime, made_by: str) -> MadeMonitor:
+        """:raises ConfigError: with every mistake."""
+        roster = self.roster
+        spec = read_made(definition, roster.settings, roster.registry, roster.context)
+        own = ("id", "type", "name", "tags")
+        return MadeMonitor(
+            id=spec.id, kind=spec.kind, name=spec.name, tags=tuple(sorted(spec.tags)), made_at=made_at, made_by=made_by,
+            settings={key: value for key, value in definition.items() if key in COMMON_KEYS and key != "tags"},
+            options={
+                key: value for key, value in definition.items() if key not in COMMON_KEYS and key not in own
+            },
+        )  # fmt: skip
+
+    async def _put_told(self, made: MadeMonitor, event: str, actor: str) -> MadeMonitor:
+        """:raises ValueError: its options are not what its type takes; one line with each mistake."""
+        try:
+            return await self._put(made, event, actor)
+        except ConfigError as error:
+            raise ValueError("; ".join(map(str, error.mistakes))) from None
+
     async def _put(self, made: MadeMonitor, event: str, actor: str) -> MadeMonitor:
-        spec = _spec(made, self.roster)
-        made = replace(made, options=spec.options.model_dump(mode="json", exclude_unset=True))
-        self.roster.registry.monitors[made.kind].create(spec.options, self.roster.context)
-        await self._writer.commit(Changes(made=(made,), audit=(self._audit(event, made, actor),)))
+        """:raises ConfigError: its definition is not what its type takes."""
+        spec = made_spec(made, self.roster)
+        self._check_requirements(spec)
+        now, health = self._clock.now(), self._table.get(made.id)
+        before = self.roster.monitors.get(made.id)
+        fresh = _as_new(health, now) if before is None and health is not None else Changes()
+        await self._writer.commit(fresh + Changes(made=(made,), audit=(self._audit(event, made, actor),)))
         self._made[made.id] = made
         self.roster.enlist(spec)
-        self._table.ensure((made.id,), self._clock.now())
+        self.roster.settle()
+        for item in fresh.health:
+            self._table.put(item)
+        self._table.ensure((made.id,), now)
         self._beats.follow(made.id)
+        await self.on_put(self.roster.monitors[made.id])
+        await _release(before)
         self._bus.publish(Event(type="reload", monitor=made.id))
         return made
+
+    def _check_room(self) -> None:
+        """:raises RegistrationRefusedError: too many were made already."""
+        if len(self._made) >= self.most:
+            raise RegistrationRefusedError(f"{self.most} monitors were made already; remove some first")
+
+    def _check_requirements(self, spec: MonitorSpec) -> None:
+        """:raises UsageError: it requires what is not there, or what requires it."""
+        waiting, seen = [*spec.requires, *spec.requires_any], set[MonitorId]()
+        for name in waiting:
+            if name not in self.roster.monitors:
+                raise UsageError(f"requires: there is no monitor {name!r}; 'defib status' lists them")
+        while waiting:
+            name = waiting.pop()
+            if name == spec.id:
+                raise UsageError(f"requires: {spec.id} would require itself, directly or through others")
+            if name not in seen and name in self.roster.monitors:
+                seen.add(name)
+                below = self.roster.monitors[name].spec
+                waiting += (*below.requires, *below.requires_any)
 
     async def remove(self, monitor: MonitorId, *, actor: str) -> None:
         """See :class:`defib.ports.Jobs`."""
         async with self._making:
             gone = replace(self._made[monitor], removed_at=self._clock.now())
+            if needed_by := self.roster.children(monitor):
+                raise RegistrationRefusedError(
+                    f"{needed_by[0]} requires {monitor}; change or remove that first"
+                )
             await self._judge.withdraw(monitor, "the monitor was removed")
             await self._writer.commit(
                 Changes(made=(gone,), audit=(self._audit("monitor.removed", gone, actor),))
             )
             del self._made[monitor]
+            before = self.roster.monitors.get(monitor)
             self.roster.dismiss(monitor)
             self._beats.forget(monitor)
+            self.on_removed(monitor)
+            await _release(before)
             self._bus.publish(Event(type="reload", monitor=monitor))
 
     def _free_id(self, name: str) -> MonitorId:
@@ -190,25 +287,36 @@ class MadeMonitors:
             found = f"{wanted}-{number}"
         return MonitorId(found)
 
-    def _is_configured(self, monitor: MonitorId, roster: Roster) -> bool:
-        return any(spec.id == monitor for spec in roster.settings.monitors)
-
     def _audit(self, event: str, made: MadeMonitor, actor: str) -> AuditEntry:
         facts = {"name": made.name, "type": made.kind}
         return AuditEntry(at=self._clock.now(), actor=actor, event=event, subject=made.id, facts=facts)
 
 
-def _spec(made: MadeMonitor, roster: Roster) -> MonitorSpec:
-    """:raises ValueError: its options are not what its type takes; one line with each mistake."""
-    kind = roster.registry.monitors[made.kind]
-    try:
-        options = kind.options.model_validate(made.options)
-    except ValidationError as error:
-        mistakes = error.errors(include_url=False, include_input=False, include_context=False)
-        said = "; ".join(
-            f"{'.'.join(map(str, item['loc'])) or 'options'}: {item['msg']}" for item in mistakes
-        )
-        raise ValueError(said) from None
-    return MonitorSpec(
-        id=made.id, name=made.name, kind=made.kind, family=kind.family, options=options, tags=frozenset(made.tags),
+def definition_of(made: MadeMonitor) -> dict[str, Any]:
+    """As a configuration would have it, secrets and all."""
+    own = {"id": made.id, "type": made.kind, "name": made.name}
+    return own | ({"tags": list(made.tags)} if made.tags else {}) | {**made.settings, **made.options}
+
+
+def _as_new(health: Health, now: datetime) -> Changes:
+    """What was watched under this id before is history: it begins anew."""
+    fresh = Health(monitor=health.monitor, since=now, reason="not looked at yet")
+    begun = Transition(
+        monitor=health.monitor, from_state=health.state, to_state=State.NEW, t_lo=now, t_hi=now, decided_at=now,
+        reason="made anew",
     )  # fmt: skip
+    return Changes(health=(fresh,), transitions=(begun,) if health.state is not State.NEW else ())
+
+
+async def _release(watched: Watched | None) -> None:
+    """Close what looked until now; a plugin that fails at this is logged."""
+    if watched is None or watched.asked is None:
+        return
+    try:
+        await asyncio.wait_for(watched.asked.close(), FAREWELL_S)
+    except Exception as error:  # a plugin may raise anything
+        log.warning("plugin did not close cleanly", monitor=watched.spec.id, exc_info=error)
+
+
+async def _ignore(watched: Watched) -> None:
+    """Nobody is waiting for it."""

@@ -1,25 +1,34 @@
 """Makes alerts: facts to words, words to rows of the outbox. Sends nothing itself."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-import structlog
-
+from defib.engine import composing
 from defib.engine.ids import new_id
 from defib.engine.roster import Roster, Watched
-from defib.model.alert import Alert, AlertFacts, AlertKind, AlertText, Delivery, Severity, Together
+from defib.engine.scenes import Scenes, notice_of
+from defib.model.alert import (
+    Alert,
+    AlertFacts,
+    AlertKind,
+    Delivery,
+    Held,
+    Ruling,
+    Stage,
+    Together,
+    Verdict,
+)
 from defib.model.changes import Changes
 from defib.model.evidence import Fact, Grade, Observation
 from defib.model.health import FaultLabel, Flaps, Health, Incident
 from defib.model.ids import AlertId, DeliveryId, IncidentId, MonitorId
 from defib.model.monitor import RecoveryMode
 from defib.model.report import ReportDocument
+from defib.rules.alerting import Call, Scene, decide, loudness
+from defib.rules.alerting.matter import Owed
 from defib.rules.observer import Trouble
-from defib.rules.routing import channels_for
-
-log = structlog.get_logger("defib.notifier")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +40,8 @@ class Notifier:
     """The newest observations of a monitor, oldest first: the evidence that people are shown."""
     called: dict[MonitorId, datetime] = field(default_factory=dict)
     """When a person was last called for a monitor that flaps; outlives the notifier."""
+    scenes: Scenes | None = None
+    """What the stages of alerting go by; without it, only what is in the configuration."""
     digest_of: Callable[[IncidentId], tuple[str, ...]] = lambda incident: ()
     """What was seen before the first action of an incident, in a few lines."""
 
@@ -42,12 +53,12 @@ class Notifier:
             AlertKind.DOWN, watched, health, now, since=incident.fault_hi,
             recovery=self._plan(watched, health, incident), label=incident.label,
         )  # fmt: skip
-        return self._alert(facts, incident, now, due_at=due_at)
+        return self._alert(facts, incident, now, watched=watched, health=health, due_at=due_at)
 
     def degraded(self, watched: Watched, health: Health, now: datetime) -> Changes:
         """It works, but not as it should."""
         facts = self._facts(AlertKind.DEGRADED, watched, health, now, since=health.since)
-        return self._alert(facts, None, now)
+        return self._alert(facts, None, now, watched=watched, health=health)
 
     def recovered(
         self, watched: Watched, health: Health, incident: Incident, now: datetime, *, attempts: int,
@@ -58,7 +69,7 @@ class Notifier:
             AlertKind.RECOVERED, watched, health, now, since=incident.fault_hi, recovery=incident.resolution,
             healed_by=incident.healed_by, duration=now - incident.fault_hi, attempts=attempts, cause=incident.cause,
         )  # fmt: skip
-        return self._alert(facts, incident, now, due_at=due_at)
+        return self._alert(facts, incident, now, watched=watched, health=health, due_at=due_at)
 
     def flapping(self, watched: Watched, health: Health, incident: Incident | None, now: datetime) -> Changes:
         """It began to go up and down.
@@ -102,44 +113,127 @@ class Notifier:
             recovery=self._plan(watched, health, incident) if incident else "",
         )  # fmt: skip
         thread = thread or f"flapping|{health.monitor}|{flaps.since.isoformat()}"
-        return self._alert(facts, incident, now, thread=thread, about=new_id("flap", now))
+        return self._alert(
+            facts, incident, now, watched=watched, health=health, thread=thread, about=new_id("flap", now)
+        )
 
     def stopped(self, watched: Watched, health: Health, now: datetime) -> Changes:
         """It was stopped on purpose, and nobody has started it again."""
         facts = self._facts(AlertKind.STOPPED, watched, health, now, since=health.since)
-        return self._alert(facts, None, now)
+        return self._alert(facts, None, now, watched=watched, health=health)
 
     def started(self, watched: Watched, health: Health, now: datetime) -> Changes:
         """What people know to be stopped is not stopped any more."""
         facts = self._facts(AlertKind.STARTED, watched, health, now, since=health.since)
-        return self._alert(facts, None, now)
+        return self._alert(facts, None, now, watched=watched, health=health)
+
+    # --- what follows ------------------------------------------------------------------------------
+
+    def again(
+        self, watched: Watched, health: Health, incident: Incident | None, due: Owed, now: datetime, *,
+        due_at: datetime,
+    ) -> Changes:  # fmt: skip
+        """What was held back, as it is by now."""
+        old = due.alert.facts
+        is_down = old.event is AlertKind.DOWN and incident is not None
+        facts = self._facts(
+            old.event, watched, health, now, since=old.since, attempts=old.attempts, cause=old.cause, label=old.label,
+            recovery=self._plan(watched, health, incident) if is_down and incident is not None else old.recovery,
+            duration=now - old.since, falls=health.flaps.falls,
+        )  # fmt: skip
+        facts = replace(facts, held=due.held(now), snapshot=old.snapshot)
+        if is_down:
+            facts = replace(facts, duration_s=None)
+        thread = f"flapping|{health.monitor}|{old.since.isoformat()}" if health.is_flapping else ""
+        about = "" if incident is not None and not health.is_flapping else f"{due.alert.id}|again"
+        return self._alert(
+            facts, incident, now, watched=watched, health=health, due_at=due_at, thread=thread, about=about,
+            is_owed=True, only=due.only,
+        )  # fmt: skip
+
+    def escalated(
+        self, watched: Watched, health: Health, incident: Incident, call: Call, together: tuple[Together, ...],
+        now: datetime,
+    ) -> Changes:  # fmt: skip
+        """Nobody has taken it on in time: the next ones are called."""
+        facts = self._afterwards(AlertKind.ESCALATED, watched, health, incident, together, now)
+        facts = replace(facts, level=call.level, step=call.step)
+        about = f"{incident.id}|escalated|{call.due_at.isoformat()}"
+        return self._alert(facts, incident, now, call.channels, watched=watched, health=health, about=about)
+
+    def reminder(
+        self, watched: Watched, health: Health, incident: Incident, channels: tuple[str, ...],
+        together: tuple[Together, ...], now: datetime, *, number: int, step: int,
+    ) -> Changes:  # fmt: skip
+        """It is still so, and nobody has taken it on.
+
+        :param channels: where people know of it.
+        :param step: of the escalation, which this does not change.
+        """
+        facts = self._afterwards(AlertKind.REMINDER, watched, health, incident, together, now)
+        facts = replace(facts, reminders=number, step=step)
+        about = f"{incident.id}|reminder|{number}"
+        return self._alert(facts, incident, now, channels, watched=watched, health=health, about=about)
+
+    def acknowledged(
+        self,
+        watched: Watched,
+        health: Health,
+        incident: Incident,
+        together: tuple[Together, ...],
+        now: datetime,
+    ) -> Changes:
+        """Somebody has taken it on: whoever was told of it knows that."""
+        facts = self._afterwards(AlertKind.ACKNOWLEDGED, watched, health, incident, together, now)
+        facts = replace(facts, actor=incident.acked_by, note=incident.ack_note)
+        about = f"{incident.id}|acknowledged|{now.isoformat()}"
+        return self._alert(facts, incident, now, watched=watched, health=health, about=about)
+
+    def _afterwards(
+        self, event: AlertKind, watched: Watched, health: Health, incident: Incident, together: tuple[Together, ...],
+        now: datetime,
+    ) -> AlertFacts:  # fmt: skip
+        facts = self._facts(
+            event, watched, health, now, since=incident.fault_hi, cause=incident.cause, label=incident.label,
+            duration=now - incident.fault_hi, recovery=self._plan(watched, health, incident),
+        )  # fmt: skip
+        return replace(facts, together=together)
+
+    def digest_for(
+        self, channels: tuple[str, ...], alerts: Sequence[Alert], held: Held, now: datetime, *, key: str
+    ) -> Changes:
+        """What people did not hear of at once, and is over.
+
+        :param key: makes it the same one when it is made again.
+        """
+        digest = self.digest(alerts, over=[alert.id for alert in alerts], held=held)
+        made = replace(digest, id=AlertId(new_id("alert", now)), at=now)
+        verdict = Verdict(
+            stage=Stage.ROUTE, ruling=Ruling.PASSED, channels=channels,
+            reason=f"what happened in quiet hours: {', '.join(channels)}",
+        )  # fmt: skip
+        return Changes(
+            alerts=(replace(made, verdicts=(verdict,)),),
+            new_deliveries=tuple(
+                replace(
+                    _delivery(channel, made.id, "alert", f"digest|{key}|{channel}", now, made.id),
+                    is_quiet=True,
+                )
+                for channel in channels
+            ),
+        )
+
+    # --- several in one message --------------------------------------------------------------------
 
     def together(self, alerts: Sequence[Alert]) -> Alert:
-        """One alert that tells of several of the same kind; the first of them, when it is the only one."""
-        first, *more = alerts
-        if not more:
-            return first
-        facts = replace(
-            first.facts,
-            at=max(alert.facts.at for alert in alerts),
-            since=min(alert.facts.since for alert in alerts),
-            tags=tuple(sorted({tag for alert in alerts for tag in alert.facts.tags})),
-            facts={},
-            together=tuple(
-                Together(
-                    monitor=alert.facts.monitor, name=alert.facts.monitor_name, family=alert.facts.family,
-                    summary=alert.facts.summary, since=alert.facts.since, recovery=alert.facts.recovery,
-                    duration_s=alert.facts.duration_s,
-                )
-                for alert in alerts
-            ),
-        )  # fmt: skip
-        text = self._compose(facts)
-        severity = max((text.severity, *(alert.severity for alert in alerts)), key=lambda item: item.rank)
-        return replace(
-            first, kind=text.kind, severity=severity, title=text.title, description=text.description,
-            evidence=text.evidence, recommendations=text.recommendations, at=facts.at, facts=facts,
-        )  # fmt: skip
+        """See :func:`defib.engine.composing.together`."""
+        return composing.together(self.roster.texts, alerts)
+
+    def digest(
+        self, alerts: Sequence[Alert], *, over: Iterable[AlertId] = (), held: Held | None = None
+    ) -> Alert:
+        """See :func:`defib.engine.composing.digest`."""
+        return composing.digest(self.roster.texts, alerts, over=over, held=held)
 
     def recovery_failed(
         self,
@@ -169,7 +263,8 @@ class Notifier:
             event, watched, health, now, since=incident.fault_hi, recovery=reason,
             duration=now - incident.fault_hi, attempts=attempts, cause=incident.cause,
         )  # fmt: skip
-        return self._alert(replace(facts, snapshot=self.digest_of(incident.id)), incident, now)
+        facts = replace(facts, snapshot=self.digest_of(incident.id))
+        return self._alert(facts, incident, now, watched=watched, health=health)
 
     def relapsed(
         self, watched: Watched, health: Health, incident: Incident, now: datetime, *, attempts: int
@@ -179,13 +274,13 @@ class Notifier:
             AlertKind.RELAPSED, watched, health, now, since=incident.fault_hi, attempts=attempts, cause=incident.cause,
             duration=now - incident.fault_hi, recovery="Defib tries again after a short wait",
         )  # fmt: skip
-        return self._alert(facts, incident, now)
+        return self._alert(facts, incident, now, watched=watched, health=health)
 
     def test(self, channel: str, now: datetime) -> Changes:
         """A test message through one channel."""
         facts = AlertFacts(
-            event=AlertKind.TEST, monitor=_NO_MONITOR, monitor_name="Defib", monitor_kind="test", family="check",
-            target="", at=now, since=now, cause="test", summary=f"a test of the channel {channel}",
+            event=AlertKind.TEST, monitor=composing.NO_MONITOR, monitor_name="Defib", monitor_kind="test",
+            family="check", target="", at=now, since=now, cause="test", summary=f"a test of the channel {channel}",
             timezone=self.roster.settings.timezone, url=self.roster.settings.server.public_url,
         )  # fmt: skip
         return self._alert(facts, None, now, channels=(channel,))
@@ -208,7 +303,9 @@ class Notifier:
             recovery=over,
             duration_s=(now - trouble.since).total_seconds(),
         )
-        return self._alert(facts, None, now, thread=_thread_of_observer(trouble))
+        began = self.observer_sick(trouble, now)
+        told = tuple(delivery.channel for delivery in began.new_deliveries)  # the routes say who was told
+        return self._alert(facts, None, now, thread=_thread_of_observer(trouble), told=told)
 
     def _facts_of_observer(
         self,
@@ -220,7 +317,7 @@ class Notifier:
         duration_s: float | None = None,
     ) -> AlertFacts:
         return AlertFacts(
-            event=event, monitor=_NO_MONITOR, monitor_name="Defib", monitor_kind="observer", family="observer",
+            event=event, monitor=composing.NO_MONITOR, monitor_name="Defib", monitor_kind="observer", family="observer",
             target="", at=now, since=min(trouble.since, now), cause=f"observer-{trouble.ailment}",
             summary=trouble.reason, recovery=recovery, duration_s=duration_s,
             timezone=self.roster.settings.timezone, url=self.roster.settings.server.public_url,
@@ -250,52 +347,55 @@ class Notifier:
         now: datetime,
         channels: tuple[str, ...] | None = None,
         *,
+        watched: Watched | None = None,
+        health: Health | None = None,
         due_at: datetime | None = None,
         thread: str = "",
         about: str = "",
+        is_owed: bool = False,
+        only: frozenset[str] | None = None,
+        told: tuple[str, ...] = (),
     ) -> Changes:
-        """An alert with its deliveries.
+        """An alert that has gone through the stages, with its deliveries if it has passed them.
 
+        :param channels: who is called, where it is not the routes that say so.
         :param due_at: None sends it now.
         :param thread: the conversation; "" is the incident's, or the alert's own.
         :param about: what may be told only once; "" is the incident and the kind of alert, or the alert itself.
+        :param is_owed: it was held back before.
+        :param only: whom it is owed to, then; None: everybody.
+        :param told: who knows, of what is about no monitor.
         """
-        text = self._compose(facts)
+        text = composing.compose(self.roster.texts, facts)
         alert = Alert(
             id=AlertId(new_id("alert", now)), kind=text.kind, severity=text.severity, title=text.title,
             description=text.description, evidence=text.evidence, recommendations=text.recommendations, at=now,
             monitor=facts.monitor or None, incident=incident.id if incident else None, facts=facts,
         )  # fmt: skip
-        if channels is None:
-            channels = channels_for(alert, self.roster.settings.routes)
+        notice = notice_of(alert, watched, incident)
+        scene = Scene(now=now, told=told)
+        if self.scenes is not None and watched is not None:
+            scene = self.scenes.of(notice, self.roster, health, incident, now, since=facts.since)
+            scene = replace(scene, is_owed=is_owed, only=only)
+        settings = self.roster.settings
+        outcome = decide(notice, scene, settings.routes, settings.inhibit, channels)
+        if self.scenes is not None:
+            self.scenes.note(notice, incident.opened_at if incident else facts.since)
+        is_quiet = loudness.is_quiet(
+            notice, is_recovering=watched is not None and self._will_act(watched, health, incident)
+        )
         about = about or (f"{incident.id}|{text.kind}" if incident else alert.id)
         thread = thread or (incident.story if incident else alert.id)
         return Changes(
-            alerts=(alert,),
+            alerts=(replace(alert, verdicts=outcome.verdicts),),
             new_deliveries=tuple(
-                _delivery(
-                    channel, alert.id, "alert", f"{about}|{facts.attempts}|{channel}", now, thread, due_at
+                replace(
+                    _delivery(channel, alert.id, "alert", f"{about}|{facts.attempts}|{channel}", now, thread, due_at),
+                    purpose=outcome.purpose, is_quiet=is_quiet,
                 )
-                for channel in channels
+                for channel in outcome.channels
             ),
-        )
-
-    def _compose(self, facts: AlertFacts) -> AlertText:
-        try:
-            return self.roster.texts.compose(facts)
-        except Exception as error:  # texts are a plugin: an alert without fine words is still an alert
-            log.error(
-                "alert text failed; sending the plain one",
-                alert=facts.event,
-                error=repr(error),
-                exc_info=error,
-            )
-            return AlertText(
-                kind=f"{facts.family}_{facts.event}",
-                severity=Severity.HIGH if facts.event is AlertKind.DOWN else Severity.INFO,
-                title=f"{facts.monitor_name}: {facts.event}",
-                description=f"{facts.summary}. {facts.recovery}".strip(),
-            )
+        )  # fmt: skip
 
     def _facts(
         self, event: AlertKind, watched: Watched, health: Health, now: datetime, *, since: datetime,
@@ -338,7 +438,6 @@ class Notifier:
 
     def _plan(self, watched: Watched, health: Health, incident: Incident) -> str:
         """What Defib is going to do about a fault."""
-        mode = self.roster.recovery_mode(watched.spec)
         if incident.label is FaultLabel.UNVERIFIED:
             return (
                 "Defib will not act before it has seen it afresh: it was not well itself when it decided this"
@@ -347,6 +446,7 @@ class Notifier:
             return "Defib will not act: it was stopped on purpose"
         if not health.was_up:
             return "Defib will not act: it has never been seen well"
+        mode = self.roster.recovery_mode(watched.spec)
         if not watched.actions or mode is RecoveryMode.OFF:
             return "Defib will not act: no recovery is configured"
         first = watched.actions[0].description
@@ -354,8 +454,17 @@ class Notifier:
             return f"Defib would run: {first} (recovery is in dry-run mode)"
         return f"Defib will run: {first}"
 
-
-_NO_MONITOR = MonitorId("")
+    def _will_act(self, watched: Watched, health: Health | None, incident: Incident | None) -> bool:
+        """Whether Defib is going to repair it without being asked."""
+        return (
+            health is not None
+            and incident is not None
+            and incident.label is not FaultLabel.UNVERIFIED
+            and incident.grade != Grade.INTENT
+            and health.was_up
+            and bool(watched.actions)
+            and self.roster.recovery_mode(watched.spec) is RecoveryMode.AUTO
+        )
 
 
 def _thread_of_observer(trouble: Trouble) -> str:

@@ -1,10 +1,14 @@
 """The last day of every monitor in small: hourly cells and a line of latencies."""
 
 import time
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from threading import Lock
 
+from defib.model.history import News, Sample
 from defib.model.ids import MonitorId
+from defib.rules.samples import HOUR_US
 from defib.store import Reader
 
 HOURS = 24  #: cells of an uptime bar
@@ -12,24 +16,28 @@ POINTS = 40  #: of a latency line
 LINE = timedelta(minutes=30)  #: how far a latency line goes back
 MAX_AGE_S = 15.0  #: of what is shown
 
-_HOUR_S = 3600
-_LATE = timedelta(minutes=5)  #: observations are stored at most so long after they were made
+_MICROSECONDS = 1_000_000
+_ROLLED_S = 30.0  #: after so long all that came since may have left the journal
+_NOTHING: Mapping[str, int] = {}
 
 
 class Recent:
     """Keeps cells and lines, and renews them when asked and due.
 
-    Hours that are over are counted once; only the present one is counted again. A renewal by two threads at
-    once costs twice and harms nothing: each puts whole values in place.
+    The store is read once as a whole; from then on only what has come into its journal since. A renewal by two
+    threads at once is one: the second waits and finds nothing to do.
     """
 
     def __init__(self, max_age_s: float = MAX_AGE_S) -> None:
         self._max_age_s = max_age_s
+        self._lock = Lock()
+        self._followed: int | None = None
         self._counts: dict[MonitorId, dict[int, dict[str, int]]] = {}
-        self._counted_until: datetime | None = None
+        self._points: dict[MonitorId, deque[tuple[int, float]]] = {}
         self._cells: Mapping[MonitorId, list[str]] = {}
         self._lines: Mapping[MonitorId, list[float]] = {}
         self._fresh_until = 0.0
+        self._read_at = 0.0
 
     def cells(self, monitor: MonitorId) -> list[str]:
         """How each of the last :data:`HOURS` hours went, the present one last; see :func:`cell`."""
@@ -44,36 +52,62 @@ class Recent:
 
         :raises StoreError: the store cannot be read.
         """
-        if time.monotonic() < self._fresh_until:
-            return
-        counts = self._count(reader, now)
-        this_hour = int(now.timestamp() // _HOUR_S)
-        wanted = range(this_hour - HOURS + 1, this_hour + 1)
-        self._cells = {
-            monitor: [cell(hours.get(hour, {})) for hour in wanted] for monitor, hours in counts.items()
-        }
-        lines: dict[MonitorId, list[float]] = {}
-        for row in reader.samples(since=now - LINE, until=now + timedelta(seconds=1)):
-            if row["latency_us"] is not None:
-                lines.setdefault(row["monitor"], []).append(row["latency_us"] / 1000)
-        self._lines = {monitor: values[-POINTS:] for monitor, values in lines.items()}
-        self._fresh_until = time.monotonic() + self._max_age_s
+        with self._lock:
+            if time.monotonic() < self._fresh_until:
+                return
+            self._follow(reader, now)
+            now_us = round(now.timestamp() * _MICROSECONDS)
+            self._drop(now_us)
+            this_hour = now_us // HOUR_US
+            wanted = range(this_hour - HOURS + 1, this_hour + 1)
+            self._cells = {
+                monitor: [cell(hours.get(hour, _NOTHING)) for hour in wanted]
+                for monitor, hours in self._counts.items()
+            }
+            self._lines = {monitor: [ms for _, ms in points] for monitor, points in self._points.items()}
+            self._read_at = time.monotonic()
+            self._fresh_until = self._read_at + self._max_age_s
 
-    def _count(self, reader: Reader, now: datetime) -> dict[MonitorId, dict[int, dict[str, int]]]:
-        """Counts by monitor and hour since 1970: those of hours that may still change are read afresh."""
-        oldest = now - timedelta(hours=HOURS)
-        since = oldest if self._counted_until is None else max(oldest, self._counted_until - _LATE)
-        since = _whole_hour(since)
-        first = int(oldest.timestamp() // _HOUR_S)
-        again = int(since.timestamp() // _HOUR_S)
-        counts = {
-            monitor: {hour: statuses for hour, statuses in hours.items() if first <= hour < again}
-            for monitor, hours in self._counts.items()
-        }
-        for monitor, hours in reader.hourly_counts(since).items():
-            counts.setdefault(monitor, {}).update(hours)
-        self._counts, self._counted_until = counts, now
-        return counts
+    def _follow(self, reader: Reader, now: datetime) -> None:
+        news = self._news(reader)
+        if news is None:
+            self._counts, news = reader.recent(now - timedelta(hours=HOURS), now - LINE)
+            self._points = {}
+        else:
+            self._count(news)
+        for monitor, looks in news.looks.items():
+            points = self._points.setdefault(monitor, deque(maxlen=POINTS))
+            points.extend(_points(looks))
+        self._followed = news.upto
+
+    def _news(self, reader: Reader) -> News | None:
+        """What has come since the last time; None when that cannot be told any more."""
+        if self._followed is None:
+            return None
+        news = reader.follow(self._followed)
+        is_old = time.monotonic() - self._read_at > _ROLLED_S
+        return None if is_old and news is not None and not news.looks else news
+
+    def _count(self, news: News) -> None:
+        for monitor, looks in news.looks.items():
+            hours = self._counts.setdefault(monitor, {})
+            for look in looks:
+                counts = hours.setdefault(look.at_us // HOUR_US, {})
+                counts[look.status] = counts.get(look.status, 0) + 1
+
+    def _drop(self, now_us: int) -> None:
+        """Let go of what is too old to be shown."""
+        oldest, begins_us = now_us // HOUR_US - HOURS, now_us - LINE // timedelta(microseconds=1)
+        for hours in self._counts.values():
+            for hour in [hour for hour in hours if hour < oldest]:
+                del hours[hour]
+        for points in self._points.values():
+            while points and points[0][0] < begins_us:
+                points.popleft()
+
+
+def _points(looks: Iterable[Sample]) -> Iterable[tuple[int, float]]:
+    return ((look.at_us, look.latency_us / 1000) for look in looks if look.latency_us is not None)
 
 
 def cell(counts: Mapping[str, int]) -> str:
@@ -83,8 +117,3 @@ def cell(counts: Mapping[str, int]) -> str:
         return "none"
     bad = counts.get("unhealthy", 0) + counts.get("error", 0)
     return "ok" if not bad else "bad" if bad * 10 >= total else "some"
-
-
-def _whole_hour(at: datetime) -> datetime:
-    """The beginning of the hour since 1970 that ``at`` is in, whatever its zone."""
-    return at - timedelta(seconds=at.timestamp() % _HOUR_S)

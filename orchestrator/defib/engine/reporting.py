@@ -1,54 +1,115 @@
 """Makes reports when they are due: numbers from the store, words from the report's plugin, rows to the outbox."""
 
 import asyncio
-from collections import defaultdict
-from datetime import UTC, date, datetime, time, timedelta
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import structlog
 from cronsim import CronSim
 
-from defib import __version__
 from defib.engine.notifier import Notifier
+from defib.engine.periods import Periods
 from defib.engine.roster import Roster
 from defib.errors import StoreError, UsageError
+from defib.languages import ENGLISH
 from defib.model.changes import Changes
-from defib.model.health import Transition
-from defib.model.ids import MonitorId, ReportId
-from defib.model.report import MonitorPeriod, Period, ReportDocument
+from defib.model.ids import ReportId
+from defib.model.report import ReportDocument, Span
 from defib.model.settings import ReportSpec
 from defib.ports import Clock
-from defib.rules.availability import ZERO, uptime
+from defib.rules import calendar
 from defib.store import Reader, Writer
 
 log = structlog.get_logger("defib.reporting")
 
 _FIRED = "report-fired:"  #: run-time setting: when a report was last made
+_FROM_THE_FUTURE = timedelta(days=1)
+_DAILY = "daily"
 
 
-def report_id(name: str, day: date) -> ReportId:
-    """``report_YYYYMMDD`` for the daily one; another report's name stands before it."""
-    return ReportId(f"report_{day:%Y%m%d}" if name == "daily" else f"{name}_{day:%Y%m%d}")
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A finished report, and who is to have it."""
+
+    document: ReportDocument
+    channels: tuple[str, ...]
 
 
-def day_bounds(day: date, timezone: str) -> tuple[datetime, datetime]:
-    """The local day as aware instants: 23, 24 or 25 hours."""
-    zone = ZoneInfo(timezone)
-    start = datetime.combine(day, time(), zone)
-    end = datetime.combine(day + timedelta(days=1), time(), zone)
-    return start.astimezone(UTC), end.astimezone(UTC)
+def report_id(name: str, day: date, language: str = "") -> ReportId:
+    """``report_YYYYMMDD`` for the one named daily; another one's name stands before its first day.
+
+    :param language: of a further edition, in another language than the first.
+    """
+    edition = f".{language}" if language else ""
+    return ReportId(f"{'report' if name == _DAILY else name}_{day:%Y%m%d}{edition}")
 
 
 class Reporting:
     """The reports of a configuration."""
 
-    def __init__(self, clock: Clock, roster: Roster, writer: Writer | None, reader: Reader) -> None:
-        """:param writer: None where reports are only looked at."""
+    def __init__(
+        self,
+        clock: Clock,
+        roster: Roster,
+        writer: Writer | None,
+        reader: Reader,
+        lateness: Callable[[], Sequence[float]] = tuple,
+    ) -> None:
+        """
+        :param writer: None where reports are only looked at.
+        :param lateness: of the newest looks against their time, in seconds.
+        """
         self._clock = clock
         self.roster = roster
         self._writer = writer
         self._reader = reader
+        self._periods = Periods(clock, reader, lateness)
         self._problem = ""
+
+    # --- which -------------------------------------------------------------------------------------
+
+    def spec(self, name: str) -> ReportSpec:
+        """The report of that name in the configuration, or else a plain one of that type.
+
+        :raises UsageError: there is neither.
+        """
+        settings = self.roster.settings
+        for spec in settings.reports:
+            if spec.name == name:
+                return spec
+        kinds = self.roster.registry.reports
+        if name not in kinds:
+            known = ", ".join(sorted({*kinds.names(), *(spec.name for spec in settings.reports)}))
+            raise UsageError(f"there is no report {name!r}; there are: {known}")
+        return ReportSpec(name=name, kind=name, cron="", timezone=settings.timezone)
+
+    def spec_over(self, span: Span) -> ReportSpec:
+        """The first report of the configuration that covers such a span, or else a plain one.
+
+        :raises UsageError: no plugin makes one.
+        """
+        for spec in self.roster.settings.reports:
+            if self.span(spec) is span:
+                return spec
+        kinds = self.roster.registry.reports.items.values()
+        kind = next((kind.kind for kind in kinds if kind.span is span), None)
+        if kind is None:
+            raise UsageError(f"no report covers a {span}; 'defib plugins' lists what there is")
+        return self.spec(kind)
+
+    def span(self, spec: ReportSpec) -> Span:
+        """What a report covers."""
+        return self.roster.registry.reports[spec.kind].span
+
+    def id_of(self, name: str, day: date) -> ReportId:
+        """The id of the report that covers ``day``; of one that is not configured any more by its day alone."""
+        try:
+            span = self.span(self.spec(name))
+        except UsageError:
+            span = Span.DAY
+        return report_id(name, calendar.first_day(span, day))
 
     # --- when --------------------------------------------------------------------------------------
 
@@ -64,37 +125,48 @@ class Reporting:
         return newest if newest.astimezone(UTC) > datetime.fromisoformat(fired) else None
 
     async def make_due(self) -> Changes:
-        """Make every report that is due; returns what was committed."""
+        """Make every report that is due; returns what was committed.
+
+        The report, its deliveries and the note that it was made are one transaction: killed before it, the report is
+        made at the next start; killed after it, it is not made again.
+        """
         assert self._writer is not None
         settings = await asyncio.to_thread(self._reader.settings)
         done = Changes()
         for spec in self.roster.settings.reports:
-            key = _FIRED + spec.kind
+            key = _FIRED + spec.name
             fired = settings.get(key)
-            stamp = self._clock.now().isoformat()
-            if fired is None:  # a new installation owes no report for days it did not see
-                await self._writer.commit(Changes(settings=((key, stamp),)))
+            now = self._clock.now()
+            stamp = Changes(settings=((key, now.isoformat()),))
+            if fired is None or datetime.fromisoformat(fired) > now + _FROM_THE_FUTURE:
+                # a new installation owes no report for days it did not see, nor one whose clock was wrong
+                await self._writer.commit(stamp)
                 continue
             moment = self.due(spec, fired)
             if moment is None:
                 continue
             try:
-                document = await asyncio.to_thread(
-                    self.write, spec.kind, moment.date() - timedelta(days=1), spec.timezone
-                )
+                made = await asyncio.to_thread(self.editions, spec, self._newest_complete(spec, moment))
             except StoreError:
                 raise
             except Exception as error:  # a report is a plugin
-                log.error("report failed", report=spec.kind, error=repr(error), exc_info=error)
-                self._problem = f"report {spec.kind} failed: {type(error).__name__}: {error}"
-                await self._writer.commit(Changes(settings=((key, stamp),)))
+                log.error("report failed", report=spec.name, error=repr(error), exc_info=error)
+                self._problem = f"report {spec.name} failed: {type(error).__name__}: {error}"
+                await self._writer.commit(stamp)
                 continue
-            changes = Notifier(self.roster).report(document, spec.channels, self._clock.now())
-            changes += Changes(settings=((key, stamp),))
+            changes = self.posted(made, now) + stamp
             await self._writer.commit(changes)
-            log.info("report made", report=document.id, channels=list(spec.channels))
+            log.info("report made", report=made[0].document.id, channels=list(spec.channels))
+            self._problem = ""
             done += changes
         return done
+
+    def _newest_complete(self, spec: ReportSpec, moment: datetime) -> date:
+        return calendar.newest_complete(self.span(spec), moment.date())
+
+    def newest_day(self, spec: ReportSpec) -> date:
+        """The first day of the newest period of a report that is over now."""
+        return self._newest_complete(spec, self._clock.now().astimezone(ZoneInfo(spec.timezone)))
 
     @property
     def problem(self) -> str:
@@ -103,75 +175,50 @@ class Reporting:
 
     # --- what --------------------------------------------------------------------------------------
 
-    def write(self, kind: str, day: date, timezone: str) -> ReportDocument:
-        """The report of one local day. Reads the store; runs in a thread.
+    def posted(self, made: Iterable[Made], now: datetime, *, again: str = "") -> Changes:
+        """The reports as rows, on their way to their readers.
 
-        :raises UsageError: there is no such report.
+        :param again: makes the deliveries different from earlier ones of the same report.
         """
-        if kind not in self.roster.registry.reports:
-            known = ", ".join(self.roster.registry.reports.names())
-            raise UsageError(f"there is no report {kind!r}; there are: {known}")
-        writer = self.roster.reports.get(kind) or self.roster.registry.reports[kind].create()
-        return writer.write(self.period(kind, day, timezone))
+        notifier, changes = Notifier(self.roster), Changes()
+        for one in made:
+            changes += notifier.report(one.document, one.channels, now, again=again)
+        return changes
 
-    def period(self, kind: str, day: date, timezone: str) -> Period:
-        """The numbers of one local day; of its part up to now, when it is not over."""
-        now = self._clock.now()
-        start, end = day_bounds(day, timezone)
-        seen_until = min(end, now)
-        reader = self._reader
-        spans = [(span.started_at, span.seen_at) for span in reader.watch_spans(start, end)]
-        observed = sum((max(ZERO, min(b, seen_until) - max(a, start)) for a, b in spans), ZERO)
-        transitions: dict[MonitorId, list[Transition]] = defaultdict(list)
-        for transition in reader.transitions(since=start, until=end):
-            transitions[transition.monitor].append(transition)
-        initial = reader.states_at(start)
-        counts = reader.status_counts(start, end)
-        latencies = reader.latencies(start, end)
-        before_start, _ = day_bounds(day - timedelta(days=1), timezone)
-        before = reader.latencies(before_start, start)
-        incidents = reader.incidents(overlapping=(start, end))
-        health = reader.health()
-        monitors = []
-        for spec in self.roster.settings.monitors:
-            first = initial.get(spec.id)
-            changes = transitions[spec.id]
-            time_ = uptime(first.to_state if first else None, changes, start, seen_until, spans)
-            final = changes[-1].to_state if changes else first.to_state if first else None
-            known = health.get(spec.id)
-            found, earlier = latencies.get(spec.id), before.get(spec.id)
-            monitors.append(
-                MonitorPeriod(
-                    monitor=spec.id,
-                    name=spec.name,
-                    kind=spec.kind,
-                    family=spec.family,
-                    state=str(final or (known.state if known else "new")),
-                    tags=tuple(sorted(spec.tags)),
-                    counts=counts.get(spec.id, {}),
-                    up=time_.up,
-                    down=time_.down,
-                    down_lo=time_.down_lo,
-                    down_hi=time_.down_hi,
-                    latencies_ms=(found.p50_ms, found.p95_ms, found.p99_ms) if found else None,
-                    latency_mean_ms=found.mean_ms if found else None,
-                    incidents=sum(incident.monitor == spec.id for incident in incidents),
-                    previous_p95_ms=earlier.p95_ms if earlier else None,
-                )
-            )
-        return Period(
-            report=report_id(kind, day),
-            name=kind,
-            timezone=timezone,
-            start=start,
-            end=end,
-            generated_at=now,
-            version=__version__,
-            monitors=tuple(monitors),
-            incidents=tuple(incidents),
-            attempts=tuple(reader.attempts(since=start, until=end)),
-            alerts=tuple(reader.alerts(since=start, until=end)),
-            deliveries=reader.delivery_counts(start, end),
-            observed=observed,
-            public_url=self.roster.settings.server.public_url,
-        )
+    def write(
+        self, spec: ReportSpec, day: date, *, language: str | None = None
+    ) -> ReportDocument:
+        """The report of the period that ``day`` is in. Reads the store; runs in a thread.
+
+        :param language: None is the first that the report is sent in.
+        """
+        return self._write(spec, day, [(language or self._languages(spec)[0][0], ())])[0].document
+
+    def editions(self, spec: ReportSpec, day: date) -> list[Made]:
+        """The same, once in each language of its channels: the numbers are read once."""
+        return self._write(spec, day, self._languages(spec))
+
+    def _languages(self, spec: ReportSpec) -> list[tuple[str, tuple[str, ...]]]:
+        """The languages that a report is written in, with the channels that take it so."""
+        if spec.language is not None or not spec.channels:
+            return [(spec.language or ENGLISH, spec.channels)]
+        spoken = {channel.name: channel.language for channel in self.roster.settings.channels}
+        editions: dict[str, tuple[str, ...]] = {}
+        for channel in spec.channels:
+            language = spoken.get(channel, ENGLISH)
+            editions[language] = (*editions.get(language, ()), channel)
+        return list(editions.items())
+
+    def _write(
+        self, spec: ReportSpec, day: date, languages: Iterable[tuple[str, tuple[str, ...]]]
+    ) -> list[Made]:
+        writer = self.roster.reports.get(spec.kind) or self.roster.registry.reports[spec.kind].create()
+        span = self.span(spec)
+        first = calendar.first_day(span, day)
+        period = self._periods.read(report_id(spec.name, first), spec, span, first, self.roster)
+        made = []
+        for number, (language, channels) in enumerate(languages):
+            name = report_id(spec.name, first, language if number else "")
+            document = writer.write(replace(period, report=name, language=language))
+            made.append(Made(document, channels))
+        return made

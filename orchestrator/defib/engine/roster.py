@@ -106,7 +106,7 @@ class Roster:
                 self.enlist(spec)
             except ValueError as error:
                 mistakes.append(Mistake(message=str(error), path=f"monitors: {spec.id}"))
-        self._imply()
+        self.settle()
         for channel in self.settings.channels:
             try:
                 self.channels[channel.name] = self.registry.channels[channel.kind].create(
@@ -119,8 +119,8 @@ class Roster:
         if mistakes:
             raise ConfigError(mistakes)
 
-    def _imply(self) -> None:
-        """Let each monitor require what carries it."""
+    def settle(self) -> None:
+        """Let each monitor require what carries it; for whoever has enlisted more of them."""
         footings = {name: _footing(watched) for name, watched in self.monitors.items()}
         for name, more in implied(footings).items():
             if more:
@@ -145,6 +145,7 @@ class Roster:
             for rung in spec.recovery.ladder
         )
         watched = self.monitors[spec.id] = Watched(spec, plugin, actions)
+        self._strategies.pop(spec.id, None)
         if watched.pushed is not None:
             self._keys[spec.id] = spec.id
             self._keys.update(dict.fromkeys((*watched.pushed.keys, self.beat_uuid(spec.id)), spec.id))
@@ -214,6 +215,10 @@ class Roster:
         own = (key for key in (pushed.keys if pushed else ()) if _is_uuid(key))
         digest = hmac.digest(self._beat_secret, monitor.encode(), "sha256")
         return next(own, str(UUID(bytes=digest[:16], version=4)))
+
+    def sign(self, text: str) -> bytes:
+        """32 bytes that nobody can guess, the same for one text as long as the store lives."""
+        return hmac.digest(self._beat_secret, f"signed {text}".encode(), "sha256")  # no id of a monitor has a space
 
     def children(self, monitor: MonitorId) -> list[MonitorId]:
         """Monitors that require this one directly."""

@@ -89,14 +89,26 @@ class StateTable:
             self._health[monitor] = replace(health, memory={}, first_fail_at=None)
             self._dirty.add(monitor)
 
-    def drain(self) -> Changes:
-        """Everything noted since the last call, but for rows that are on their way already."""
+    def drain(self, *, looks: bool = True) -> Changes:
+        """Everything noted since the last call, but for rows that are on their way already.
+
+        :param looks: False leaves the observations for a later call.
+        """
         changes = Changes(
             health=tuple(self._health[monitor] for monitor in self._dirty - self._held),
-            observations=tuple(self._observations),
+            observations=tuple(self._observations) if looks else (),
         )
-        self._dirty, self._observations = self._dirty & self._held, []
+        self._dirty = self._dirty & self._held
+        if looks:
+            self._observations = []
         return changes
+
+    def drain_looks(self, monitor: MonitorId) -> tuple[Observation, ...]:
+        """What was noted of one monitor: written with the decision that it led to."""
+        found = tuple(look for look in self._observations if look.monitor == monitor)
+        if found:
+            self._observations = [look for look in self._observations if look.monitor != monitor]
+        return found
 
     def give_back(self, changes: Changes) -> None:
         """What could not be written is kept for the next group."""

@@ -12,13 +12,16 @@ from defib.engine.guard import Guard
 from defib.engine.housekeeping import SPAN_GAP
 from defib.engine.notifier import Notifier
 from defib.engine.roster import Roster, Watched
+from defib.engine.scenes import Scenes
 from defib.engine.table import StateTable
+from defib.model.alert import Together
 from defib.model.changes import Changes
 from defib.model.evidence import Grade
 from defib.model.health import Health, Incident, State, Transition
 from defib.model.ids import IncidentId, MonitorId
+from defib.rules.alerting.matter import Owed
 from defib.rules.flapping import Flapping, Span, gaps_between
-from defib.rules.grouping import Fallen, find_root, first_due, joining_due, siblings
+from defib.rules.grouping import GROUP_WAIT, Fallen, find_root, first_due, joining_due, siblings
 from defib.rules.snapshots import digest
 from defib.store import Reader
 
@@ -39,13 +42,15 @@ class Telling:
     incidents: dict[IncidentId, Incident] = field(default_factory=dict)
     """The open ones; one that is about to be committed is among them, so that another may join it."""
     called: dict[MonitorId, datetime] = field(default_factory=dict)
+    scenes: Scenes = field(init=False)
 
     def __post_init__(self) -> None:
+        self.scenes = Scenes(self.table, self.reader, self.guard, self.incidents)
         self.incidents.update((item.id, item) for item in self.reader.incidents(only_open=True))
 
     @property
     def notifier(self) -> Notifier:
-        return Notifier(self.roster, self.table.recent, self.called, self._digest)
+        return Notifier(self.roster, self.table.recent, self.called, self.scenes, self._digest)
 
     def _digest(self, incident: IncidentId) -> tuple[str, ...]:
         snapshot = self.reader.snapshot(incident)
@@ -64,6 +69,34 @@ class Telling:
     def open_story(self, incident: Incident) -> list[Incident]:
         """Those of the incidents that began with this one which are still open, itself included; oldest first."""
         return [item for item in self.incidents.values() if item.story == incident.story]
+
+    def members(self, incident: Incident) -> tuple[Together, ...]:
+        """All that is open of a story, as one message tells of it; () when that is one incident."""
+        story = sorted(self.open_story(incident), key=lambda item: item.opened_at)
+        monitors = self.roster.monitors
+        found = [
+            Together(
+                monitor=item.monitor, name=monitors[item.monitor].spec.name,
+                family=monitors[item.monitor].spec.family, summary=item.summary, since=item.fault_hi,
+            )
+            for item in story
+            if item.monitor in monitors
+        ]  # fmt: skip
+        return tuple(found) if len(found) > 1 else ()
+
+    def again(
+        self, watched: Watched, health: Health, incident: Incident | None, due: Owed, now: datetime
+    ) -> Changes:
+        """What was held back, told now; together with what is owed of the same story."""
+        has_company = incident is not None and len(self.open_story(incident)) > 1
+        return self.notifier.again(
+            watched, health, incident, due, now, due_at=now + GROUP_WAIT if has_company else now
+        )
+
+    def acknowledged(self, watched: Watched, incident: Incident, now: datetime) -> Changes:
+        """Somebody has taken ``incident`` on, and its whole story; it says who."""
+        health = self.table[watched.spec.id]
+        return self.notifier.acknowledged(watched, health, incident, self.members(incident), now)
 
     # --- what belongs together ---------------------------------------------------------------------
 
@@ -132,6 +165,8 @@ class Telling:
         if health.is_flapping:
             if not before.is_flapping:
                 changes += self.notifier.flapping(watched, health, incident, now)
+            elif incident is not None and incident.closed_at is None:
+                changes += self.notifier.down(watched, health, incident, now, due_at=now)
         elif incident is not None and is_relapse:
             changes += self.notifier.relapsed(watched, health, incident, now, attempts=attempts)
         elif incident is not None and incident.closed_at is None:

@@ -1,23 +1,23 @@
 """What people and programs are shown: one read model for pages, API, metrics and command line."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from defib import __version__
-from defib.engine import wording
+from defib.engine import desk_views, inventory, row_views, wording
 from defib.engine.recent import Recent
 from defib.engine.roster import Roster, Watched
-from defib.model.alert import Alert, Delivery
+from defib.engine.windows import Windows
+from defib.model.alert import Alert
 from defib.model.evidence import Outcome
-from defib.model.health import FaultLabel, Health, Incident, State, Transition
+from defib.model.health import FaultLabel, Health, Incident, State
 from defib.model.ids import IncidentId, MonitorId, ReportId
 from defib.model.options import format_duration
-from defib.model.recovery import Attempt, Case
+from defib.model.recovery import Case
 from defib.model.report import ReportDocument
-from defib.model.snapshot import Snapshot
-from defib.model.strategy import Strategy
+from defib.model.window import WindowKind
 from defib.ports import Clock
 from defib.rules.availability import uptime
 from defib.rules.flapping import NAGIOS_STATES, nagios_percent, scheduled
@@ -38,6 +38,7 @@ class Sources:
     roster: Roster
     reader: Reader
     clock: Clock
+    windows: Windows
     health: Callable[[MonitorId], Health | None]
     case: Callable[[MonitorId], Case | None]
     store_error: Callable[[], str]
@@ -109,7 +110,7 @@ class Views:
             if active is not None and active.incident == incident.id:
                 newest[incident.id] = active
             found.append(
-                self.incident(incident)
+                row_views.incident(incident)
                 | {
                     "name": watched.spec.name if watched else incident.monitor,
                     "together": [
@@ -176,15 +177,16 @@ class Views:
             "together": self._together(s, incidents),
             "requires": [*watched.spec.requires, *watched.spec.requires_any],
             "ladder": [action.description for action in watched.actions],
-            "strategy_detail": strategy_json(s.roster, monitor),
+            "strategy_detail": inventory.strategy(s.roster, monitor),
             "last": rows.observation_json(health.last) if health else None,
             "availability": {name: self._availability(s, monitor, now - span, now) for name, span in _SPANS},
-            "transitions": [self.transition(item) for item in transitions],
-            "incidents": [self.incident(item) for item in incidents],
-            "attempts": [self.attempt(item) for item in attempts],
+            "transitions": [row_views.transition(item) for item in transitions],
+            "incidents": [row_views.incident(item) for item in incidents],
+            "attempts": [row_views.attempt(item) for item in attempts],
             "budget": _budget(s, watched, now),
-            "snapshot": self.snapshot(snapshot),
+            "snapshot": row_views.snapshot(snapshot),
             "alerts": self._told(s.reader, s.reader.alerts(monitor=monitor, newest=20)),
+            "windows": desk_views.of_monitor(s.windows.known(), watched, s.roster, now),
         }
         parents = {
             parent: str(known.state)
@@ -296,7 +298,7 @@ class Views:
         view = None
         if case is not None:
             known = case.rung < len(actions)
-            view = self.case(case) | {"action": actions[case.rung].description if known else "an action"}
+            view = row_views.case(case) | {"action": actions[case.rung].description if known else "an action"}
         return {"mode": mode, "case": view, "doing": wording.doing(mode, view)}
 
     def _availability(self, s: Sources, monitor: MonitorId, start: datetime, end: datetime) -> float | None:
@@ -305,120 +307,7 @@ class Views:
         changes = s.reader.transitions(monitor=monitor, since=start, until=end)
         return uptime(before.to_state if before else None, changes, start, end, spans).availability
 
-    # --- rows --------------------------------------------------------------------------------------
-
-    @staticmethod
-    def transition(item: Transition) -> Json:
-        return {
-            "monitor": item.monitor,
-            "from": str(item.from_state),
-            "to": str(item.to_state),
-            "decided_at": item.decided_at.isoformat(),
-            "not_before": item.t_lo.isoformat(),
-            "not_after": item.t_hi.isoformat(),
-            "reason": item.reason,
-            "incident": item.incident,
-            "evidence": rows.observation_json(item.evidence),
-        }
-
-    @staticmethod
-    def incident(item: Incident) -> Json:
-        return {
-            "id": item.id,
-            "monitor": item.monitor,
-            "opened_at": item.opened_at.isoformat(),
-            "fault_at": item.fault_hi.isoformat(),
-            "closed_at": item.closed_at.isoformat() if item.closed_at else None,
-            "cause": item.cause,
-            "summary": item.summary,
-            "healed_by": item.healed_by,
-            "resolution": item.resolution,
-            "root": item.root,
-            "label": str(item.label),
-        }
-
-    @staticmethod
-    def snapshot(item: Snapshot | None) -> Json | None:
-        """Parts as a list, since their order says something."""
-        if item is None:
-            return None
-        return {
-            "incident": item.incident,
-            "taken_at": item.taken_at.isoformat(),
-            "took_ms": item.took / timedelta(milliseconds=1),
-            "parts": [{"heading": heading, "text": text} for heading, text in item.parts.items()],
-            "missing": [{"who": who, "why": why} for who, why in item.missing.items()],
-        }
-
-    @staticmethod
-    def case(item: Case) -> Json:
-        return {
-            "id": item.id,
-            "incident": item.incident,
-            "monitor": item.monitor,
-            "state": str(item.state),
-            "reason": item.reason,
-            "rung": item.rung + 1,
-            "attempts": item.attempts,
-            "failures": item.failures,
-            "dry_run": item.dry_run,
-            "gate": str(item.gate) if item.gate else None,
-            "gated_since": item.gated_since.isoformat() if item.gated_since else None,
-            "actor": item.actor,
-            "opened_at": item.opened_at.isoformat(),
-            "due_at": item.due_at.isoformat(),
-            "closed_at": item.closed_at.isoformat() if item.closed_at else None,
-        }
-
-    @staticmethod
-    def attempt(item: Attempt) -> Json:
-        return {
-            "id": item.id,
-            "case": item.case,
-            "incident": item.incident,
-            "monitor": item.monitor,
-            "number": item.number,
-            "kind": item.kind,
-            "action": item.description,
-            "actor": item.actor,
-            "outcome": str(item.outcome),
-            "exit_status": item.exit_status,
-            "intent_at": item.intent_at.isoformat(),
-            "ended_at": item.ended_at.isoformat() if item.ended_at else None,
-            "verified_at": item.verified_at.isoformat() if item.verified_at else None,
-            "relapsed_at": item.relapsed_at.isoformat() if item.relapsed_at else None,
-            "output": item.output,
-            "detail": item.detail,
-        }
-
-    def alert(self, item: Alert) -> Json:
-        return {
-            "id": item.id,
-            "kind": item.kind,
-            "severity": str(item.severity),
-            "title": item.title,
-            "description": item.description,
-            "evidence": list(item.evidence),
-            "recommendations": list(item.recommendations),
-            "at": item.at.isoformat(),
-            "monitor": item.monitor,
-            "incident": item.incident,
-        }
-
-    @staticmethod
-    def delivery(item: Delivery) -> Json:
-        return {
-            "id": item.id,
-            "channel": item.channel,
-            "notice": item.notice,
-            "state": str(item.state),
-            "tries": item.tries,
-            "created_at": item.created_at.isoformat(),
-            "due_at": item.due_at.isoformat(),
-            "accepted_at": item.accepted_at.isoformat() if item.accepted_at else None,
-            "sent_with": item.sent_with,
-            "error": item.error,
-        }
+    # --- what happened -----------------------------------------------------------------------------
 
     def alerts(self, newest: int = 100, skip: int = 0) -> list[Json]:
         """The newest alerts with how each channel took them."""
@@ -428,18 +317,18 @@ class Views:
     def _told(self, reader: Reader, alerts: list[Alert]) -> list[Json]:
         deliveries: dict[str, list[Json]] = {}
         for item in reader.deliveries(notices=[alert.id for alert in alerts]):
-            deliveries.setdefault(item.notice, []).append(self.delivery(item))
-        return [self.alert(alert) | {"deliveries": deliveries.get(alert.id, [])} for alert in alerts]
+            deliveries.setdefault(item.notice, []).append(row_views.delivery(item))
+        return [row_views.alert(alert) | {"deliveries": deliveries.get(alert.id, [])} for alert in alerts]
 
     def incidents(self, newest: int = 100, skip: int = 0) -> list[Json]:
-        return [self.incident(item) for item in self._sources().reader.incidents(newest=newest, skip=skip)]
+        return [row_views.incident(item) for item in self._sources().reader.incidents(newest=newest, skip=skip)]
 
     def recoveries(self, newest: int = 100, skip: int = 0) -> list[Json]:
         """The newest recovery cases with their attempts."""
         reader = self._sources().reader
         cases = reader.cases(newest=newest, skip=skip)
         return [
-            self.case(case) | {"tries": [self.attempt(item) for item in reader.attempts(case=case.id)]}
+            row_views.case(case) | {"tries": [row_views.attempt(item) for item in reader.attempts(case=case.id)]}
             for case in cases
         ]
 
@@ -454,78 +343,73 @@ class Views:
         found = reader.incident(incident)
         if found is None:
             return None
-        story = self.incident(found) | {
+        until = None if found.closed_at is None else found.closed_at + timedelta(seconds=1)
+        changes = reader.transitions(monitor=found.monitor, since=found.fault_hi, until=until)
+        story = row_views.incident(found) | {
             "name": _name(s, found.monitor),
-            "cases": [self.case(case) for case in reader.cases(incident=incident)],
-            "attempts": [self.attempt(item) for item in reader.attempts(incident=incident)],
-            "alerts": self._told(reader, reader.alerts(incident=incident)),
+            "transitions": [row_views.transition(item) for item in changes],
+            "cases": [row_views.case(case) for case in reader.cases(incident=incident)],
+            "attempts": [row_views.attempt(item) for item in reader.attempts(incident=incident)],
+            "alerts": desk_views.with_tries(reader, self._told(reader, reader.alerts(incident=incident))),
             "affected": reader.affected(incident),
-            "snapshot": self.snapshot(reader.snapshot(incident)),
+            "snapshot": row_views.snapshot(reader.snapshot(incident)),
             "members": [
-                self.incident(item) for item in reader.incidents(story=found.story) if item.id != incident
+                row_views.incident(item) for item in reader.incidents(story=found.story) if item.id != incident
             ],
         }
         return story | {"sentences": wording.of_incident(story, s.roster.settings.timezone)}
 
+    def sentences(self, incident: IncidentId) -> list[str] | None:
+        """An incident in plain words; None when there is none of that id."""
+        story = self.explain(incident)
+        return None if story is None else list(story["sentences"])
+
+    def alert_log(self, newest: int = 100, skip: int = 0) -> list[Json]:
+        """The newest alerts with each delivery and each of its tries."""
+        s = self._sources()
+        found = desk_views.with_tries(s.reader, self.alerts(newest, skip))
+        return [item | {"name": _name(s, item["monitor"]) if item["monitor"] else ""} for item in found]
+
+    def incident_list(self, newest: int = 100, skip: int = 0) -> list[Json]:
+        """The newest incidents with the names of their monitors."""
+        s = self._sources()
+        return [item | {"name": _name(s, item["monitor"])} for item in self.incidents(newest, skip)]
+
+    def delivery_log(self, newest: int = 100, skip: int = 0) -> list[Json]:
+        """See :func:`defib.engine.desk_views.delivery_log`."""
+        return desk_views.delivery_log(self._sources().reader, newest, skip)
+
+    def windows(self, kinds: Collection[WindowKind] = tuple(WindowKind)) -> list[Json]:
+        """Silences, maintenance and pauses that are in force or to come, those that began first leading."""
+        s = self._sources()
+        return desk_views.windows(s.windows.known(), kinds, s.roster, s.clock.now())
+
+    def past_windows(self, kinds: Collection[WindowKind], newest: int = 50) -> list[Json]:
+        """Those that are over, newest first; of the configuration's only what was ended early."""
+        s = self._sources()
+        now = s.clock.now()
+        over = s.reader.windows(over_at=now, kinds=kinds, newest=newest)
+        return desk_views.windows(over, kinds, s.roster, now)
+
     # --- what there is -----------------------------------------------------------------------------
 
     def strategies(self) -> Json:
-        """The strategies, the global one in force, and which monitor follows which."""
-        roster = self._sources().roster
-        return {
-            "in_force": roster.global_strategy,
-            "configured": roster.settings.strategy,
-            "items": [
-                strategy_detail(strategy) | {"summary": strategy.summary}
-                for _, strategy in sorted(roster.settings.strategies.items())
-            ],
-            "monitors": {monitor: roster.strategy(monitor).name for monitor in roster.monitors},
-            "switched": dict(roster.switched),
-        }
+        """See :func:`defib.engine.inventory.strategies`."""
+        return inventory.strategies(self._sources().roster)
 
     def recovery(self) -> Json:
-        """Which mode of recovery is in force for which monitor, and what was set at run time."""
-        roster = self._sources().roster
-        return {
-            "configured": str(roster.settings.recovery_mode),
-            "monitors": {
-                monitor: str(roster.recovery_mode(watched.spec)) if watched.actions else "none"
-                for monitor, watched in roster.monitors.items()
-            },
-            "set": dict(roster.armed),
-        }
+        """See :func:`defib.engine.inventory.recovery`."""
+        return inventory.recovery(self._sources().roster)
 
     def plugins(self) -> Json:
-        """What the plugins offer, and those that do not load."""
-        registry = self._sources().roster.registry
-        return {
-            "offers": [
-                {
-                    "noun": kinds.noun,
-                    "kind": kind,
-                    "summary": getattr(kinds[kind], "summary", ""),
-                    "plugin": kinds.origins[kind].plugin,
-                    "distribution": kinds.origins[kind].distribution,
-                    "version": kinds.origins[kind].version,
-                }
-                for kinds in registry.families()
-                for kind in kinds.names()
-            ],
-            "faults": [
-                {
-                    "plugin": fault.origin.plugin,
-                    "distribution": fault.origin.distribution,
-                    "message": fault.message,
-                }
-                for fault in registry.faults
-            ],
-        }
+        """See :func:`defib.engine.inventory.plugins`."""
+        return inventory.plugins(self._sources().roster)
 
-    def reports(self, newest: int = 60) -> list[Json]:
-        """The newest reports that are stored."""
+    def reports(self, name: str | None = None) -> list[Json]:
+        """The newest reports that are stored, of one name or all."""
         return [
-            item | {"generated_at": item["generated_at"].isoformat()}
-            for item in self._sources().reader.report_titles(newest)
+            item | {key: item[key].isoformat() for key in ("start", "end", "generated_at")}
+            for item in self._sources().reader.report_titles(name=name)
         ]
 
     def report(self, report: ReportId) -> ReportDocument | None:
@@ -591,21 +475,3 @@ def _suspicion(health: Health, now: datetime) -> float | None:
 def worst(states: "Any") -> str:
     """The state that needs attention most; ``up`` when there is none."""
     return str(min((State(state) for state in states), key=_ORDER.index, default=State.UP))
-
-
-def strategy_json(roster: Roster, monitor: MonitorId) -> Json:
-    """The strategy in force for a monitor, as a configuration would write it."""
-    return strategy_detail(roster.strategy(monitor))
-
-
-def strategy_detail(strategy: Strategy) -> Json:
-    """A strategy as a configuration would write it."""
-    return {
-        "name": strategy.name,
-        "interval": format_duration(strategy.interval),
-        "timeout": format_duration(strategy.timeout),
-        "confirm": [format_duration(wait) for wait in strategy.confirm],
-        "fail_threshold": strategy.fail_threshold or "auto",
-        "recovery_threshold": strategy.recovery_threshold,
-        "detector": strategy.detector,
-    }

@@ -38,9 +38,11 @@ class Token:
 
 
 class AgentStatus(StrEnum):
-    """How an agent stands, by the age of its last beat."""
+    """How an agent stands, by the age of its last beat and by what it says."""
 
     ONLINE = "online"
+    DEGRADED = "degraded"  #: it is heard, and beyond a limit
+    ERROR = "error"  #: it is heard, and says itself that it fails
     WARNING = "warning"  #: its beat is late
     OFFLINE = "offline"
     STOPPED = "stopped"  #: it said that it stops

@@ -40,7 +40,68 @@ class AlertKind(StrEnum):
     RECOVERY_FAILED = "recovery_failed"  #: given up: needs a human
     OBSERVER_SICK = "observer_sick"  #: Defib itself is held up or cut off
     OBSERVER_WELL = "observer_well"
+    REMINDER = "reminder"  #: still open, and nobody has taken it on
+    ESCALATED = "escalated"  #: nobody has taken it on in time: the next ones are called
+    ACKNOWLEDGED = "acknowledged"  #: somebody has taken it on
+    DIGEST = "digest"  #: several alerts that have nothing to do with one another, in one message
+    CHANNEL_BROKEN = "channel_broken"  #: a channel takes nothing: told through another one
+    CHANNEL_WORKS = "channel_works"  #: it does again
     TEST = "test"
+
+
+class Stage(StrEnum):
+    """The steps that an alert passes, in their order; see :mod:`defib.rules.alerting`."""
+
+    INHIBIT = "inhibit"  #: something else that is told explains it
+    SILENCE = "silence"
+    MUTE = "mute"  #: maintenance and quiet hours
+    DEDUPLICATE = "deduplicate"  #: people know already, or nobody was told what it is the end of
+    ROUTE = "route"
+    ESCALATE = "escalate"
+    DELIVER = "deliver"
+
+
+class Ruling(StrEnum):
+    """What a stage does with an alert."""
+
+    PASSED = "passed"
+    HELD = "held"  #: people hear of it later, if it is still so after a fresh look
+    DROPPED = "dropped"
+
+
+class Hold(StrEnum):
+    """What keeps an alert from people for a while."""
+
+    SILENCE = "silence"
+    MAINTENANCE = "maintenance"
+    PAUSE = "pause"
+    DEPENDENCY = "dependency"
+    INHIBITION = "inhibition"  #: something else that is told explains it
+    OBSERVER = "observer"  #: Defib itself cannot see it clearly
+    QUIET_HOURS = "quiet_hours"
+    CALM = "calm"  #: it has to last for a while
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What a stage decided about an alert, and why."""
+
+    stage: Stage
+    ruling: Ruling
+    reason: str  #: for people; one sentence without a full stop
+    until: datetime | None = None  #: of a hold, when that is known
+    by: Hold | None = None  #: of a hold
+    name: str = ""  #: of what holds: a window's reason, a monitor's id
+    channels: tuple[str, ...] = ()  #: that are meant, where it is not all of them
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """Why people did not hear of something at once."""
+
+    by: Hold
+    name: str = ""  #: of the window, as whoever made it gave its reason; or of what is required
+    until: datetime  #: when it was over
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +115,10 @@ class Together:
     since: datetime
     recovery: str = ""  #: what Defib did or will do
     duration_s: float | None = None  #: of the outage, once it is over
+    event: AlertKind = AlertKind.DOWN  #: of a digest, whose members may be of any kind
+    severity: Severity = Severity.INFO  #: of a digest's member
+    is_over: bool = False  #: of a digest's member: what it tells of has ended meanwhile
+    cause: str = ""  #: code of the deciding evidence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +151,13 @@ class AlertFacts:
     snapshot: tuple[
         str, ...
     ] = ()  #: what was to be seen of it before the first action: at most ten short lines
+    held: Held | None = None  #: why people hear of it only now
+    level: int = 0  #: of the escalation, from 1, those that the route names first; 0: none
+    step: int = 0  #: how far the escalation has come, its repetitions counted
+    reminders: int = 0  #: how many people have had of it, this one included
+    actor: str = ""  #: who acknowledged
+    note: str = ""  #: what they said
+    late_since: datetime | None = None  #: when people should have heard of it, where a channel brings it much later
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +187,17 @@ class Alert:
     monitor: MonitorId | None
     incident: IncidentId | None
     facts: AlertFacts
+    verdicts: tuple[Verdict, ...] = ()  #: why it was told to whom it was, or not; in the order of the stages
+
+
+class Purpose(StrEnum):
+    """Why a delivery was made."""
+
+    ROUTE = "route"
+    ESCALATION = "escalation"
+    REMINDER = "reminder"
+    FALLBACK = "fallback"  #: in place of another that is not accepted
+    RESOLUTION = "resolution"  #: the end of what this channel was told of
 
 
 class DeliveryState(StrEnum):
@@ -141,3 +224,6 @@ class Delivery:
     receipt: str = ""  #: the far end's id of the message
     error: str = ""  #: of the newest failed try, without secrets
     sent_with: DeliveryId | None = None  #: the delivery in whose message it went, if not in one of its own
+    purpose: Purpose = Purpose.ROUTE
+    stands_in_for: DeliveryId | None = None  #: of a fallback
+    is_quiet: bool = False  #: nobody needs to be woken by it

@@ -12,11 +12,13 @@ from defib.model.beat import Beat
 from defib.model.decision import DecisionRecord
 from defib.model.evidence import Observation
 from defib.model.health import BeatMemory, Health, Incident, Transition
+from defib.model.history import Roll
 from defib.model.ids import DeliveryId, MonitorId
 from defib.model.monitor import MadeMonitor
 from defib.model.recovery import Attempt, AuditEntry, Case
 from defib.model.report import ReportDocument
 from defib.model.snapshot import Snapshot
+from defib.model.window import Window
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,9 +26,10 @@ class DeliveryTry:
     """One try to deliver, for the delivery log."""
 
     delivery: DeliveryId
-    at: datetime
+    at: datetime  #: when it was over
     accepted: bool
     detail: str
+    duration_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +48,7 @@ class Forget:
     events: bool = (
         False  #: transitions, incidents, attempts and alerts; otherwise single observations and beats
     )
+    hourly: bool = False  #: rollups and metrics by the hour, and nothing else
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,9 +64,9 @@ class Heard:
 class Changes:
     """Rows to write in one transaction.
 
-    Health, incidents, cases, attempts, deliveries, watch spans, agents, made monitors and tokens replace the row of
-    the same key; the rest is appended. A delivery whose key exists already is left as it is (``new_deliveries``), so
-    that a decision that is taken again after a crash never tells twice.
+    Health, incidents, cases, attempts, deliveries, watch spans, agents, made monitors, tokens and windows replace the
+    row of the same key; the rest is appended. A delivery whose key exists already is left as it is
+    (``new_deliveries``), so that a decision that is taken again after a crash never tells twice.
     """
 
     health: tuple[Health, ...] = ()
@@ -86,6 +90,8 @@ class Changes:
     agents: tuple[Agent, ...] = ()
     made: tuple[MadeMonitor, ...] = ()
     tokens: tuple[Token, ...] = ()
+    windows: tuple[Window, ...] = ()
+    rolls: tuple[Roll, ...] = ()
     forget: tuple[Forget, ...] = ()
 
     def __add__(self, other: "Changes") -> "Changes":

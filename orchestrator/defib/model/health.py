@@ -28,6 +28,11 @@ class State(StrEnum):
         """Something is wrong enough to tell."""
         return self in (State.FAULT, State.UNREACHABLE)
 
+    @property
+    def is_aside(self) -> bool:
+        """Somebody has set it aside for a while: nothing is judged."""
+        return self in (State.MAINTENANCE, State.PAUSED)
+
 
 Memory = Mapping[str, Fact]
 """What a detector remembers of one monitor between observations: flat, and storable as JSON."""
@@ -113,6 +118,9 @@ class Incident:
     resolution: str = ""
     root: IncidentId | None = None  #: of those that began together, the first; None: it is this
     label: FaultLabel = FaultLabel.NONE  #: what is special about it
+    acked_at: datetime | None = None  #: somebody has said that they see to it …
+    acked_by: str = ""  #: … who
+    ack_note: str = ""
 
     @property
     def story(self) -> IncidentId:

@@ -14,3 +14,5 @@ ReportId = NewType("ReportId", str)
 AgentId = NewType("AgentId", str)
 """As the agent calls itself on the wire: printable, at most 200 characters."""
 TokenId = NewType("TokenId", str)
+WindowId = NewType("WindowId", str)
+"""Of a window of the configuration: ``name@`` and the instant at which it begins, in UTC."""

@@ -85,6 +85,7 @@ class MonitorSpec:
     group: str = ""  #: monitors that do the same work for one another: never restarted all at once
     recovery: RecoveryPolicy = RecoveryPolicy()
     enabled: bool = True
+    slo: float | None = None  #: share of the time that it is to be well, 0..1: its service level objective
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,11 +93,12 @@ class MadeMonitor:
     """A monitor that was made through an API; one of the same id in the configuration takes its place."""
 
     id: MonitorId
-    kind: str  #: of a monitor that is told: ``heartbeat``
+    kind: str  #: the monitor type: ``heartbeat``
     name: str
     options: Mapping[str, Any]  #: as its type's schema writes them
     made_at: datetime
     made_by: str
+    settings: Mapping[str, Any] = field(default_factory=dict)  #: keys that every type has, written likewise
     description: str = ""
     tags: tuple[str, ...] = ()
     removed_at: datetime | None = None

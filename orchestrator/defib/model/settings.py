@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from defib.model.alert import Severity
-from defib.model.ids import MonitorId
 from defib.model.monitor import MonitorSpec, RecoveryMode
+from defib.model.route import InhibitRule, Route
 from defib.model.strategy import Strategy
+from defib.model.window import PlannedMaintenance
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -25,12 +26,24 @@ class IngestSettings:
     new_agents: bool = True  #: whoever shows a good token may bring in an agent by its first beat
 
 
+class BadgeAccess(StrEnum):
+    """Who can open badges, which need no login."""
+
+    OFF = "off"
+    SIGNED = "signed"  #: whoever knows their address, which nobody can guess
+    PUBLIC = "public"  #: everybody: they have addresses of monitors' ids and tags, too
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerSettings:
     host: str = "127.0.0.1"
     port: int = 8420
     public_url: str = ""  #: without a slash at its end; "" uses the listening address
     unix_socket: Path | None = None  #: where local agents beat; None: nowhere
+    unix_socket_mode: int = 0o600  #: who may connect to it: permission bits
+    unix_socket_group: str = ""  #: that it belongs to; "" is the one of this process
+    trusted_proxies: tuple[str, ...] = ()  #: networks whose word on where a request came from counts
+    badges: BadgeAccess = BadgeAccess.OFF
     ingest: IngestSettings = IngestSettings()
 
 
@@ -55,33 +68,24 @@ class ChannelSpec:
     name: str
     kind: str
     options: "BaseModel"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RouteMatch:
-    """Which alerts a route takes; an empty field takes all."""
-
-    severity: frozenset[Severity] = frozenset()
-    kind: frozenset[str] = frozenset()  #: kinds of alert: ``agent_down``
-    tags: frozenset[str] = frozenset()  #: any of them
-    monitors: frozenset[MonitorId] = frozenset()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Route:
-    """First match wins unless it says to continue."""
-
-    match: RouteMatch = RouteMatch()
-    channels: tuple[str, ...] = ()
-    resume: bool = False  #: ``continue: true``
+    language: str = "en"  #: of what it carries
+    timezone: str = ""  #: of the times in it; "" is the global one
+    fallback: str | None = None
+    """The channel that carries an alert too when this one does not accept it soon; "" for none, None for the first
+    one that its route escalates to."""
+    rate: int = 20  #: messages a minute; what is beyond goes as a digest
+    self_test: str = ""  #: cron expression of the times at which it says that it works
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportSpec:
-    kind: str  #: the report's name: ``daily``
+    name: str  #: unique; ids of its reports begin with it
+    kind: str  #: the report type: ``daily``, ``weekly``, ``monthly``
     cron: str
     timezone: str
     channels: tuple[str, ...] = ()
+    tags: frozenset[str] = frozenset()  #: only monitors with any of them; empty takes all
+    language: str | None = None  #: it is written in; None is each channel's
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +107,7 @@ class Retention:
     """How long history is kept; None is for ever."""
 
     raw: timedelta | None = timedelta(days=7)  #: single observations
+    hourly: timedelta | None = timedelta(days=396)  #: counts, latencies and metrics by the hour: 13 months
     events: timedelta | None = None  #: transitions, incidents, attempts, alerts
 
 
@@ -123,7 +128,11 @@ class Settings:
     monitors: tuple[MonitorSpec, ...] = ()
     channels: tuple[ChannelSpec, ...] = ()
     routes: tuple[Route, ...] = ()
+    inhibit: tuple[InhibitRule, ...] = ()
+    ack_timeout: timedelta | None = timedelta(hours=1)
+    """What somebody has taken on and still fails then is told again; None: never."""
     reports: tuple[ReportSpec, ...] = ()
+    maintenance: tuple[PlannedMaintenance, ...] = ()
     retention: Retention = Retention()
     observer: ObserverSettings = ObserverSettings()
     warnings: tuple[str, ...] = ()  #: valid, but probably not what was meant

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from defib.model.evidence import Outcome
 from defib.model.health import Health, State
 from defib.model.ids import MonitorId
 from defib.model.monitor import MonitorSpec
@@ -28,15 +29,22 @@ def parents_of(spec: MonitorSpec, health: Callable[[MonitorId], Health | None], 
     required = _known(spec.requires, health)
     group = _known(spec.requires_any, health)
     own = health(spec.id)
-    bad = [name for name, parent in required.items() if parent.state.is_bad]
+    bad = [name for name, parent in required.items() if _is_bad(parent)]
     suspect = [name for name, parent in required.items() if _is_doubtful(parent, own, now)]
     if group and not any(parent.state in _WELL for parent in group.values()):
-        if all(parent.state.is_bad for parent in group.values()):
+        if all(_is_bad(parent) for parent in group.values()):
             bad += group
         suspect += [name for name, parent in group.items() if _is_doubtful(parent, own, now)]
     return Parents(
         bad=tuple(bad), suspect=tuple(suspect), hold=_settling(spec, required | group, health, now)
     )
+
+
+def _is_bad(parent: Health) -> bool:
+    """At fault or unreachable; or not well while it is in maintenance, where nobody calls that a fault."""
+    if parent.state is State.MAINTENANCE:
+        return parent.last is not None and parent.last.evidence.outcome is Outcome.FAIL
+    return parent.state.is_bad
 
 
 def _is_doubtful(parent: Health, own: Health | None, now: datetime) -> bool:

@@ -4,15 +4,14 @@
     FAULT ─→ another row of the same conversation ──────┴→ one message
 
 Nothing is held in memory that the outbox does not have: each fault has its own alert and its own rows, and rows of
-one conversation that are alike go out in one message (:func:`next_message`). After a crash they still do.
-The first message leaves at once, in effect; what comes later joins the conversation in batches.
+one conversation that are alike go out in one message (:mod:`defib.rules.delivering.messages`). After a crash they still
+do. The first message leaves at once, in effect; what comes later joins the conversation in batches.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from defib.model.alert import AlertKind, Delivery
 from defib.model.health import Incident
 from defib.model.ids import IncidentId, MonitorId
 
@@ -103,47 +102,3 @@ def joining_due(began: datetime, now: datetime) -> datetime:
     every = BATCH if now - began < BATCHES_FOR else INTERVAL
     turns = (now - began) // every + 1
     return began + turns * every
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pending:
-    """A row of the outbox, and what it is about."""
-
-    delivery: Delivery
-    event: AlertKind | None = None  #: None: no alert, or one that goes alone
-    monitor: MonitorId | None = None
-
-
-_MERGED = (AlertKind.DOWN, AlertKind.RECOVERED)
-
-
-def next_message(pending: Sequence[Pending], now: datetime) -> tuple[list[Pending], timedelta | None]:
-    """What to send through a channel now, or how long until there may be something (None: until more comes).
-
-    What is about one monitor keeps its order within a conversation, and what waits for company waits no longer
-    once something that comes after it is due. Of what may go now, all that is alike goes together: falls with
-    falls, returns with returns; as soon as one of them is due, for it is the same message.
-
-    :param pending: rows of one channel, oldest first.
-    :return: rows of one message, and how long to wait when there are none.
-    """
-    queues: dict[tuple[str, MonitorId | None], list[Pending]] = {}
-    for item in pending:
-        queues.setdefault((item.delivery.thread, item.monitor), []).append(item)
-    messages: dict[tuple[str, str], list[Pending]] = {}
-    due: dict[tuple[str, str], datetime] = {}
-    for (thread, _), queue in queues.items():
-        head = queue[0]
-        alike = (thread, str(head.event) if head.event in _MERGED else head.delivery.id)
-        messages.setdefault(alike, []).append(head)
-        followers = queue if head.delivery.tries == 0 else queue[:1]  # a try that failed has its own delay
-        due[alike] = min(
-            [due.get(alike, head.delivery.due_at), *(item.delivery.due_at for item in followers)]
-        )
-    soonest: timedelta | None = None
-    for alike, message in messages.items():
-        wait = due[alike] - now
-        if wait <= timedelta(0):
-            return message, None
-        soonest = wait if soonest is None else min(soonest, wait)
-    return [], soonest

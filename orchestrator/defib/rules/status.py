@@ -17,6 +17,7 @@ PARENT_RECHECK = timedelta(seconds=1)
 """While something it requires is under suspicion, a monitor's own fault waits and is looked at again."""
 
 
+_ENDS = frozenset({State.UP, State.WATCH, State.DEGRADED, State.STOPPED})
 _HELD = "failing, but no fault is declared: "
 
 
@@ -47,13 +48,56 @@ class Decision:
 
     @property
     def closes_incident(self) -> bool:
-        return self.transition is not None and self.transition.from_state is State.FAULT
+        """Out of a fault; or well, or stopped on purpose, when it is looked at again with an incident left open."""
+        transition = self.transition
+        if transition is None:
+            return False
+        return transition.from_state is State.FAULT or (
+            transition.incident is not None and transition.to_state in _ENDS
+        )
 
 
 def note(health: Health, observation: Observation) -> Decision:
     """Take an inconclusive observation: it is shown, and changes no state."""
     assert observation.evidence.outcome is Outcome.INCONCLUSIVE
     return Decision(health=replace(health, last=observation))
+
+
+def look_on(health: Health, observation: Observation) -> Decision:
+    """Take an observation of a monitor that is set aside: it is shown, and changes no state."""
+    evidence = observation.evidence
+    last_ok_at = observation.ended_at if evidence.is_ok else health.last_ok_at
+    return Decision(health=replace(health, last=observation, last_ok_at=last_ok_at))
+
+
+def set_aside(health: Health, state: State, reason: str, now: datetime) -> Decision:
+    """Nothing is judged from now on, until :func:`call_back`: what was counted before counts no more."""
+    assert state.is_aside
+    return _moved(health, state, reason, now)
+
+
+def call_back(health: Health, now: datetime) -> Decision:
+    """As a monitor that is new, but for what is known of it: the next conclusive look decides.
+
+    An incident that was open stays open, and goes on or ends by that look.
+    """
+    before = "the maintenance" if health.state is State.MAINTENANCE else "the pause"
+    return _moved(health, State.NEW, f"not looked at yet since {before}", now)
+
+
+def _moved(health: Health, state: State, reason: str, now: datetime) -> Decision:
+    transition = None
+    if state is not health.state:
+        transition = Transition(
+            monitor=health.monitor, from_state=health.state, to_state=state, t_lo=now, t_hi=now, decided_at=now,
+            reason=reason, incident=health.incident,
+        )  # fmt: skip
+    since = now if transition else health.since
+    return Decision(
+        health=replace(health, state=state, since=since, reason=reason, memory={}, first_fail_at=None),
+        transition=transition,
+        must_commit=transition is not None,
+    )
 
 
 def is_stale(health: Health, observation: Observation) -> bool:

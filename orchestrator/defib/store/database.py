@@ -72,7 +72,10 @@ def _sqlite(path: Path, create: bool) -> sa.Engine:
     def _pragmas(connection: Any, _record: object) -> None:
         cursor = connection.cursor()
         if create:
+            cursor.execute("PRAGMA auto_vacuum=INCREMENTAL")  # of a new file
             cursor.execute("PRAGMA journal_mode=WAL")
+            cursor.execute("PRAGMA wal_autocheckpoint=2000")  # pages; mostly done before, see store/space.py
+            cursor.execute("PRAGMA journal_size_limit=2097152")  # bytes kept of a log that grew
         cursor.execute("PRAGMA synchronous=FULL")  # an intent row must be on disk before its action
         cursor.execute("PRAGMA temp_store=MEMORY")
         cursor.close()
@@ -107,6 +110,18 @@ def _ensure_schema(database: Database, migrate: bool) -> None:
 
 
 @contextmanager
+def snapshot(database: Database) -> Iterator[sa.Connection]:
+    """A connection all of whose questions see the store as it was at the first of them. Keep it short: while it is
+    open, SQLite's log grows."""
+    with database.engine.connect() as connection:
+        if connection.dialect.name == "sqlite":
+            connection.exec_driver_sql("BEGIN")
+        else:
+            connection = connection.execution_options(isolation_level="REPEATABLE READ")
+        yield connection
+
+
+@contextmanager
 def translated(place: str) -> Iterator[None]:
     """Turn the library's errors into a :class:`StoreError` that names the place and the remedy."""
     try:
@@ -133,3 +148,13 @@ def _remedy(cause: str) -> str:
     if "unable to open" in text:
         return "; check that the folder exists and that this user may write there"
     return ""
+
+
+def size_bytes(database: Database) -> int | None:
+    """What a store takes on disk, its journal included; None where its server does not say."""
+    if database.folder is not None:
+        files = (Path(f"{database.place}{suffix}") for suffix in ("", "-wal", "-shm"))
+        return sum(file.stat().st_size for file in files if file.exists())
+    with translated(database.place), database.engine.connect() as connection:
+        found = connection.execute(sa.text("SELECT pg_database_size(current_database())")).scalar()
+        return None if found is None else int(found)

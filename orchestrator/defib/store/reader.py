@@ -1,10 +1,8 @@
 """Questions to the store. Synchronous: the event loop asks from a thread."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import groupby
-from operator import itemgetter
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,29 +10,21 @@ import sqlalchemy as sa
 from defib.model.agent import Agent, Token
 from defib.model.alert import Alert, Delivery, DeliveryState
 from defib.model.beat import Beat, Signal
-from defib.model.changes import WatchSpan
+from defib.model.changes import DeliveryTry, WatchSpan
 from defib.model.decision import DecisionRecord
 from defib.model.health import Health, Incident, Transition
-from defib.model.ids import AlertId, CaseId, IncidentId, MonitorId, ReportId
+from defib.model.ids import AlertId, CaseId, DeliveryId, IncidentId, MonitorId, ReportId
 from defib.model.monitor import MadeMonitor
 from defib.model.recovery import Attempt, AttemptOutcome, AuditEntry, Case, CaseState
 from defib.model.report import ReportDocument
 from defib.model.snapshot import Snapshot
+from defib.model.window import Window, WindowKind
 from defib.store import rows, schema
 from defib.store.audit import Verdict, verify
-from defib.store.database import Database, translated
+from defib.store.database import size_bytes, translated
+from defib.store.history import HistoryReader
 
 _TERMINAL_CASES = [state.value for state in CaseState if state.is_terminal]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Latencies:
-    """How long a monitor's healthy answers took, in milliseconds."""
-
-    mean_ms: float
-    p50_ms: float
-    p95_ms: float
-    p99_ms: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,11 +37,8 @@ class Leader:
     renewed_at: datetime
 
 
-class Reader:
+class Reader(HistoryReader):
     """Reads committed state."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     def _rows(self, query: sa.Select[Any]) -> list[dict[str, Any]]:
         with translated(self._database.place), self._database.engine.connect() as connection:
@@ -95,83 +82,6 @@ class Reader:
         table = schema.decision
         query = _between(sa.select(table), table.c.decided_at, since, until, monitor, table.c.monitor)
         return [rows.decision_from_row(row) for row in self._rows(query.order_by(table.c.id))]
-
-    def samples(
-        self, *, since: datetime, until: datetime, monitor: MonitorId | None = None
-    ) -> list[dict[str, Any]]:
-        """Single observations in ``[since, until)``: monitor, at, status, cause, latency_us, metrics; oldest first."""
-        table = schema.observation
-        columns = (
-            table.c.monitor,
-            table.c.at,
-            table.c.status,
-            table.c.cause,
-            table.c.latency_us,
-            table.c.metrics,
-        )
-        query = _between(sa.select(*columns), table.c.at, since, until, monitor, table.c.monitor)
-        return self._rows(query.order_by(table.c.at))
-
-    def status_counts(self, since: datetime, until: datetime) -> dict[MonitorId, dict[str, int]]:
-        """Observations in ``[since, until)`` by monitor and status."""
-        table = schema.observation
-        query = (
-            sa.select(table.c.monitor, table.c.status, sa.func.count().label("n"))
-            .where(table.c.at >= since, table.c.at < until)
-            .group_by(table.c.monitor, table.c.status)
-        )
-        counts: dict[MonitorId, dict[str, int]] = {}
-        for row in self._rows(query):
-            counts.setdefault(MonitorId(row["monitor"]), {})[row["status"]] = row["n"]
-        return counts
-
-    def hourly_counts(self, since: datetime) -> dict[MonitorId, dict[int, dict[str, int]]]:
-        """Observations since an instant: monitor → hours since 1970 → status → count."""
-        table = schema.observation
-        hour = sa.cast(
-            sa.func.floor(sa.type_coerce(table.c.at, sa.BigInteger) / 3_600_000_000), sa.BigInteger
-        )
-        query = (
-            sa.select(table.c.monitor, hour.label("hour"), table.c.status, sa.func.count().label("n"))
-            .where(table.c.at >= since)
-            .group_by(table.c.monitor, hour, table.c.status)
-        )
-        counts: dict[MonitorId, dict[int, dict[str, int]]] = {}
-        for row in self._rows(query):
-            counts.setdefault(MonitorId(row["monitor"]), {}).setdefault(row["hour"], {})[row["status"]] = row[
-                "n"
-            ]
-        return counts
-
-    def latencies(self, since: datetime, until: datetime) -> dict[MonitorId, Latencies]:
-        """Latencies of healthy answers in ``[since, until)`` by monitor. Ranked by the store: they are many."""
-        table = schema.observation
-        ranked = (
-            sa.select(
-                table.c.monitor,
-                table.c.latency_us,
-                (
-                    sa.func.row_number().over(partition_by=table.c.monitor, order_by=table.c.latency_us) - 1
-                ).label("rank"),
-                sa.func.count().over(partition_by=table.c.monitor).label("n"),
-                sa.func.avg(table.c.latency_us).over(partition_by=table.c.monitor).label("mean"),
-            )
-            .where(table.c.at >= since, table.c.at < until)
-            .where(table.c.status == "healthy", table.c.latency_us.is_not(None))
-            .subquery()
-        )
-        # the value at rank q * (n - 1), rounded down; in integers, so that both engines agree
-        wanted = {q: (ranked.c.n - 1) * q // 100 for q in (50, 95, 99)}
-        query = sa.select(ranked).where(sa.or_(*(ranked.c.rank == rank for rank in wanted.values())))
-        rows_ = self._rows(query.order_by(ranked.c.monitor, ranked.c.rank))
-        found: dict[MonitorId, Latencies] = {}
-        for monitor, group in groupby(rows_, key=itemgetter("monitor")):
-            values = {row["rank"]: row for row in group}
-            n = next(iter(values.values()))["n"]
-            p50, p95, p99 = (values[(n - 1) * q // 100]["latency_us"] / 1000 for q in (50, 95, 99))
-            mean = float(next(iter(values.values()))["mean"]) / 1000
-            found[MonitorId(monitor)] = Latencies(mean_ms=mean, p50_ms=p50, p95_ms=p95, p99_ms=p99)
-        return found
 
     # --- incidents and recovery --------------------------------------------------------------------
 
@@ -308,6 +218,13 @@ class Reader:
             rows.alert_from_row(row) for row in self._rows(query.order_by(order).limit(newest).offset(skip))
         ]
 
+    def story_alerts(self, story: IncidentId) -> list[Alert]:
+        """Those of the incidents that are told as one story, oldest first."""
+        table, incident = schema.alert, schema.incident
+        members = sa.select(incident.c.id).where((incident.c.id == story) | (incident.c.root == story))
+        query = sa.select(table).where(table.c.incident.in_(members))
+        return [rows.alert_from_row(row) for row in self._rows(query.order_by(table.c.at, table.c.id))]
+
     def alert(self, alert: AlertId) -> Alert | None:
         found = self._rows(sa.select(schema.alert).where(schema.alert.c.id == alert))
         return rows.alert_from_row(found[0]) if found else None
@@ -322,18 +239,72 @@ class Reader:
         )
         return [rows.delivery_from_row(row) for row in self._rows(query)]
 
+    def alerts_of(self, alerts: Sequence[AlertId]) -> list[Alert]:
+        """The alerts of these ids; those that are none are left out."""
+        found = self._rows(sa.select(schema.alert).where(schema.alert.c.id.in_(alerts)))
+        return [rows.alert_from_row(row) for row in found]
+
     def deliveries(
-        self, *, notices: Sequence[str] | None = None, newest: int | None = None
+        self, *, notices: Sequence[str] | None = None, newest: int | None = None, skip: int = 0
     ) -> list[Delivery]:
-        """Deliveries, of the given notices or all; newest first."""
+        """Deliveries, of the given notices or all; newest first, after ``skip`` newer ones."""
         table = schema.delivery
         query = sa.select(table)
         if notices is not None:
             query = query.where(table.c.notice.in_(notices))
         return [
             rows.delivery_from_row(row)
-            for row in self._rows(query.order_by(table.c.created_at.desc(), table.c.id.desc()).limit(newest))
+            for row in self._rows(
+                query.order_by(table.c.created_at.desc(), table.c.id.desc()).limit(newest).offset(skip)
+            )
         ]
+
+    def delivery(self, delivery: DeliveryId) -> Delivery | None:
+        found = self._rows(sa.select(schema.delivery).where(schema.delivery.c.id == delivery))
+        return rows.delivery_from_row(found[0]) if found else None
+
+    def conversation(self, channel: str, thread: str) -> list[Delivery]:
+        """What a channel has accepted of a conversation, oldest first."""
+        table = schema.delivery
+        query = (
+            sa.select(table)
+            .where(table.c.channel == channel, table.c.thread == thread)
+            .where(table.c.state == DeliveryState.DELIVERED)
+            .order_by(table.c.accepted_at, table.c.created_at, table.c.id)
+        )
+        return [rows.delivery_from_row(row) for row in self._rows(query)]
+
+    def with_receipt(self, channel: str, receipt: str) -> list[Delivery]:
+        """Everything that a channel carried in one message, by the far end's id of it; oldest first."""
+        table = schema.delivery
+        query = (
+            sa.select(table)
+            .where(table.c.channel == channel, table.c.receipt == receipt)
+            .order_by(table.c.created_at, table.c.id)
+        )
+        return [rows.delivery_from_row(row) for row in self._rows(query)]
+
+    def delivery_tries(self, deliveries: Sequence[DeliveryId]) -> list[DeliveryTry]:
+        """Each try to deliver any of these, oldest first: the delivery log."""
+        table = schema.delivery_try
+        query = sa.select(table).where(table.c.delivery.in_(deliveries)).order_by(table.c.id)
+        return [
+            DeliveryTry(**{name: value for name, value in row.items() if name != "id"})
+            for row in self._rows(query)
+        ]
+
+    def delivery_states(self) -> dict[str, dict[str, int]]:
+        """All deliveries that wait or are dead letters: channel → state → count."""
+        table = schema.delivery
+        query = (
+            sa.select(table.c.channel, table.c.state, sa.func.count().label("n"))
+            .where(table.c.state != DeliveryState.DELIVERED)
+            .group_by(table.c.channel, table.c.state)
+        )
+        counts: dict[str, dict[str, int]] = {}
+        for row in self._rows(query):
+            counts.setdefault(row["channel"], {})[row["state"]] = row["n"]
+        return counts
 
     def first_receipt(self, channel: str, thread: str) -> str | None:
         """The far end's id of the first message of a conversation in a channel."""
@@ -363,8 +334,11 @@ class Reader:
     # --- the rest ----------------------------------------------------------------------------------
 
     def totals(self) -> dict[str, int]:
-        """How many ``incidents``, ``alerts`` and ``cases`` there are."""
-        tables = {"incidents": schema.incident, "alerts": schema.alert, "cases": schema.recovery_case}
+        """How many ``incidents``, ``alerts``, ``cases`` and ``deliveries`` there are."""
+        tables = {
+            "incidents": schema.incident, "alerts": schema.alert, "cases": schema.recovery_case,
+            "deliveries": schema.delivery,
+        }  # fmt: skip
         counts = [
             sa.select(sa.func.count()).select_from(table).scalar_subquery().label(name)
             for name, table in tables.items()
@@ -385,11 +359,16 @@ class Reader:
         images = self._rows(sa.select(schema.report_image).where(schema.report_image.c.report == report))
         return ReportDocument(**found[0], images={row["cid"]: row["png"] for row in images})
 
-    def report_titles(self, newest: int = 60) -> list[dict[str, Any]]:
-        """id, name, subject and generated_at of the newest reports, newest first."""
+    def report_titles(self, newest: int = 200, name: str | None = None) -> list[dict[str, Any]]:
+        """id, name, subject, start, end and generated_at of the newest reports, of one name or all, newest first."""
         table = schema.report
-        query = sa.select(table.c.id, table.c.name, table.c.subject, table.c.generated_at)
-        return [dict(row) for row in self._rows(query.order_by(table.c.start.desc()).limit(newest))]
+        columns = (table.c.id, table.c.name, table.c.subject, table.c.start, table.c.end, table.c.generated_at)
+        query = sa.select(*columns).order_by(table.c.start.desc(), table.c.id).limit(newest)
+        return self._rows(query if name is None else query.where(table.c.name == name))
+
+    def size_bytes(self) -> int | None:
+        """What the store takes on disk; None where its server does not say."""
+        return size_bytes(self._database)
 
     def settings(self) -> dict[str, str]:
         return {row["key"]: row["value"] for row in self._rows(sa.select(schema.setting))}
@@ -428,6 +407,25 @@ class Reader:
         """Every token that was given out, also revoked ones, the oldest first."""
         table = schema.token
         return [rows.token_from_row(row) for row in self._rows(sa.select(table).order_by(table.c.created_at))]
+
+    def windows(
+        self, *, since: datetime | None = None, over_at: datetime | None = None,
+        kinds: Collection[WindowKind] = tuple(WindowKind), newest: int | None = None,
+    ) -> list[Window]:  # fmt: skip
+        """Silences, maintenance and pauses; newest first when ``newest`` limits them, else those that began first.
+
+        :param since: only those that were to last beyond this, also if they were ended before it.
+        :param over_at: only those that were over by then.
+        """
+        table = schema.window
+        query = sa.select(table).where(table.c.kind.in_([str(kind) for kind in kinds]))
+        if since is not None:
+            is_endless = sa.and_(table.c.ends_at.is_(None), table.c.ended_at.is_(None))
+            query = query.where(sa.or_(is_endless, table.c.ends_at > since))
+        if over_at is not None:
+            query = query.where(sa.or_(table.c.ends_at <= over_at, table.c.ended_at <= over_at))
+        order = (table.c.starts_at.desc(), table.c.id) if newest else (table.c.starts_at, table.c.id)
+        return [rows.window_from_row(row) for row in self._rows(query.order_by(*order).limit(newest))]
 
     def watch_spans(self, since: datetime, until: datetime) -> list[WatchSpan]:
         """When Defib itself was watching, overlapping ``[since, until)``, oldest first."""

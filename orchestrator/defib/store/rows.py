@@ -6,17 +6,32 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from defib.model.agent import Agent, Scope, Token
-from defib.model.alert import Alert, AlertFacts, AlertKind, Delivery, DeliveryState, Severity
+from defib.model.alert import (
+    Alert,
+    AlertFacts,
+    AlertKind,
+    Delivery,
+    DeliveryState,
+    Held,
+    Hold,
+    Purpose,
+    Ruling,
+    Severity,
+    Stage,
+    Together,
+    Verdict,
+)
 from defib.model.beat import Beat, Signal
 from defib.model.changes import Heard
 from defib.model.decision import DecisionRecord
 from defib.model.evidence import Evidence, Grade, Observation, Outcome, ProbeStatus, Source
 from defib.model.health import FaultLabel, Flaps, Health, Incident, State, Transition
-from defib.model.ids import AgentId, IncidentId, MonitorId
+from defib.model.ids import AgentId, IncidentId, MonitorId, WindowId
 from defib.model.monitor import MadeMonitor
 from defib.model.recovery import Attempt, AttemptOutcome, Case, CaseState, Gate
 from defib.model.snapshot import Snapshot
 from defib.model.strategy import Strategy
+from defib.model.window import Matcher, Window, WindowKind
 
 Row = Mapping[str, Any]
 
@@ -75,7 +90,7 @@ def health_row(health: Health) -> dict[str, Any]:
 
 
 def heard_row(heard: Heard) -> dict[str, Any]:
-    return {"key": heard.monitor, "beats": dict(heard.beats), "deadline": heard.deadline}
+    return {"monitor": heard.monitor, "beats": dict(heard.beats), "deadline": heard.deadline}
 
 
 def health_from_row(row: Row) -> Health:
@@ -101,18 +116,6 @@ def _flaps_from_json(data: Row) -> Flaps:
         falls=data["falls"],
         told_at=data["told_at"] and datetime.fromisoformat(data["told_at"]),
     )
-
-
-def observation_row(observation: Observation) -> dict[str, Any]:
-    evidence = observation.evidence
-    return {
-        "monitor": observation.monitor,
-        "at": observation.ended_at,
-        "status": evidence.status,
-        "cause": None if evidence.cause == "ok" else evidence.cause[:60],
-        "latency_us": None if evidence.latency is None else evidence.latency // timedelta(microseconds=1),
-        "metrics": {name: round(value, 3) for name, value in evidence.metrics.items()} or None,
-    }
 
 
 def transition_row(transition: Transition) -> dict[str, Any]:
@@ -232,10 +235,39 @@ def snapshot_from_row(row: Row) -> Snapshot:
 def alert_row(alert: Alert) -> dict[str, Any]:
     facts = asdict(alert.facts)
     facts["at"], facts["since"] = alert.facts.at.isoformat(), alert.facts.since.isoformat()
-    del facts["together"]  # made when a message is
+    if alert.facts.held is not None:
+        facts["held"]["until"] = alert.facts.held.until.isoformat()
+    facts["together"] = [  # of several alerts in one message they are made when that is
+        item | {"since": item["since"].isoformat()} for item in facts["together"]
+    ]
     return plain(alert) | {
         "evidence": list(alert.evidence), "recommendations": list(alert.recommendations), "facts": facts,
+        "verdicts": [_verdict_json(verdict) for verdict in alert.verdicts],
     }  # fmt: skip
+
+
+def _verdict_json(verdict: Verdict) -> dict[str, Any]:
+    row = plain(verdict) | {"until": verdict.until and verdict.until.isoformat()}
+    return row | {"channels": list(verdict.channels)}
+
+
+def _verdict_from_json(data: Row) -> Verdict:
+    return Verdict(
+        stage=Stage(data["stage"]), ruling=Ruling(data["ruling"]), reason=data["reason"],
+        until=data["until"] and datetime.fromisoformat(data["until"]), by=data["by"] and Hold(data["by"]),
+        name=data["name"], channels=tuple(data["channels"]),
+    )  # fmt: skip
+
+
+def _together_from_json(data: Row) -> Together:
+    return Together(
+        **{**data, "since": datetime.fromisoformat(data["since"]), "event": AlertKind(data["event"]),
+           "severity": Severity(data["severity"])}
+    )  # fmt: skip
+
+
+def _held_from_json(data: Row) -> Held:
+    return Held(by=Hold(data["by"]), name=data["name"], until=datetime.fromisoformat(data["until"]))
 
 
 def alert_from_row(row: Row) -> Alert:
@@ -247,13 +279,16 @@ def alert_from_row(row: Row) -> Alert:
         "evidence": tuple(facts["evidence"]),
         "tags": tuple(facts["tags"]),
         "snapshot": tuple(facts.get("snapshot", ())),
+        "together": tuple(map(_together_from_json, facts.get("together", ()))),
+        "held": None if facts.get("held") is None else _held_from_json(facts["held"]),
     }
     return Alert(**{**row, "severity": Severity(row["severity"]), "evidence": tuple(row["evidence"]),
-                    "recommendations": tuple(row["recommendations"]), "facts": AlertFacts(**facts)})  # fmt: skip
+                    "recommendations": tuple(row["recommendations"]), "facts": AlertFacts(**facts),
+                    "verdicts": tuple(map(_verdict_from_json, row["verdicts"]))})  # fmt: skip
 
 
 def delivery_from_row(row: Row) -> Delivery:
-    return Delivery(**{**row, "state": DeliveryState(row["state"])})
+    return Delivery(**{**row, "state": DeliveryState(row["state"]), "purpose": Purpose(row["purpose"])})
 
 
 def beat_row(beat: Beat) -> dict[str, Any]:
@@ -302,7 +337,9 @@ def _span(milliseconds: int | None) -> timedelta | None:
 
 
 def made_monitor_row(made: MadeMonitor) -> dict[str, Any]:
-    return plain(made) | {"options": dict(made.options), "tags": list(made.tags)}
+    return plain(made) | {
+        "options": dict(made.options), "settings": dict(made.settings), "tags": list(made.tags),
+    }  # fmt: skip
 
 
 def made_monitor_from_row(row: Row) -> MadeMonitor:
@@ -311,3 +348,19 @@ def made_monitor_from_row(row: Row) -> MadeMonitor:
 
 def token_from_row(row: Row) -> Token:
     return Token(**{**row, "scope": Scope(row["scope"])})
+
+
+def window_row(window: Window) -> dict[str, Any]:
+    return plain(window) | {"matcher": {name: sorted(values) for name, values in asdict(window.matcher).items()}}
+
+
+def window_from_row(row: Row) -> Window:
+    matcher = row["matcher"]
+    return Window(**{
+        **row, "id": WindowId(row["id"]), "kind": WindowKind(row["kind"]),
+        "matcher": Matcher(
+            monitors=frozenset(map(MonitorId, matcher["monitors"])), tags=frozenset(matcher["tags"]),
+            incidents=frozenset(map(IncidentId, matcher["incidents"])),
+            severity=frozenset(map(Severity, matcher["severity"])),
+        ),
+    })  # fmt: skip

@@ -60,17 +60,56 @@ health = Table(
     Column("stop_told", Boolean, nullable=False),
 )  # fmt: skip
 
-observation = Table(
-    "observation", metadata,
+symbol = Table(
+    "symbol", metadata,  # numbers for names that long tables repeat: of monitors, and of metrics
     Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
-    Column("monitor", String(100), nullable=False),
-    Column("at", Instant, nullable=False),  # when its outcome was known
-    Column("status", String(10), nullable=False),
-    Column("cause", String(60)),  # NULL when all is well
-    Column("latency_us", Integer),
-    Column("metrics", JSON(none_as_null=True)),
-    Index("observation_monitor_at", "monitor", "at"),
-    Index("observation_at", "at"),
+    Column("text", Text, nullable=False, unique=True),
+)  # fmt: skip
+
+journal = Table(
+    "journal", metadata,  # looks that are not rolled into hours yet
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("hour", Integer, nullable=False),  # since 1970
+    Column("shard", Integer, nullable=False),  # number of the monitors / 256
+    Column("newest", Instant, nullable=False),
+    Column("looks", LargeBinary, nullable=False),  # rules/journal.py
+    Index("journal_hour", "hour", "shard"),
+    sqlite_autoincrement=True,  # whoever follows it must not see a number twice
+)  # fmt: skip
+
+SLOT = 1 << 24
+"""A slot is ``hours since 1970 * SLOT + number of the monitor``: in its order hours are appended, read and dropped."""
+
+raw_hour = Table(
+    "raw_hour", metadata,
+    Column("slot", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
+    Column("samples", LargeBinary, nullable=False),  # rules/samples.py
+)  # fmt: skip
+
+hour_rollup = Table(
+    "hour_rollup", metadata,
+    Column("slot", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
+    Column("healthy", Integer, nullable=False),
+    Column("unhealthy", Integer, nullable=False),
+    Column("error", Integer, nullable=False),
+    Column("unknown", Integer, nullable=False),
+    Column("sum_us", BigInteger),  # of healthy answers, as are the others; NULL when none was timed
+    Column("min_us", BigInteger),
+    Column("max_us", BigInteger),
+    Column("sketch", LargeBinary),  # rules/sketch.py
+)  # fmt: skip
+
+metric_hour = Table(
+    "metric_hour", metadata,
+    Column("slot", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
+    Column("figures", LargeBinary, nullable=False),  # rules/tally.py
+)  # fmt: skip
+
+metric_series = Table(
+    "metric_series", metadata,  # who has which metrics
+    Column("name", BigInteger, primary_key=True, autoincrement=False),
+    Column("monitor", BigInteger, primary_key=True, autoincrement=False),
+    sqlite_with_rowid=False,
 )  # fmt: skip
 
 transition = Table(
@@ -121,6 +160,9 @@ incident = Table(
     Column("resolution", Text, nullable=False),
     Column("root", String(40)),
     Column("label", String(20), nullable=False),
+    Column("acked_at", Instant),
+    Column("acked_by", String(100), nullable=False),
+    Column("ack_note", Text, nullable=False),
     Index("incident_opened", "opened_at"),
     Index("incident_monitor", "monitor", "opened_at"),
     Index("incident_root", "root"),
@@ -232,6 +274,7 @@ alert = Table(
     Column("monitor", String(100)),
     Column("incident", String(40)),
     Column("facts", JSON, nullable=False),
+    Column("verdicts", JSON, nullable=False),
     Index("alert_at", "at"),
     Index("alert_incident", "incident"),
 )  # fmt: skip
@@ -252,6 +295,9 @@ delivery = Table(
     Column("receipt", Text, nullable=False),
     Column("error", Text, nullable=False),
     Column("sent_with", String(40)),
+    Column("purpose", String(12), nullable=False),
+    Column("stands_in_for", String(40)),
+    Column("is_quiet", Boolean, nullable=False),
     Index("delivery_thread", "channel", "thread"),
     Index("delivery_state", "state", "due_at"),
     Index("delivery_notice", "notice"),
@@ -265,6 +311,7 @@ delivery_try = Table(
     Column("at", Instant, nullable=False),
     Column("accepted", Boolean, nullable=False),
     Column("detail", Text, nullable=False),
+    Column("duration_s", Float, nullable=False),
     Index("delivery_try_delivery", "delivery"),
 )  # fmt: skip
 
@@ -344,6 +391,7 @@ made_monitor = Table(
     Column("options", JSON, nullable=False),
     Column("made_at", Instant, nullable=False),
     Column("made_by", String(300), nullable=False),
+    Column("settings", JSON, nullable=False),
     Column("description", Text, nullable=False),
     Column("tags", JSON, nullable=False),
     Column("removed_at", Instant),
@@ -360,4 +408,20 @@ token = Table(
     Column("agent", String(200)),
     Column("expires_at", Instant),
     Column("revoked_at", Instant),
+)  # fmt: skip
+
+window = Table(
+    "window", metadata,
+    Column("id", String(100), primary_key=True),
+    Column("kind", String(12), nullable=False),
+    Column("matcher", JSON, nullable=False),
+    Column("starts_at", Instant, nullable=False),
+    Column("ends_at", Instant),
+    Column("reason", Text, nullable=False),
+    Column("made_by", String(100), nullable=False),
+    Column("made_at", Instant, nullable=False),
+    Column("ends_with_beat", Boolean, nullable=False),
+    Column("ended_at", Instant),
+    Column("ended_by", String(100), nullable=False),
+    Index("window_starts", "starts_at"),
 )  # fmt: skip

@@ -3,23 +3,23 @@
 import asyncio
 import queue
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
 from contextlib import suppress
-from functools import cache
-from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import sqlite
 
 from defib.errors import StaleEpochError, StoreError
-from defib.model.changes import Changes, joined
-from defib.store import audit, rows, schema
+from defib.model.changes import Changes, Forget, joined
+from defib.store import audit, looks, rows, schema
 from defib.store.database import Database, translated
+from defib.store.slots import hour_of, slot
+from defib.store.statements import Statements
+from defib.store.symbols import Numbering
 from defib.store.term import Term
 
 _RAW = (
-    (schema.observation, schema.observation.c.at),
+    (schema.journal, schema.journal.c.newest),
     (schema.decision, schema.decision.c.decided_at),
     (schema.beat, schema.beat.c.received_at),
 )
@@ -33,28 +33,26 @@ _EVENTS = (
     (schema.delivery, schema.delivery.c.accepted_at),
     (schema.delivery_try, schema.delivery_try.c.at),
     (schema.watch, schema.watch.c.seen_at),
+    (schema.window, schema.window.c.ends_at),
+    (schema.window, schema.window.c.ended_at),
 )
 _GROUP = 256  #: most changes committed together
-_HEARD = (
-    schema.health.update()
-    .where(schema.health.c.monitor == sa.bindparam("key"))
-    .values(beats=sa.bindparam("beats"), deadline=sa.bindparam("deadline"))
-)
-
 _Item = tuple[Changes, "Future[None] | asyncio.Future[None]"]
 """Changes, and who waits for them: a thread, or a task of an event loop."""
 
 
-def apply(connection: sa.Connection, changes: Changes, epoch: int = 0) -> None:
+def apply(
+    connection: sa.Connection, changes: Changes, epoch: int = 0, numbering: Numbering | None = None
+) -> None:
     """Write ``changes`` on ``connection``; the caller commits.
 
     :param epoch: of the writer's term, for the audit log.
+    :param numbering: of names, that goes on from one transaction to the next.
     """
-    write = _Statements(connection)
+    write = Statements(connection)
     write.replace(schema.health, [rows.health_row(item) for item in changes.health])
-    if changes.heard:
-        connection.execute(_HEARD, [rows.heard_row(item) for item in changes.heard])
-    write.append(schema.observation, [rows.observation_row(item) for item in changes.observations])
+    write.update(schema.health, [rows.heard_row(item) for item in changes.heard])
+    looks.note(connection, changes.observations, numbering or Numbering())
     write.append(schema.decision, [rows.decision_row(item) for item in changes.decisions])
     write.append(schema.transition, [rows.transition_row(item) for item in changes.transitions])
     write.replace(schema.incident, [rows.plain(item) for item in changes.incidents])
@@ -84,46 +82,23 @@ def apply(connection: sa.Connection, changes: Changes, epoch: int = 0) -> None:
     write.replace(schema.agent, [rows.agent_row(item) for item in changes.agents])
     write.replace(schema.made_monitor, [rows.made_monitor_row(item) for item in changes.made])
     write.replace(schema.token, [rows.plain(item) for item in changes.tokens])
+    write.replace(schema.window, [rows.window_row(item) for item in changes.windows])
+    for roll in changes.rolls:
+        looks.settle(connection, roll)
     for forget in changes.forget:
+        _forget(connection, forget)
+
+
+def _forget(connection: sa.Connection, forget: Forget) -> None:
+    hourly: tuple[sa.Table, ...] = ()
+    if forget.hourly:
+        hourly = (schema.hour_rollup, schema.metric_hour)
+    else:
         for table, at in _EVENTS if forget.events else _RAW:
             connection.execute(table.delete().where(at < forget.before))
-
-
-class _Statements:
-    """The three ways of writing rows, in the dialect of the connection."""
-
-    def __init__(self, connection: sa.Connection) -> None:
-        self._connection = connection
-        self._insert: Callable[[sa.Table], Any] = sqlite.insert
-        if connection.dialect.name == "postgresql":
-            from sqlalchemy.dialects import (
-                postgresql,
-            )  # late: it is slow to import, and most stores are SQLite
-
-            self._insert = postgresql.insert
-
-    def append(self, table: sa.Table, values: Sequence[dict[str, Any]]) -> None:
-        if values:
-            self._connection.execute(table.insert(), values)
-
-    def append_new(self, table: sa.Table, values: Sequence[dict[str, Any]]) -> None:
-        """Rows whose unique key exists already are left as they are."""
-        if values:
-            self._connection.execute(self._insert(table).on_conflict_do_nothing(), values)
-
-    def replace(self, table: sa.Table, values: Sequence[dict[str, Any]]) -> None:
-        if values:
-            self._connection.execute(_upsert(self._insert, table), values)
-
-
-@cache
-def _upsert(insert: Callable[[sa.Table], Any], table: sa.Table) -> sa.Executable:
-    """Insert a row, or replace the one of the same key; made once for each table."""
-    keys = [column.name for column in table.primary_key]
-    statement = insert(table)
-    rest = {column.name: statement.excluded[column.name] for column in table.c if column.name not in keys}
-    upsert: sa.Executable = statement.on_conflict_do_update(index_elements=keys, set_=rest)
-    return upsert
+        hourly = () if forget.events else (schema.raw_hour,)
+    for table in hourly:
+        connection.execute(table.delete().where(table.c.slot < slot(hour_of(forget.before))))
 
 
 class Writer:
@@ -142,6 +117,7 @@ class Writer:
         self._term = term
         self.epoch = term.epoch if term else 0
         self.stale: StaleEpochError | None = None  #: why nothing is written any more
+        self._numbering = Numbering()
         self._queue: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="defib-writer", daemon=True)
         self._thread.start()
@@ -221,9 +197,12 @@ class Writer:
             with translated(self._database.place), self._database.engine.begin() as connection:
                 if self._term is not None:
                     self._term.renew(connection)
-                apply(connection, group[0] if len(group) == 1 else joined(group), self.epoch)
-        except StaleEpochError as error:
-            self.stale = error
+                changes = group[0] if len(group) == 1 else joined(group)
+                apply(connection, changes, self.epoch, self._numbering)
+        except BaseException as error:
+            self._numbering.forget()
+            if isinstance(error, StaleEpochError):
+                self.stale = error
             raise
 
 

@@ -9,6 +9,7 @@ stands in the audit log, as the name of a stored token does.
 
 import hmac
 import ipaddress
+import math
 import secrets
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -19,6 +20,7 @@ from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
 from defib.model.agent import Scope, Token
+from defib.rules.pacing import Allowances, source
 from defib.web.problems import Problem
 from defib.web.services import Services
 
@@ -27,6 +29,7 @@ CSRF_HEADER = "X-CSRF-Token"
 ACTOR_HEADER = "Defib-Actor"
 SESSION_LIFETIME_S = 30 * 86400
 _LONGEST_ACTOR = 60
+_WRONG_TOKENS_PER_S, _WRONG_TOKENS_AT_ONCE = 1.0, 30
 _HOW = (
     "show the token as 'Authorization: Bearer …', or open the login link that Defib printed when it started"
 )
@@ -61,13 +64,15 @@ class Access:
         self._csrf = URLSafeSerializer(services.login_secret, salt="defib-csrf")
         self.host = services.engine.roster.settings.server.host  # what is bound; a reload does not change it
         self.is_local = is_loopback(self.host)
+        self._wrong = Allowances(per_second=_WRONG_TOKENS_PER_S, at_once=_WRONG_TOKENS_AT_ONCE)
 
     # --- who it is ---------------------------------------------------------------------------------
 
     def caller(self, connection: HTTPConnection) -> Caller:
         """Who is asking, by token, else by cookie.
 
-        :raises Problem: 401 for a token that is wrong: whoever shows one wants to know. 403 for one that only ingests.
+        :raises Problem: 401 for a token that is wrong: whoever shows one wants to know; 429 after too many from one
+            address, where a right one is let in all the same. 403 for one that only ingests.
         """
         scheme, _, shown = connection.headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer":
@@ -84,10 +89,22 @@ class Access:
         engine = self._services.engine
         token = engine.fleet.tokens.find(shown, engine.clock.now())
         if token is None:
-            raise _refused("the token is not good")
+            raise self._wrong_token(connection)
         if token.scope is Scope.INGEST:
             raise _beyond(token, "does nothing but report beats")
         return Caller(f"{token.name} (token)", scope=token.scope, may_read=True)
+
+    def _wrong_token(self, connection: HTTPConnection) -> Problem:
+        """What whoever shows a wrong token is told: 401, or 429 when its address does so too often."""
+        host = connection.client.host if connection.client is not None else ""
+        wait_s = self._wrong.spend(source(host), self._services.engine.clock.monotonic())
+        if not wait_s:
+            return _refused("the token is not good")
+        return Problem(
+            HTTPStatus.TOO_MANY_REQUESTS,
+            "too many wrong tokens came from your address; try again later",
+            headers={"Retry-After": str(math.ceil(wait_s))},
+        )
 
     def require(self, connection: HTTPConnection, scope: Scope) -> Caller:
         """Someone who may do what needs ``scope``.

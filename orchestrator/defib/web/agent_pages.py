@@ -20,11 +20,20 @@ from defib.web.words import load, rate, size, span
 
 STATES = {
     AgentStatus.ONLINE: "up", AgentStatus.WARNING: "suspect", AgentStatus.OFFLINE: "fault",
-    AgentStatus.STOPPED: "stopped", AgentStatus.UNKNOWN: "new",
+    AgentStatus.STOPPED: "stopped", AgentStatus.UNKNOWN: "new", AgentStatus.ERROR: "unreachable",
+    AgentStatus.DEGRADED: "degraded",
 }  # fmt: skip
 """The state of a monitor whose picture and colour each status has."""
 
-_TONES = {AgentStatus.OFFLINE: "bad", AgentStatus.WARNING: "warn", AgentStatus.ONLINE: "ok"}
+_TONES = {
+    AgentStatus.OFFLINE: "bad", AgentStatus.ERROR: "bad", AgentStatus.WARNING: "warn", AgentStatus.DEGRADED: "warn",
+    AgentStatus.ONLINE: "ok",
+}  # fmt: skip
+_TROUBLES = {
+    AgentStatus.OFFLINE: "offline", AgentStatus.ERROR: "reporting an error", AgentStatus.WARNING: "late",
+    AgentStatus.DEGRADED: "degraded",
+}  # fmt: skip
+"""What is wrong, in the order in which it is told."""
 
 
 class AgentPages:
@@ -88,7 +97,7 @@ def headline(counts: Mapping[AgentStatus, int]) -> str:
     total = sum(counts.values())
     if not total:
         return "No agents yet"
-    for status, word in ((AgentStatus.OFFLINE, "offline"), (AgentStatus.WARNING, "late")):
+    for status, word in _TROUBLES.items():
         if count := counts.get(status, 0):
             return f"{count} of {_agents(total)} {word}"
     online = counts.get(AgentStatus.ONLINE, 0)

@@ -1,19 +1,21 @@
 """The application: every route put together."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 import structlog
 from starlette.applications import Starlette
-from starlette.middleware import Middleware
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.types import ASGIApp
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from defib.engine.engine import Engine
 from defib.errors import DefibError
+from defib.model.settings import BadgeAccess
 from defib.ports import ReceiverContext
 from defib.registry import Registry
 from defib.web.access import Access
@@ -21,10 +23,14 @@ from defib.web.agent_pages import AgentPages
 from defib.web.agent_stream import AgentStream
 from defib.web.agents import Agents
 from defib.web.assets import Assets
+from defib.web.badges import Badges
+from defib.web.desk import DeskOperations
+from defib.web.desk_pages import DeskPages
 from defib.web.front_door import FrontDoor
 from defib.web.health import HealthRoutes
 from defib.web.live import Events
 from defib.web.login import Login
+from defib.web.making import Making
 from defib.web.metrics import MetricsRoute
 from defib.web.openapi import describe
 from defib.web.operations import API, json_response, routes
@@ -42,7 +48,7 @@ __all__ = ["Services", "create_app", "listening_receivers"]
 log = structlog.get_logger("defib.web")
 
 
-def create_app(services: Services) -> Starlette:
+def create_app(services: Services) -> ASGIApp:
     """The server's application for one engine."""
     access = Access(services)
     assets = Assets()
@@ -63,12 +69,15 @@ def create_app(services: Services) -> Starlette:
     operations = [
         *Reading(services, snapshot).operations(),
         *Steering(services, snapshot).operations(),
+        *DeskOperations(services, snapshot).operations(),
+        *Making(services.engine, snapshot).operations(),
         *agents.operations(),
         *TokenOperations(services.engine).operations(),
     ]
     description = describe(operations)
     health = HealthRoutes(services)
     metrics = MetricsRoute(services.engine)
+    badges = Badges(services.engine)
     events = Events(access, services.engine.bus)
 
     async def scrape(request: Request) -> Response:
@@ -79,8 +88,9 @@ def create_app(services: Services) -> Starlette:
         access.reader(request)
         return json_response(description)
 
+    receivers = receiver_routes(services.engine.roster.registry, receiver_context(services.engine, access))
     table: list[BaseRoute] = [
-        *receiver_routes(services.engine.roster.registry, receiver_context(services.engine, access)),
+        *receivers,
         Route("/health", health.health),
         Route("/livez", health.livez),
         Route("/readyz", health.readyz),
@@ -89,16 +99,22 @@ def create_app(services: Services) -> Starlette:
         WebSocketRoute(f"{API}/events", events.listen),
         WebSocketRoute(f"{API}/agents/live", AgentStream(services.engine, access, agents).listen),
         *routes(operations, access),
+        *badges.routes(),
         assets.route,
         *Login(access, services.login_keys, pages).routes(),
         *AgentPages(services.engine, access, pages, agents).routes(),
+        *DeskPages(services, access, pages).routes(),
         *PageRoutes(services, access, pages, snapshot, description).routes(),
     ]
-    return Starlette(
-        routes=table,
-        middleware=[Middleware(FrontDoor, access=access)],
-        exception_handlers=handlers(pages),
-    )
+    app = FrontDoor(Starlette(routes=table, exception_handlers=handlers(pages)), access, receivers)
+    return _behind_proxies(app, services.engine.roster.settings.server.trusted_proxies)
+
+
+def _behind_proxies(app: ASGIApp, trusted: Sequence[str]) -> ASGIApp:
+    """Takes the word of the reverse proxies that are trusted for where a request came from; nobody else's."""
+    if not trusted:
+        return app
+    return cast(ASGIApp, ProxyHeadersMiddleware(cast(Any, app), trusted_hosts=list(trusted)))
 
 
 def receiver_context(engine: Engine, access: Access) -> ReceiverContext:
@@ -116,6 +132,10 @@ def receiver_context(engine: Engine, access: Access) -> ReceiverContext:
     return ReceiverContext(
         sink=engine.beats, jobs=engine.jobs, fleet=engine.fleet, clock=engine.clock, may_read=may_read,
         unix_socket=engine.roster.settings.server.unix_socket,
+        unix_socket_mode=engine.roster.settings.server.unix_socket_mode,
+        unix_socket_group=engine.roster.settings.server.unix_socket_group,
+        has_badges=lambda: engine.roster.settings.server.badges is not BadgeAccess.OFF,
+        sign=lambda text: engine.roster.sign(text),
     )  # fmt: skip
 
 

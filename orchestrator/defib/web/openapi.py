@@ -18,6 +18,7 @@ _GROUPS = {
     "Monitors": "What is watched.",
     "Incidents": "What went wrong, each from its beginning to its end.",
     "Alerts": "What people were told, and the channels it went through.",
+    "Silences and maintenance": "When less is said or done than ever.",
     "Recovery": "What was done about it.",
     "Strategies": "How often is looked, and how much evidence decides.",
     "Agents": "Who reports by itself, and what it reported last.",
@@ -44,9 +45,9 @@ _PLAIN = (
 _DESCRIPTION = """\
 Reading is open while Defib listens on this machine's own addresses only; otherwise it needs the token or a login, as
 does everything that changes something. A WebSocket at `/api/v1/events` sends `{"type", "monitor"}` whenever something
-changed, as a sign to read it again: `monitor`, `incident`, `recovery`, `delivery`, `strategy`, `reload`, `resync`
-(events were lost) and `alive` (every 15 seconds without another). Errors are RFC 9457 problem details. Instants are
-RFC 3339.
+changed, as a sign to read it again: `monitor`, `incident`, `recovery`, `delivery`, `windows`, `strategy`, `reload`,
+`resync` (events were lost) and `alive` (every 15 seconds without another). Errors are RFC 9457 problem details.
+Instants are RFC 3339.
 """
 
 
@@ -125,6 +126,7 @@ def _operation(operation: Operation, schemas: _Schemas) -> dict[str, Any]:
     responses: dict[str, Any] = {
         str(int(operation.status)): {"description": operation.summary, "content": content},
         "401": _problem("A token or a login is needed."),
+        "429": _problem("Too many wrong tokens came from this address."),
         "503": _problem("The store cannot be read or written."),
     }
     if operation.query is not None or operation.body is not None:

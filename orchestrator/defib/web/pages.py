@@ -16,6 +16,7 @@ from defib.engine.wording import STATE_WORDS
 from defib.model.ids import MonitorId, ReportId
 from defib.model.report import ReportDocument
 from defib.web.access import Access
+from defib.web.addresses import addresses
 from defib.web.drawing import chart
 from defib.web.front_door import DOCUMENT_POLICY
 from defib.web.problems import Problem
@@ -91,6 +92,7 @@ class PageRoutes:
             request, "monitor.html", view=view, why=why, chart=chart(samples, since, until, settings.timezone),
             strategies=sorted(settings.strategies), switched=self._switched(monitor),
             words={str(state): word for state, word in STATE_WORDS.items()},
+            addresses=addresses(request, self._services.engine, self._access, monitor),
         )  # fmt: skip
 
     def _switched(self, monitor: MonitorId) -> str | None:

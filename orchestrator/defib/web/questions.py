@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from enum import StrEnum
 from http import HTTPStatus
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -16,10 +16,12 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    model_validator,
 )
 from starlette.requests import Request
 
 from defib.model.agent import AgentStatus, Scope
+from defib.model.alert import Severity
 from defib.model.health import State
 from defib.model.monitor import RecoveryMode
 from defib.model.options import Duration, format_duration
@@ -102,7 +104,7 @@ class AgentsQuery(PageQuery):
 
     pool: str | None = Field(default=None, description="A pool.")
     status: AgentStatus | None = Field(
-        default=None, description="online, warning, offline, stopped or unknown."
+        default=None, description="online, degraded, error, warning, offline, stopped or unknown."
     )
 
 
@@ -125,10 +127,12 @@ class ReportFormat(StrEnum):
 
 
 class ReportQuery(Question):
-    """Which report of the day, and how it is wanted."""
+    """Which report over the day, and how it is wanted."""
 
     format: ReportFormat = Field(default=ReportFormat.JSON, description="json, html, text or csv.")
-    kind: str = Field(default="daily", max_length=60, description="The report's name.")
+    kind: str = Field(
+        default="daily", max_length=60, description="The report's name; of a week or a month any day finds it."
+    )
 
 
 # --- bodies --------------------------------------------------------------------------------------------
@@ -158,6 +162,25 @@ class ArmingBody(Question):
     )
 
 
+class MonitorBody(BaseModel):
+    """A monitor, as an entry of `monitors:` in the configuration: with the keys of its type, and those of a strategy.
+
+    `recovery` and `enabled` are not among them, and neither are types that run what their options say, as `command` does.
+    """
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    type: str = Field(max_length=100, description="What to watch: a monitor type, such as http.", examples=["tcp"])
+    id: str | None = Field(default=None, description="A name for good; without it, one that resembles its name.")
+    name: str | None = Field(default=None, description="For people.")
+
+
+class MonitorChanges(BaseModel):
+    """Keys of a monitor with their new values; null takes one away, and what is left out stays."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+
 class StrategyBody(Question):
     """Which strategy for whom."""
 
@@ -167,10 +190,70 @@ class StrategyBody(Question):
     )
 
 
+Note = Annotated[str, Field(max_length=500)]
+Lasting = Annotated[Duration, _within(timedelta(seconds=1), timedelta(days=366))]
+
+
+class WindowsQuery(Question):
+    """Which of them."""
+
+    over: bool = Field(default=False, description="Also the newest ones that are over.")
+
+
+class Ending(Question):
+    """When something is over."""
+
+    lasting: Lasting | None = Field(
+        default=None, alias="for", description="How long it lasts, such as 2h, from its beginning on."
+    )
+    until: Instant | None = Field(default=None, description="When it ends instead (RFC 3339).")
+
+    @model_validator(mode="after")
+    def _one_end(self) -> Self:
+        if self.lasting is not None and self.until is not None:
+            raise ValueError("give either 'for' or 'until', not both")
+        return self
+
+    def end(self, begins: datetime.datetime) -> datetime.datetime | None:
+        """The instant, of something that begins then."""
+        return self.until if self.lasting is None else begins + self.lasting
+
+
+class WindowBody(Ending):
+    """What a silence or a maintenance is about, and for how long; each field that is given must fit."""
+
+    monitors: list[str] = Field(default=[], max_length=1000, description="Any of these monitors, by id.")
+    tags: list[str] = Field(default=[], max_length=100, description="Any of these tags of the monitor.")
+    everything: bool = Field(default=False, alias="all", description="All monitors; nothing else is given then.")
+    starts_at: Instant | None = Field(default=None, description="Unset is now (RFC 3339).")
+    reason: Note = Field(default="", description="For people: why.")
+
+
+class SilenceBody(WindowBody):
+    """What a silence is about, and for how long; each field that is given must fit."""
+
+    incidents: list[str] = Field(default=[], max_length=100, description="Any of these open incidents.")
+    severity: list[Severity] = Field(default=[], max_length=4, description="Any of these severities of alerts.")
+
+
+class PauseBody(Ending):
+    """How long a monitor is left alone; without an end until somebody resumes it."""
+
+    reason: Note = Field(default="", description="For people: why.")
+
+
+class AckBody(Question):
+    """What whoever sees to it has to say."""
+
+    note: Note = Field(default="", description="For people: what is being done.")
+
+
 class ReportBody(Question):
     """Which report to make."""
 
-    date: datetime.date | None = Field(default=None, description="The day it covers; yesterday.")
+    date: datetime.date | None = Field(
+        default=None, description="A day of the period that it covers; unset is the newest one that is over."
+    )
     kind: str = Field(default="daily", max_length=60, description="The report's name.")
     send: bool = Field(default=False, description="Send it to the report's channels, too.")
 
@@ -250,7 +333,7 @@ def _valid(model: type[M], data: Mapping[str, Any], where: str) -> M:
 
 def _said(kind: str, message: str, model: type[BaseModel]) -> str:
     if kind == "extra_forbidden":
-        known = ", ".join(model.model_fields)
+        known = ", ".join(field.alias or name for name, field in model.model_fields.items())
         return f"is not known here; known: {known}" if known else "is not known here; nothing is expected"
     text = message.removeprefix("Value error, ")
     return text[:1].lower() + text[1:]

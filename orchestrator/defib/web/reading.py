@@ -8,7 +8,6 @@ from typing import Any
 
 from starlette.responses import Response
 
-from defib.engine.reporting import report_id
 from defib.model.ids import IncidentId, MonitorId, ReportId
 from defib.model.report import ReportDocument
 from defib.web import answers, questions
@@ -30,6 +29,7 @@ class Reading:
 
     def __init__(self, services: Services, snapshot: Snapshot) -> None:
         self._views = services.views
+        self._services = services
         self._snapshot = snapshot
 
     def operations(self) -> list[Operation]:
@@ -120,7 +120,7 @@ class Reading:
             and (wanted.tag is None or wanted.tag in item["tags"])
             and (wanted.type is None or wanted.type == item["type"])
         ]
-        return _page(found[wanted.offset : wanted.offset + wanted.limit], len(found), wanted)
+        return page(found[wanted.offset : wanted.offset + wanted.limit], len(found), wanted)
 
     async def monitor(self, call: Call) -> dict[str, Any]:
         return await self._of_monitor(self._views.monitor, call.part("id"))
@@ -149,8 +149,8 @@ class Reading:
         if monitor not in (item["id"] for item in (await self._snapshot.get()).view["monitors"]):
             raise no_monitor(monitor)
         found = await asyncio.to_thread(self._views.history, MonitorId(monitor), since, until)
-        page = _page(found[wanted.offset : wanted.offset + wanted.limit], len(found), wanted)
-        return {"monitor": monitor, "since": since.isoformat(), "until": until.isoformat()} | page
+        part = page(found[wanted.offset : wanted.offset + wanted.limit], len(found), wanted)
+        return {"monitor": monitor, "since": since.isoformat(), "until": until.isoformat()} | part
 
     # --- what happened -----------------------------------------------------------------------------
 
@@ -167,7 +167,7 @@ class Reading:
         self, view: Callable[[int, int], list[dict[str, Any]]], name: str, wanted: questions.PageQuery
     ) -> dict[str, Any]:
         def read() -> dict[str, Any]:
-            return _page(view(wanted.limit, wanted.offset), self._views.totals()[name], wanted)
+            return page(view(wanted.limit, wanted.offset), self._views.totals()[name], wanted)
 
         return await asyncio.to_thread(read)
 
@@ -203,7 +203,7 @@ class Reading:
 
     async def _report(self, name: str, kind: str) -> ReportDocument:
         try:
-            key = report_id(kind, date.fromisoformat(name))
+            key = self._services.engine.reporting.id_of(kind, date.fromisoformat(name))
         except ValueError:
             key = ReportId(name)
         found = await asyncio.to_thread(self._views.report, key)
@@ -228,5 +228,6 @@ def no_monitor(monitor: str) -> Problem:
     return Problem(HTTPStatus.NOT_FOUND, f"there is no monitor {monitor!r}; GET /api/v1/monitors lists them")
 
 
-def _page(items: Sequence[Any], total: int, wanted: Any) -> dict[str, Any]:
+def page(items: Sequence[Any], total: int, wanted: Any) -> dict[str, Any]:
+    """Part of a list, with what part it is."""
     return {"items": list(items), "total": total, "limit": wanted.limit, "offset": wanted.offset}

@@ -1,14 +1,14 @@
 """The API's commands: everything that makes the engine do something."""
 
 import asyncio
-from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from defib.engine import row_views
 from defib.errors import UsageError
 from defib.model.agent import Scope
-from defib.model.changes import Changes
+from defib.model.changes import DeliveryTry
 from defib.model.ids import MonitorId
 from defib.web import answers, questions
 from defib.web.operations import Call, Operation
@@ -114,12 +114,12 @@ class Steering:
             rung=None if wanted.rung is None else wanted.rung - 1,
         )
         self._snapshot.expire()
-        return {"case": self._services.views.case(case)}
+        return {"case": row_views.case(case)}
 
     async def cancel(self, call: Call) -> dict[str, Any]:
         case = await self._engine.recovery.cancel(self._monitor(call), call.caller.actor)
         self._snapshot.expire()
-        return {"case": self._services.views.case(case)}
+        return {"case": row_views.case(case)}
 
     async def reset(self, call: Call) -> dict[str, Any]:
         monitor = self._monitor(call)
@@ -153,28 +153,25 @@ class Steering:
         return self._services.views.strategies()
 
     async def test(self, call: Call) -> dict[str, Any]:
+        tries: list[DeliveryTry] = []
         try:
-            accepted, detail = await self._engine.test_alert(call.part("name"))
+            accepted, detail = await self._engine.test_alert(call.part("name"), on_try=tries.append)
         except UsageError as error:
             raise Problem(HTTPStatus.NOT_FOUND, str(error)) from error
-        return {"accepted": accepted, "detail": detail}
+        return {"accepted": accepted, "detail": detail, "tries": [row_views.delivery_try(one) for one in tries]}
 
     async def report(self, call: Call) -> dict[str, Any]:
         wanted: questions.ReportBody = call.body
-        settings = self._engine.roster.settings
-        timezone = next(
-            (spec.timezone for spec in settings.reports if spec.kind == wanted.kind), settings.timezone
-        )
-        today = datetime.now(ZoneInfo(timezone)).date()
-        day = wanted.date or today - timedelta(days=1)
+        reporting = self._engine.reporting
+        try:
+            spec = reporting.spec(wanted.kind)
+        except UsageError as error:
+            raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(error)) from error
+        today = self._engine.clock.now().astimezone(ZoneInfo(spec.timezone)).date()
+        day = wanted.date or reporting.newest_day(spec)
         if day > today:
             raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"{day} is still to come; today is {today}")
-        if wanted.send:
-            document, channels = await self._engine.send_report(wanted.kind, day, timezone)
-        else:
-            document = await asyncio.to_thread(self._engine.reporting.write, wanted.kind, day, timezone)
-            channels = ()
-            await self._engine.writer.commit(Changes(reports=(document,)))
+        document, channels = await self._engine.make_report(spec.name, day, send=wanted.send)
         return {"id": document.id, "subject": document.subject, "channels": list(channels)}
 
     async def reload(self, call: Call) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from defib.plugin import Period, ReportDocument, ReportType, ReportWriter, hookimpl
+from defib.plugin import Period, ReportDocument, ReportType, ReportWriter, Span, hookimpl
 
 if TYPE_CHECKING:
     from defib_reports.daily.writer import Writer
@@ -38,10 +38,12 @@ def create() -> ReportWriter:
 
 @hookimpl
 def defib_reports() -> Iterable[ReportType]:
-    return (
+    return tuple(
         ReportType(
-            kind="daily",
-            summary="Availability, incidents and what was healed over a day, as HTML, text, JSON and CSV",
+            kind=kind,
+            summary=f"Availability, incidents and what was healed over a {span}, as HTML, text, JSON and CSV",
             create=create,
-        ),
+            span=span,
+        )
+        for kind, span in (("daily", Span.DAY), ("weekly", Span.WEEK), ("monthly", Span.MONTH))
     )

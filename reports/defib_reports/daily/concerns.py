@@ -10,11 +10,14 @@ from defib.plugin import Alert, AlertKind, AttemptOutcome, MonitorId, State
 from defib_reports.daily.figures import Digest
 from defib_reports.daily.local_time import LocalTime
 from defib_reports.daily.outages import Outage
-from defib_reports.daily.wording import clean, duration, percent, plural
+from defib_reports.daily.prospects import describe_expiry, describe_forecast
+from defib_reports.daily.wording import clean
 
 _ABOUT_FLAPPING = (AlertKind.FLAPPING, AlertKind.STILL_FLAPPING, AlertKind.SETTLED)
 _WATCHED_ENOUGH = 0.99
 _RECOVERY_TAKES = timedelta(minutes=5)  #: from the decision; hold, attempts and verification may be under way
+_SOON = timedelta(days=7)  #: that is full or ends within it is a concern of today
+_NAME = 60
 
 
 class Urgency(StrEnum):
@@ -35,15 +38,19 @@ class Concern:
 
 def find_concerns(figures: Digest, local: LocalTime) -> tuple[Concern, ...]:
     """All of them: what needs acting on first, each kind in the order of the report."""
-    return (
+    found = (
         *_open_incidents(figures, local),
-        *_refused_recoveries(figures),
-        *_flapping(figures),
-        *_degraded(figures),
-        *_unobserved(figures),
-        *_undelivered(figures),
-        *_own_gaps(figures),
+        *_refused_recoveries(figures, local),
+        *_expiring(figures, local),
+        *_filling_up(figures, local),
+        *_overspent(figures, local),
+        *_flapping(figures, local),
+        *_degraded(figures, local),
+        *_unobserved(figures, local),
+        *_undelivered(figures, local),
+        *_own_gaps(figures, local),
     )
+    return tuple(sorted(found, key=lambda concern: concern.urgency is not Urgency.ACT))
 
 
 def _open_incidents(figures: Digest, local: LocalTime) -> Iterator[Concern]:
@@ -52,14 +59,17 @@ def _open_incidents(figures: Digest, local: LocalTime) -> Iterator[Concern]:
         if outage.is_open:
             incident = outage.incident
             is_settling = incident.id not in gave_up and _is_at_work(outage, figures.period.generated_at)
+            text = local.words.gettext(
+                "{cause}; open since {since}, for {duration}.",
+                cause=clean(incident.summary or incident.cause),
+                since=local.time(outage.began),
+                duration=local.words.duration(outage.duration),
+            )
             yield Concern(
                 urgency=Urgency.LOOK if is_settling else Urgency.ACT,
                 topic="open-incident",
-                subject=clean(outage.name),
-                text=(
-                    f"{clean(incident.summary or incident.cause)}; open since {local.time(outage.began)}, "
-                    f"for {duration(outage.duration)}. {_efforts(outage, gave_up=incident.id in gave_up)}"
-                ),
+                subject=clean(outage.name, _NAME),
+                text=local.words.joined(text, _efforts(outage, local, gave_up=incident.id in gave_up)),
                 monitor=incident.monitor,
             )
 
@@ -70,36 +80,92 @@ def _is_at_work(outage: Outage, now: datetime) -> bool:
     return is_acting or now - outage.incident.opened_at < _RECOVERY_TAKES
 
 
-def _efforts(outage: Outage, *, gave_up: bool) -> str:
+def _efforts(outage: Outage, local: LocalTime, *, gave_up: bool) -> str:
     outcomes = Counter(attempt.outcome for attempt in outage.attempts)
     executed = len(outage.attempts) - outcomes[AttemptOutcome.REFUSED] - outcomes[AttemptOutcome.DRY_RUN]
+    words = local.words
     if gave_up:
-        return f"Defib gave up after {plural(executed, 'attempt')} in this period."
+        return words.ngettext(
+            "Defib gave up after {n} attempt in this period.",
+            "Defib gave up after {n} attempts in this period.",
+            executed,
+        )
     if outcomes[AttemptOutcome.RUNNING]:
-        return "Defib is at work on it."
+        return words.gettext("Defib is at work on it.")
     if executed:
-        return f"{plural(executed, 'attempt')} in this period brought no lasting success."
+        return words.ngettext(
+            "{n} attempt in this period brought no lasting success.",
+            "{n} attempts in this period brought no lasting success.",
+            executed,
+        )
     if outcomes[AttemptOutcome.DRY_RUN]:
-        return "Recovery is on dry-run: nothing was executed."
+        return words.gettext("Recovery is on dry-run: nothing was executed.")
     if outcomes[AttemptOutcome.REFUSED]:
-        return "Recovery was refused: nothing was executed."
-    return "No recovery was tried in this period."
+        return words.gettext("Recovery was refused: nothing was executed.")
+    return words.gettext("No recovery was tried in this period.")
 
 
-def _refused_recoveries(figures: Digest) -> Iterator[Concern]:
+def _refused_recoveries(figures: Digest, local: LocalTime) -> Iterator[Concern]:
     refused = {a.monitor: a for a in figures.attempts if a.outcome is AttemptOutcome.REFUSED}
     for monitor, attempt in refused.items():
-        reason = clean(attempt.detail).rstrip(".")
+        what, reason = clean(attempt.description), clean(attempt.detail).rstrip(".")
         yield Concern(
             urgency=Urgency.ACT,
             topic="refused-recovery",
-            subject=clean(figures.name_of(monitor)),
-            text=f"recovery was refused: {clean(attempt.description)}{f' ({reason})' if reason else ''}.",
+            subject=clean(figures.name_of(monitor), _NAME),
+            text=local.words.gettext("recovery was refused: {what} ({reason}).", what=what, reason=reason)
+            if reason
+            else local.words.gettext("recovery was refused: {what}.", what=what),
             monitor=monitor,
         )
 
 
-def _flapping(figures: Digest) -> Iterator[Concern]:
+def _expiring(figures: Digest, local: LocalTime) -> Iterator[Concern]:
+    """Certificates that end within a week."""
+    for expiry in figures.period.expiries:
+        if expiry.ends_at - figures.period.generated_at <= _SOON:
+            yield Concern(
+                urgency=Urgency.ACT,
+                topic="certificate",
+                subject=clean(figures.name_of(expiry.monitor), _NAME),
+                text=describe_expiry(expiry, figures, local),
+                monitor=expiry.monitor,
+            )
+
+
+def _filling_up(figures: Digest, local: LocalTime) -> Iterator[Concern]:
+    """What will probably be full within a week."""
+    for forecast in figures.period.forecasts:
+        if forecast.full_at - figures.period.generated_at <= _SOON:
+            yield Concern(
+                urgency=Urgency.ACT,
+                topic="filling-up",
+                subject=clean(figures.name_of(forecast.monitor), _NAME),
+                text=describe_forecast(forecast, figures, local),
+                monitor=forecast.monitor,
+            )
+
+
+def _overspent(figures: Digest, local: LocalTime) -> Iterator[Concern]:
+    """Error budgets that are gone."""
+    for component in figures.components:
+        budget = component.of.budget
+        if budget is not None and (budget.spent_share or 0.0) >= 1:
+            yield Concern(
+                urgency=Urgency.LOOK,
+                topic="budget-spent",
+                subject=clean(component.of.name, _NAME),
+                text=local.words.gettext(
+                    "its error budget is spent: {spent} of {allowed} downtime in {days} days.",
+                    spent=local.words.duration(budget.spent),
+                    allowed=local.words.duration(budget.allowed),
+                    days=budget.window.days,
+                ),
+                monitor=component.of.monitor,
+            )
+
+
+def _flapping(figures: Digest, local: LocalTime) -> Iterator[Concern]:
     """Those that went up and down, the noisiest first, and whether they have settled."""
     last: dict[MonitorId, Alert] = {}
     for alert in figures.alerts:
@@ -107,18 +173,28 @@ def _flapping(figures: Digest) -> Iterator[Concern]:
             last[alert.monitor] = alert
     falls = Counter(incident.monitor for incident in figures.period.incidents)
     for monitor, alert in sorted(last.items(), key=lambda item: -falls[item[0]]):
-        has_settled = alert.facts.event is AlertKind.SETTLED
-        end = "it has settled since" if has_settled else "it still does"
+        if alert.facts.event is AlertKind.SETTLED:
+            text = local.words.ngettext(
+                "went up and down: {n} incident; it has settled since.",
+                "went up and down: {n} incidents; it has settled since.",
+                falls[monitor],
+            )
+        else:
+            text = local.words.ngettext(
+                "went up and down: {n} incident; it still does.",
+                "went up and down: {n} incidents; it still does.",
+                falls[monitor],
+            )
         yield Concern(
             urgency=Urgency.LOOK,
             topic="flapping",
-            subject=clean(figures.name_of(monitor)),
-            text=f"went up and down: {plural(falls[monitor], 'incident')}; {end}.",
+            subject=clean(figures.name_of(monitor), _NAME),
+            text=text,
             monitor=monitor,
         )
 
 
-def _degraded(figures: Digest) -> Iterator[Concern]:
+def _degraded(figures: Digest, local: LocalTime) -> Iterator[Concern]:
     told: dict[MonitorId | None, Alert] = {}
     for alert in figures.alerts:
         if alert.facts.event is AlertKind.DEGRADED:
@@ -130,41 +206,49 @@ def _degraded(figures: Digest) -> Iterator[Concern]:
             yield Concern(
                 urgency=Urgency.LOOK,
                 topic="degraded",
-                subject=clean(component.of.name),
-                text=f"degraded at the end{f': {why}' if why else ''}.",
+                subject=clean(component.of.name, _NAME),
+                text=local.words.gettext("degraded at the end: {why}.", why=why)
+                if why
+                else local.words.gettext("degraded at the end."),
                 monitor=component.of.monitor,
             )
 
 
-def _unobserved(figures: Digest) -> Iterator[Concern]:
+def _unobserved(figures: Digest, local: LocalTime) -> Iterator[Concern]:
     for component in figures.components:
         if component.is_unobserved:
             yield Concern(
                 urgency=Urgency.LOOK,
                 topic="unobserved",
-                subject=clean(component.of.name),
-                text="never observed.",
+                subject=clean(component.of.name, _NAME),
+                text=local.words.gettext("never observed."),
                 monitor=component.of.monitor,
             )
 
 
-def _undelivered(figures: Digest) -> Iterator[Concern]:
+def _undelivered(figures: Digest, local: LocalTime) -> Iterator[Concern]:
     for channel, states in sorted(figures.period.deliveries.items()):
         if dead := states.get("dead", 0):
             yield Concern(
                 urgency=Urgency.LOOK,
                 topic="undelivered",
-                subject=clean(channel),
-                text=f"{plural(dead, 'notice')} could not be delivered.",
+                subject=clean(channel, _NAME),
+                text=local.words.ngettext(
+                    "{n} notice could not be delivered.", "{n} notices could not be delivered.", dead
+                ),
             )
 
 
-def _own_gaps(figures: Digest) -> Iterator[Concern]:
+def _own_gaps(figures: Digest, local: LocalTime) -> Iterator[Concern]:
     share = figures.watched_share
     if share is not None and share < _WATCHED_ENOUGH:
         yield Concern(
             urgency=Urgency.LOOK,
             topic="not-watching",
             subject="Defib",
-            text=f"not watching for {duration(figures.unwatched)}; it watched {percent(share)} of the time.",
+            text=local.words.gettext(
+                "not watching for {duration}; it watched {percent} of the time.",
+                duration=local.words.duration(figures.unwatched),
+                percent=local.words.percent(share),
+            ),
         )

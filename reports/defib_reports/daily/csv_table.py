@@ -14,6 +14,8 @@ COLUMNS = (
     "availability", "availability_lo", "availability_hi", "up_s", "down_s", "down_lo_s", "down_hi_s",
     "healthy", "unhealthy", "error", "unknown",
     "mean_ms", "p50_ms", "p95_ms", "p99_ms", "previous_p95_ms", "p95_change", "incidents", "open_incidents",
+    "falls", "availability_before", "availability_week_before", "p95_week_before_ms", "slo", "budget_spent_share",
+    "burn_rate",
 )  # fmt: skip
 """Stable: new columns are added at the end."""
 
@@ -31,7 +33,7 @@ def write_csv(figures: Digest, local: LocalTime) -> str:
 
 def _row(component: Component, figures: Digest, local: LocalTime) -> tuple[str | int | float | None, ...]:
     row = component.of
-    available = component.availability
+    available, budget = component.availability, row.budget
     return (
         _text(figures.period.report),
         str(local.first_day),
@@ -50,6 +52,11 @@ def _row(component: Component, figures: Digest, local: LocalTime) -> tuple[str |
         component.p95_change,
         row.incidents,
         component.open_incidents,
+        row.falls,
+        row.before.availability,
+        row.week_before.availability,
+        (row.week_before.latencies_ms or (None, None, None))[1],
+        *((budget.objective, budget.spent_share, budget.burn) if budget else (None, None, None)),
     )
 
 

@@ -6,9 +6,10 @@ from typing import Any, Generic, TypeVar
 
 from defib.plugin import Alert, Attempt, AttemptOutcome
 from defib_reports.daily.figures import Component
-from defib_reports.daily.outages import Outage
+from defib_reports.daily.outages import Bout
 
 T = TypeVar("T")
+U = TypeVar("U")
 
 _COMPONENTS_WHEN_WELL = 8  #: shown at least, even when nothing is wrong with any
 
@@ -23,6 +24,9 @@ class Limits:
     alerts: int = 30
     concerns: int = 12
     channels: int = 20
+    prospects: int = 12
+    budgets: int = 12
+    noisiest: int = 5
 
     @property
     def tighter(self) -> "Limits":
@@ -36,6 +40,10 @@ class Excerpt(Generic[T]):
 
     shown: tuple[T, ...]
     left_out: int
+
+    def mapped(self, described: Callable[[T], U]) -> "Excerpt[U]":
+        """The same, each item described."""
+        return Excerpt(tuple(map(described, self.shown)), self.left_out)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,8 +79,8 @@ def excerpt_components(components: Sequence[Component], limit: int) -> Component
     )
 
 
-def excerpt_outages(outages: Sequence[Outage], limit: int) -> Excerpt[Outage]:
-    return excerpt(outages, limit, lambda outage: (outage.is_open, outage.duration))
+def excerpt_bouts(bouts: Sequence[Bout], limit: int) -> Excerpt[Bout]:
+    return excerpt(bouts, limit, lambda bout: (bout.first.is_open, bout.duration))
 
 
 def excerpt_attempts(attempts: Sequence[Attempt], limit: int) -> Excerpt[Attempt]:

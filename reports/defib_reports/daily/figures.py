@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from defib.plugin import Alert, Attempt, AttemptOutcome, MonitorPeriod, Period, ProbeStatus, State
+from defib.plugin import Alert, Attempt, AttemptOutcome, MonitorId, MonitorPeriod, Period, ProbeStatus, Ruling, State
 from defib_reports.daily.outages import NOTHING, Ending, Outage, find_outages
 
 _EXCUSED = frozenset((State.PAUSED, State.MAINTENANCE, State.STOPPED))
@@ -93,6 +93,16 @@ class Overall:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Noise:
+    """How much a monitor made people look."""
+
+    monitor: MonitorId
+    incidents: int
+    falls: int  #: into a fault; those that flapping hides are counted
+    alerts: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Digest:
     """The period and what follows from it."""
 
@@ -102,6 +112,7 @@ class Digest:
     outages: tuple[Outage, ...]  #: open ones first, each group by its beginning
     attempts: tuple[Attempt, ...]  #: by time
     alerts: tuple[Alert, ...]  #: by time
+    noisiest: tuple[Noise, ...]  #: those with more than one incident, fall or alert about a fault, worst first
     overall: Overall
 
     @property
@@ -119,6 +130,11 @@ class Digest:
         return (self.due - self.unwatched) / self.due if self.due else None
 
     @property
+    def held_back(self) -> tuple[Alert, ...]:
+        """Alerts that people did not hear of at once, or not at all."""
+        return tuple(alert for alert in self.alerts if is_held_back(alert))
+
+    @property
     def is_complete(self) -> bool:
         """The period was over when the report was made."""
         return self.period.generated_at >= self.period.end
@@ -126,6 +142,11 @@ class Digest:
     def name_of(self, monitor: str) -> str:
         """The component's name; its id when it is no longer watched."""
         return self.names.get(monitor) or monitor
+
+
+def is_held_back(alert: Alert) -> bool:
+    """A stage kept it from people, for a while or for good."""
+    return any(verdict.ruling is not Ruling.PASSED for verdict in alert.verdicts)
 
 
 def digest(period: Period) -> Digest:
@@ -148,8 +169,25 @@ def digest(period: Period) -> Digest:
         outages=outages,
         attempts=tuple(sorted(period.attempts, key=lambda attempt: (attempt.intent_at, attempt.id))),
         alerts=tuple(sorted(period.alerts, key=lambda alert: (alert.at, alert.id))),
+        noisiest=_noisiest(period),
         overall=_overall(period, components, outages),
     )
+
+
+def _noisiest(period: Period) -> tuple[Noise, ...]:
+    incidents = Counter(incident.monitor for incident in period.incidents)
+    alerts = Counter(alert.monitor for alert in period.alerts if alert.monitor is not None)
+    noise = [
+        Noise(
+            monitor=row.monitor,
+            incidents=incidents[row.monitor],
+            falls=max(row.falls, incidents[row.monitor]),
+            alerts=alerts[row.monitor],
+        )
+        for row in period.monitors
+    ]
+    loud = [one for one in noise if one.falls > 1]
+    return tuple(sorted(loud, key=lambda one: (-one.falls, -one.alerts, one.monitor)))
 
 
 def _by_trouble(component: Component) -> tuple[object, ...]:

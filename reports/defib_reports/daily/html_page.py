@@ -1,4 +1,4 @@
-"""The page: one file that a mail client and a browser show alike, with nothing to load."""
+"""The page: one file that a mail client and a browser show alike, with nothing to load but its own pictures."""
 
 import re
 from functools import cached_property
@@ -17,7 +17,8 @@ class HtmlPage:
 
     def render(self, view: View) -> str:
         """One document; whoever composes the view bounds its size."""
-        return _INDENT.sub("\n", self._template.render(view=view)).strip() + "\n"
+        text = self._template.render(view=view, _=view.words.gettext)
+        return _INDENT.sub("\n", text).strip() + "\n"
 
     @cached_property
     def _template(self) -> "Template":

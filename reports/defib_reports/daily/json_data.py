@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from defib.plugin import Alert, Attempt, AttemptOutcome, ProbeStatus
+from defib.plugin import Alert, Attempt, AttemptOutcome, Budget, ObserverPeriod, Past, ProbeStatus, Ruling
 from defib_reports.daily.concerns import Concern
 from defib_reports.daily.figures import Availability, Component, Digest, Overall
 from defib_reports.daily.local_time import LocalTime
@@ -27,6 +27,9 @@ def write_json(figures: Digest, concerns: tuple[Concern, ...], head: Headline, l
         "schema": SCHEMA,
         "id": period.report,
         "name": period.name,
+        "period": period.span,
+        "language": period.language,
+        "tags": list(period.tags),
         "date": str(local.first_day),
         "timezone": period.timezone,
         "start": local.iso(period.start),
@@ -51,7 +54,17 @@ def write_json(figures: Digest, concerns: tuple[Concern, ...], head: Headline, l
             "due_s": _seconds(figures.due),
             "watched_s": _seconds(figures.due - figures.unwatched),
             "watched_share": figures.watched_share,
+            **_observer(period.observer, local),
         },
+        "trend": {
+            "before": {"availability": period.before.availability},
+            "week_before": {"availability": period.week_before.availability},
+        },
+        "ahead": _ahead(figures, local),
+        "noisiest": [
+            {"component": n.monitor, "incidents": n.incidents, "falls": n.falls, "alerts": n.alerts}
+            for n in figures.noisiest
+        ],
         "components": [_component(component) for component in figures.components],
         "incidents": [_incident(outage, local) for outage in figures.outages],
         "attempts": [_attempt(attempt, figures, local) for attempt in figures.attempts],
@@ -104,6 +117,10 @@ def _component(component: Component) -> dict[str, Any]:
         "response_ms": {"mean": row.latency_mean_ms, "p50": p50, "p95": p95, "p99": p99,
                         "previous_p95": row.previous_p95_ms},
         "p95_change": component.p95_change,
+        "before": _past(row.before),
+        "week_before": _past(row.week_before),
+        "budget": None if row.budget is None else _budget(row.budget),
+        "falls": row.falls,
         "incidents": row.incidents,
         "open_incidents": component.open_incidents,
     }  # fmt: skip
@@ -161,7 +178,65 @@ def _alert(alert: Alert, figures: Digest, local: LocalTime) -> dict[str, Any]:
         "component_name": None if alert.monitor is None else figures.name_of(alert.monitor),
         "incident": alert.incident,
         "at": local.iso(alert.at),
+        "held": [
+            {"stage": v.stage, "ruling": v.ruling, "reason": v.reason, "until": _instant(v.until, local)}
+            for v in alert.verdicts
+            if v.ruling is not Ruling.PASSED
+        ],
     }
+
+
+def _past(past: Past) -> dict[str, float | None]:
+    p50, p95, p99 = past.latencies_ms or (None, None, None)
+    return {"availability": past.availability, "p50": p50, "p95": p95, "p99": p99}
+
+
+def _budget(budget: Budget) -> dict[str, float | None]:
+    return {
+        "objective": budget.objective,
+        "window_s": budget.window.total_seconds(),
+        "allowed_s": budget.allowed.total_seconds(),
+        "spent_s": budget.spent.total_seconds(),
+        "spent_share": budget.spent_share,
+        "burn_rate": budget.burn,
+    }
+
+
+def _observer(observer: ObserverPeriod, local: LocalTime) -> dict[str, Any]:
+    return {
+        "gaps": [{"since": local.iso(gap.since), "until": local.iso(gap.until)} for gap in observer.gaps],
+        "sick": [
+            {"since": local.iso(spell.since), "until": _instant(spell.until, local), "reason": spell.reason}
+            for spell in observer.sick
+        ],
+        "lateness_p99_ms": observer.lateness_p99_ms,
+        "store_bytes": observer.store_bytes,
+    }
+
+
+def _ahead(figures: Digest, local: LocalTime) -> dict[str, Any]:
+    period = figures.period
+    return {
+        "forecasts": [
+            {
+                "component": f.monitor,
+                "metric": f.metric,
+                "percent": f.value,
+                "percent_per_day": f.per_day,
+                "full_at": local.iso(f.full_at),
+                "full_at_lo": local.iso(f.full_lo),
+                "full_at_hi": _instant(f.full_hi, local),
+            }
+            for f in period.forecasts
+        ],
+        "certificates": [
+            {"component": e.monitor, "ends_at": local.iso(e.ends_at)} for e in period.expiries
+        ],
+        "missed": [
+            {"component": m.monitor, "times": m.times, "missing": m.is_missing, "next_due": _instant(m.next_due, local)}
+            for m in period.missed
+        ],
+    }  # fmt: skip
 
 
 def _availability(availability: Availability | None) -> dict[str, float | None]:

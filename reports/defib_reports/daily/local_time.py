@@ -6,32 +6,30 @@ from datetime import date, datetime, timedelta, tzinfo
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
-from defib.plugin import DefibError, Period
+from defib.plugin import DefibError, Period, Span
+from defib_reports.daily.speech import Speech
+from defib_reports.daily.wording import NBSP
 
-# Not strftime: its names follow the process's locale.
-_WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-_MONTHS = (
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
-    "December",
-)  # fmt: skip
 _HOUR = timedelta(hours=1)
 _LONGEST_DAY = timedelta(hours=26)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalTime:
-    """The period's calendar."""
+    """The period's calendar, and the language of its readers."""
 
     zone: tzinfo
     start: datetime
     end: datetime
+    span: Span
+    words: Speech
     clocks_change: bool  #: the offset from UTC changes within the period, so times need it to be unambiguous
 
     @classmethod
     def of(cls, period: Period) -> "LocalTime":
         """The calendar of ``period``, whose instants must be in UTC.
 
-        :raises DefibError: the period's time zone is unknown on this machine.
+        :raises DefibError: the period's time zone is unknown on this machine, or its language is.
         """
         try:
             zone = ZoneInfo(period.timezone)
@@ -40,8 +38,15 @@ class LocalTime:
                 f"{period.report}: the time zone {period.timezone!r} is unknown; "
                 "write a name such as Asia/Hong_Kong as `timezone` in the configuration"
             ) from error
+        try:
+            words = Speech(period.language)
+        except ValueError as error:
+            raise DefibError(f"{period.report}: {error}") from error
         offsets = {instant.astimezone(zone).utcoffset() for instant in _hours(period.start, period.end)}
-        return cls(zone=zone, start=period.start, end=period.end, clocks_change=len(offsets) > 1)
+        return cls(
+            zone=zone, start=period.start, end=period.end, span=period.span, words=words,
+            clocks_change=len(offsets) > 1,
+        )  # fmt: skip
 
     def local(self, instant: datetime) -> datetime:
         return instant.astimezone(self.zone)
@@ -64,32 +69,41 @@ class LocalTime:
 
     @property
     def dates(self) -> str:
-        """``2026-11-20``, or the first and the last day."""
+        """``2026-11-20``, ``2026-11`` for a month, or the first and the last day."""
+        if self.span is Span.MONTH:
+            return f"{self.first_day:%Y-%m}"
         return str(self.first_day) if self.is_one_day else f"{self.first_day} – {self.last_day}"
 
     @property
     def heading(self) -> str:
-        """``Friday, 20 November 2026``, or the first and the last day."""
+        """``Friday, 20 November 2026``, ``16 – 22 November 2026``, ``November 2026``."""
+        if self.span is Span.MONTH:
+            return self.words.month(self.first_day)
         if self.is_one_day:
-            return f"{_WEEKDAYS[self.first_day.weekday()]}, {_long(self.first_day)}"
-        return f"{_long(self.first_day)} – {_long(self.last_day)}"
+            return self.words.long_day(self.first_day)
+        return self.words.days(self.first_day, self.last_day)
 
     @property
     def oddity(self) -> str:
         """What is unusual about the length of a local day: ``the clocks changed: 25 hours``; mostly empty."""
         if not (self.clocks_change and self.is_one_day):
             return ""
-        return f"the clocks changed: {(self.end - self.start) / _HOUR:g} hours"
+        hours = self.words.number(round((self.end - self.start) / _HOUR))
+        return self.words.gettext("the clocks changed: {n} hours", n=hours)
 
     def time(self, instant: datetime) -> str:
         """``14:02:11``; with the day where it is not the report's only one, with the zone where clocks change."""
         local = self.local(instant)
-        parts = [f"{local:%H:%M:%S}"]
+        parts = [self.words.clock(local)]
         if not self.is_one_day or local.date() != self.first_day:
-            parts.insert(0, f"{local.day} {_MONTHS[local.month - 1][:3]}")
+            parts.insert(0, self.words.short_day(local.date()))
         if self.clocks_change:
             parts.append(local.tzname() or f"{local:%z}")
-        return "\u00a0".join(parts)
+        return NBSP.join(parts)
+
+    def day(self, instant: datetime) -> str:
+        """``Friday, 20 November 2026``."""
+        return self.words.long_day(self.local(instant).date())
 
     @property
     def is_in_hours(self) -> bool:
@@ -101,10 +115,13 @@ class LocalTime:
         if self.is_in_hours:
             edges = [*_hours(self.start, self.end), self.end]
             return tuple((a, b, f"{self.local(a):%H}") for a, b in pairwise(edges))
+        return tuple((a, b, str(self.local(a).day)) for a, b in self.days())
+
+    def days(self) -> tuple[tuple[datetime, datetime], ...]:
+        """The local days of the period: beginning and end of each."""
         days = [self.first_day + timedelta(days=n) for n in range((self.last_day - self.first_day).days + 1)]
         midnights = [datetime(day.year, day.month, day.day, tzinfo=self.zone) for day in days[1:]]
-        edges = [self.start, *midnights, self.end]
-        return tuple((a, b, str(self.local(a).day)) for a, b in pairwise(edges))
+        return tuple(pairwise([self.start, *midnights, self.end]))
 
 
 def _hours(start: datetime, end: datetime) -> Iterator[datetime]:
@@ -112,7 +129,3 @@ def _hours(start: datetime, end: datetime) -> Iterator[datetime]:
     while instant < end:
         yield instant
         instant += _HOUR
-
-
-def _long(day: date) -> str:
-    return f"{day.day} {_MONTHS[day.month - 1]} {day.year}"

@@ -1,6 +1,7 @@
 """Incidents with their times worked out."""
 
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -8,6 +9,7 @@ from enum import StrEnum
 from defib.plugin import Attempt, Incident, IncidentId, Period
 
 NOTHING = timedelta(0)
+_BOUT = 3  #: outages that are told as one
 
 
 class Ending(StrEnum):
@@ -32,6 +34,8 @@ class Outage:
     heal: timedelta | None  #: from that decision to confirmed health; None while open
     duration: timedelta  #: from the likely beginning to confirmed health, or to the making of the report
     attempts: tuple[Attempt, ...]  #: made for it in the period, oldest first
+
+    acked_at: datetime | None = None  #: when somebody took it on
 
     @property
     def is_open(self) -> bool:
@@ -70,6 +74,7 @@ def _outage(incident: Incident, name: str, attempts: list[Attempt], now: datetim
         heal=None if closed is None else max(NOTHING, closed - incident.opened_at),
         duration=max(NOTHING, (closed or now) - began),
         attempts=tuple(attempts),
+        acked_at=incident.acked_at,
     )
 
 
@@ -79,3 +84,36 @@ def _ending(incident: Incident) -> Ending:
     if incident.healed_by in (Ending.DEFIB, Ending.ITSELF):
         return Ending(incident.healed_by)
     return Ending.OTHERWISE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bout:
+    """Outages of one component that came and went in the same way: told as one."""
+
+    outages: tuple[Outage, ...]  #: oldest first; mostly a single one
+
+    @property
+    def first(self) -> Outage:
+        return self.outages[0]
+
+    @property
+    def duration(self) -> timedelta:
+        """All of them together."""
+        return sum((outage.duration for outage in self.outages), NOTHING)
+
+
+def find_bouts(outages: Iterable[Outage]) -> tuple[Bout, ...]:
+    """The outages in their order; of one component, cause and ending, three or more that ended are one bout."""
+    groups: dict[tuple[str, str, Ending], list[Outage]] = defaultdict(list)
+    for outage in outages:
+        key = (outage.incident.monitor, outage.incident.cause, outage.ending)
+        groups[key].append(outage)
+    bouts: list[Bout] = []
+    for (_, _, ending), group in groups.items():
+        if ending is Ending.OPEN or len(group) < _BOUT:
+            bouts.extend(Bout(outages=(outage,)) for outage in group)
+        else:
+            bouts.append(Bout(outages=tuple(group)))
+    return tuple(
+        sorted(bouts, key=lambda bout: (not bout.first.is_open, bout.first.began, bout.first.incident.id))
+    )

@@ -1,229 +1,203 @@
 """The whole report in words, before any layout."""
 
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
+from defib.plugin import N_, Span
 from defib_reports.daily import excerpt as take
-from defib_reports.daily import phrases
+from defib_reports.daily import own, phrases, stories
 from defib_reports.daily.concerns import Concern, Urgency
 from defib_reports.daily.figures import Digest
 from defib_reports.daily.local_time import LocalTime
-from defib_reports.daily.outages import Ending
-from defib_reports.daily.summary import Headline
-from defib_reports.daily.wording import (
-    NBSP,
-    NONE,
-    clean,
-    duration,
-    listed,
-    milliseconds,
-    number,
-    percent,
-    percents,
-    plural,
+from defib_reports.daily.outages import find_bouts
+from defib_reports.daily.pictures import Pictures
+from defib_reports.daily.prospects import (
+    BudgetPhrases,
+    ProspectPhrases,
+    describe_budget,
+    describe_prospects,
 )
+from defib_reports.daily.speech import Speech
+from defib_reports.daily.summary import Headline
+from defib_reports.daily.tiles import Tile, key_figures, trends
+from defib_reports.daily.wording import NONE, clean
 
-_LABELLED_SLOTS = 10
+T = TypeVar("T")
+
+_ORDER = {
+    Span.DAY: N_("worst first; p95 against the day before"),
+    Span.WEEK: N_("worst first; p95 against the week before"),
+    Span.MONTH: N_("worst first; p95 against the month before"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tile:
-    """One key figure."""
+class Shown(Generic[T]):
+    """Some of the things there are, and how many more."""
 
-    label: str
-    value: str
-    note: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Slot:
-    """An hour (or a day) of the period."""
-
-    label: str
-    incidents: int  #: open at any time of it
+    items: tuple[T, ...]
+    more: str  #: in words; empty when these are all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
+    words: Speech  #: for titles
     head: Headline
     heading: str  #: the day
     subheading: str  #: zone, and what is unusual
     available: str
     bounds: str
+    trends: tuple[str, ...]  #: availability before
     tone: str  #: of the whole: good, fair, bad or mute
     sign: str  #: the same as a shape
     verdict: str  #: and in words
     tiles: tuple[Tile, ...]
-    slots: tuple[Slot, ...]  #: empty without incidents
-    slot_noun: str  #: ``hour`` or ``day``
-    slot_group: int  #: every how many slots a label is shown
+    pictures: Pictures
     act: tuple[Concern, ...]
     look: tuple[Concern, ...]
-    more_concerns: int
+    more_concerns: str
+    prospects: Shown[ProspectPhrases]
+    budgets: Shown[BudgetPhrases]
     order: str  #: of the components, and what their p95 is compared with
     components: tuple[phrases.ComponentPhrases, ...]
     rest: str
-    outages: tuple[phrases.OutagePhrases, ...]
-    more_outages: int
-    attempts: tuple[phrases.AttemptPhrases, ...]
-    more_attempts: int
-    alerts: tuple[phrases.AlertPhrases, ...]
-    more_alerts: int
-    channels: tuple[tuple[str, str], ...]
-    more_channels: int
+    outages: Shown[stories.OutagePhrases]
+    attempts: Shown[stories.AttemptPhrases]
+    noisiest: tuple[phrases.NoisePhrases, ...]
+    alerts: Shown[stories.AlertPhrases]
+    held: str  #: how many of them were held back; empty when none was
+    channels: Shown[tuple[str, str]]
     absent: str  #: what there was none of; empty when there was some of everything
-    observer: str
+    observer: tuple[str, ...]  #: sentences
     footer: str
+    notes: tuple[str, ...]  #: how to read it
     link: str  #: the dashboard; empty when it has no public address
+    archive: str  #: this report there
 
 
 def compose(
-    figures: Digest, concerns: tuple[Concern, ...], head: Headline, local: LocalTime, limits: take.Limits
+    figures: Digest,
+    concerns: tuple[Concern, ...],
+    head: Headline,
+    local: LocalTime,
+    limits: take.Limits,
+    pictures: Pictures,
 ) -> View:
     """Choose what is shown and put it into words."""
-    period, overall = figures.period, figures.overall
+    period, overall, words = figures.period, figures.overall, local.words
     components = take.excerpt_components(figures.components, limits.components)
-    outages = take.excerpt_outages(figures.outages, limits.outages)
-    attempts = take.excerpt_attempts(figures.attempts, limits.attempts)
-    alerts = take.excerpt_alerts(figures.alerts, limits.alerts)
     told = take.excerpt(concerns, limits.concerns)
-    channels = take.excerpt(sorted(period.deliveries.items()), limits.channels)
-    slots = _slots(figures, local)
     tone, sign, verdict = _verdict(figures, concerns)
-    value, lo, hi = percents(*overall.availability.shares) if overall.availability else (NONE, "", "")
+    value, lo, hi = words.percents(*overall.availability.shares) if overall.availability else (NONE, "", "")
+    link = period.public_url.rstrip("/") if period.public_url.startswith(("https://", "http://")) else ""
+
+    def shown(found: take.Excerpt[T]) -> Shown[T]:
+        return Shown(items=found.shown, more=_more(found.left_out, words))
+
     return View(
+        words=words,
         head=head,
         heading=local.heading,
         subheading=_subheading(figures, local),
         available=value,
-        bounds=f"between {lo} and {hi}" if lo != hi else "",
+        bounds=words.gettext("between {lo} and {hi}", lo=lo, hi=hi) if lo != hi else "",
+        trends=trends(figures, words),
         tone=tone,
         sign=sign,
-        verdict=verdict,
-        tiles=_tiles(figures),
-        slots=slots,
-        slot_noun="hour" if local.is_in_hours else "day",
-        slot_group=6 if local.is_in_hours else 7 if len(slots) > _LABELLED_SLOTS else 1,
+        verdict=words.gettext(verdict),
+        tiles=key_figures(figures, words),
+        pictures=pictures,
         act=tuple(concern for concern in told.shown if concern.urgency is Urgency.ACT),
         look=tuple(concern for concern in told.shown if concern.urgency is Urgency.LOOK),
-        more_concerns=told.left_out,
-        order=f"worst first; p95 against the {head.noun} before",
-        components=tuple(phrases.describe_component(component, figures) for component in components.shown),
-        rest=phrases.describe_rest(components.troubled, components.well, components.heartbeats),
-        outages=tuple(phrases.describe_outage(outage, local) for outage in outages.shown),
-        more_outages=outages.left_out,
-        attempts=tuple(phrases.describe_attempt(attempt, figures, local) for attempt in attempts.shown),
-        more_attempts=attempts.left_out,
-        alerts=tuple(phrases.describe_alert(alert, figures, local) for alert in alerts.shown),
-        more_alerts=alerts.left_out,
-        channels=tuple(
-            (clean(channel, 60), phrases.describe_channel(states)) for channel, states in channels.shown
+        more_concerns=_more(told.left_out, words),
+        prospects=shown(take.excerpt(describe_prospects(figures, local), limits.prospects)),
+        budgets=shown(take.excerpt(_budgets(figures, local), limits.budgets)),
+        order=words.gettext(_ORDER[period.span]),
+        components=tuple(phrases.describe_component(c, figures, words) for c in components.shown),
+        rest=phrases.describe_rest(components, words),
+        outages=shown(
+            take.excerpt_bouts(find_bouts(figures.outages), limits.outages).mapped(
+                lambda bout: stories.describe_bout(bout, local)
+            )
         ),
-        more_channels=channels.left_out,
-        absent=_absent(figures),
-        observer=_observer(figures),
-        footer=f"{period.report} · made {local.time(period.generated_at)} by Defib {clean(period.version, 40)}",
-        link=period.public_url if period.public_url.startswith(("https://", "http://")) else "",
+        attempts=shown(
+            take.excerpt_attempts(figures.attempts, limits.attempts).mapped(
+                lambda attempt: stories.describe_attempt(attempt, figures, local)
+            )
+        ),
+        noisiest=tuple(
+            phrases.describe_noise(noise, figures, words) for noise in figures.noisiest[: limits.noisiest]
+        ),
+        alerts=shown(
+            take.excerpt_alerts(figures.alerts, limits.alerts).mapped(
+                lambda alert: stories.describe_alert(alert, figures, local)
+            )
+        ),
+        held=words.ngettext("{n} was held back.", "{n} were held back.", len(figures.held_back))
+        if figures.held_back
+        else "",
+        channels=shown(
+            take.excerpt(sorted(period.deliveries.items()), limits.channels).mapped(
+                lambda item: (clean(item[0], 60), phrases.describe_channel(item[1], words))
+            )
+        ),
+        absent=_absent(figures, words),
+        observer=own.describe_observer(figures, local),
+        footer=words.gettext(
+            "{id} · made {time} by Defib {version}",
+            id=period.report, time=local.time(period.generated_at), version=clean(period.version, 40),
+        ),
+        notes=own.notes(words),
+        link=link,
+        archive=f"{link}/reports/{period.report}" if link else "",
+    )  # fmt: skip
+
+
+def _more(count: int, words: Speech) -> str:
+    if not count:
+        return ""
+    return words.ngettext(
+        "and {n} more, all of them in the JSON", "and {n} more, all of them in the JSON", count
     )
+
+
+def _budgets(figures: Digest, local: LocalTime) -> tuple[BudgetPhrases, ...]:
+    """Those with the least left first."""
+    having = [(c, c.of.budget) for c in figures.components if c.of.budget is not None]
+    having.sort(key=lambda pair: -(pair[1].spent_share or 0.0))
+    return tuple(describe_budget(component, budget, local) for component, budget in having)
 
 
 def _verdict(figures: Digest, concerns: tuple[Concern, ...]) -> tuple[str, str, str]:
     if not figures.overall.observed_components:
-        return "mute", "○", "nothing observed"
+        return "mute", "○", N_("nothing observed")
     if any(concern.urgency is Urgency.ACT for concern in concerns):
-        return "bad", "■", "needs a person"
+        return "bad", "■", N_("needs a person")
     if concerns:
-        return "fair", "▲", "worth a look"
+        return "fair", "▲", N_("worth a look")
     if figures.outages:
-        return "good", "✓", "all well again"
-    return "good", "✓", "all well"
+        return "good", "✓", N_("all well again")
+    return "good", "✓", N_("all well")
 
 
 def _subheading(figures: Digest, local: LocalTime) -> str:
+    words = local.words
     parts = [figures.period.timezone]
+    if figures.period.tags:
+        parts.append(words.several([clean(tag, 40) for tag in figures.period.tags]))
     if not figures.is_complete:
-        parts.append(f"so far, until {local.time(figures.period.generated_at)}")
+        parts.append(words.gettext("so far, until {time}", time=local.time(figures.period.generated_at)))
     if local.oddity:
         parts.append(local.oddity)
     return " · ".join(parts)
 
 
-def _tiles(figures: Digest) -> tuple[Tile, ...]:
-    overall = figures.overall
-    share, mean = overall.healthy_share, overall.response_mean_ms
-    unwell = overall.heartbeats - overall.healthy
-    return (
-        Tile(
-            label="Heartbeats",
-            value=number(overall.heartbeats),
-            note=f"of {plural(overall.components, 'component')}",
-        ),
-        Tile(
-            label="Healthy",
-            value=NONE if share is None else percent(share),
-            note=f"{number(unwell)} {'was' if unwell == 1 else 'were'} not"
-            if overall.heartbeats
-            else "no heartbeats",
-        ),
-        Tile(
-            label="Average response",
-            value=NONE if mean is None else milliseconds(mean),
-            note="when healthy",
-        ),
-        Tile(label="Incidents", value=number(len(figures.outages)), note=_incidents_note(figures)),
-        Tile(
-            label="Time to detect",
-            value=NONE if overall.mttd is None else duration(overall.mttd),
-            note="MTTD",
-        ),
-        Tile(
-            label="Time to restore",
-            value=NONE if overall.mttr is None else duration(overall.mttr),
-            note="MTTR" if overall.mean_heal is None else f"MTTR, healing {duration(overall.mean_heal)}",
-        ),
+def _absent(figures: Digest, words: Speech) -> str:
+    lists = (
+        (words.gettext("no incidents"), figures.outages),
+        (words.gettext("no recovery attempts"), figures.attempts),
+        (words.gettext("no alerts"), figures.alerts),
+        (words.gettext("no deliveries"), figures.period.deliveries),
     )
-
-
-def _incidents_note(figures: Digest) -> str:
-    if not figures.outages:
-        return "none"
-    words = {
-        Ending.DEFIB: "healed",
-        Ending.ITSELF: "by itself",
-        Ending.OTHERWISE: "closed",
-        Ending.OPEN: "open",
-    }
-    endings = figures.overall.endings
-    return ", ".join(f"{number(endings[ending])}{NBSP}{word.replace(' ', NBSP)}" for ending, word in words.items()
-                     if endings[ending] or ending is Ending.OPEN)  # fmt: skip
-
-
-def _slots(figures: Digest, local: LocalTime) -> tuple[Slot, ...]:
-    if not figures.outages:
-        return ()
-    spans = [
-        (outage.began, outage.incident.closed_at or figures.period.generated_at) for outage in figures.outages
-    ]
-    return tuple(
-        Slot(label=label, incidents=sum(began < end and closed >= start for began, closed in spans))
-        for start, end, label in local.slots()
-    )
-
-
-def _absent(figures: Digest) -> str:
-    lists = {
-        "incidents": figures.outages,
-        "recovery attempts": figures.attempts,
-        "alerts": figures.alerts,
-        "deliveries": figures.period.deliveries,
-    }
-    missing = [f"no {noun}" for noun, items in lists.items() if not items]
-    return f"There were {listed(missing, len(missing))}." if missing else ""
-
-
-def _observer(figures: Digest) -> str:
-    share = figures.watched_share
-    if share is None:
-        return "The period has not begun."
-    if not figures.unwatched:
-        return "Defib itself was watching all the time."
-    return f"Defib itself was watching {percent(share)} of the time; it was not for {duration(figures.unwatched)}."
+    missing = [noun for noun, items in lists if not items]
+    return words.gettext("There were {what}.", what=words.listed(missing, len(missing))) if missing else ""

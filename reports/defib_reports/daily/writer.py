@@ -9,6 +9,7 @@ from defib_reports.daily.html_page import HtmlPage
 from defib_reports.daily.instants import in_utc
 from defib_reports.daily.json_data import write_json
 from defib_reports.daily.local_time import LocalTime
+from defib_reports.daily.pictures import Pictures, draw
 from defib_reports.daily.summary import Headline, headline
 from defib_reports.daily.text_part import write_text
 from defib_reports.daily.view import View, compose
@@ -18,7 +19,7 @@ LARGEST_PAGE = 100_000
 
 
 class Writer:
-    """Writes the daily report; longer periods, too, which bring their name along."""
+    """Writes the report of a day, a week or a month."""
 
     def __init__(self) -> None:
         self._page = HtmlPage()
@@ -32,7 +33,8 @@ class Writer:
         local = LocalTime.of(figures.period)
         concerns = find_concerns(figures, local)
         head = headline(figures, concerns, local)
-        view, html = self._fit(figures, concerns, head, local)
+        pictures = draw(figures, local)
+        view, html = self._fit(figures, concerns, head, local, pictures)
         return ReportDocument(
             id=period.report,
             name=period.name,
@@ -44,15 +46,16 @@ class Writer:
             text=write_text(view),
             data=write_json(figures, concerns, head, local),
             csv=write_csv(figures, local),
+            images=pictures.files(),
         )
 
     def _fit(
-        self, figures: Digest, concerns: tuple[Concern, ...], head: Headline, local: LocalTime
+        self, figures: Digest, concerns: tuple[Concern, ...], head: Headline, local: LocalTime, pictures: Pictures
     ) -> tuple[View, str]:
         """As much as fits into :data:`LARGEST_PAGE`: showing less until it does, or one of each is left."""
         limits = Limits()
         while True:
-            view = compose(figures, concerns, head, local, limits)
+            view = compose(figures, concerns, head, local, limits, pictures)
             html = self._page.render(view)
             if len(html.encode("utf-8", "replace")) <= LARGEST_PAGE or limits == limits.tighter:
                 return view, html

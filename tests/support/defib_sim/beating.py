@@ -20,7 +20,8 @@ from defib.model.alert import Alert
 from defib.model.health import State, Transition
 from defib.model.ids import MonitorId
 from defib.model.monitor import Family, MonitorSpec
-from defib.model.settings import ChannelSpec, Route, Settings
+from defib.model.route import Route
+from defib.model.settings import ChannelSpec, Settings
 from defib.plugin import Signal
 from defib.registry import Registry
 from defib.rules.correlation import Readings

@@ -8,12 +8,13 @@ from datetime import datetime
 from defib.model.agent import Agent, Token
 from defib.model.alert import Alert, Delivery, DeliveryState
 from defib.model.beat import Beat, Signal
-from defib.model.changes import Changes, WatchSpan
+from defib.model.changes import Changes, DeliveryTry, WatchSpan
 from defib.model.decision import DecisionRecord
 from defib.model.health import Health, Incident, Transition
 from defib.model.ids import MonitorId
 from defib.model.monitor import MadeMonitor
-from defib.model.recovery import Attempt, Case
+from defib.model.recovery import Attempt, AuditEntry, Case
+from defib.model.window import Window
 
 
 class MemoryStore:
@@ -38,10 +39,13 @@ class MemoryStore:
         self._attempts_of: dict[MonitorId, dict[str, Attempt]] = {}
         self._alerts: dict[str, Alert] = {}
         self._deliveries: dict[str, Delivery] = {}
+        self.all_tries: list[DeliveryTry] = []
         self._keys: set[str] = set()
         self._agents: dict[str, Agent] = {}
         self._tokens: dict[str, Token] = {}
         self._made: dict[MonitorId, MadeMonitor] = {}
+        self._windows: dict[str, Window] = {}
+        self.audited: list[AuditEntry] = []
         self.kept_beats: deque[Beat] = deque(maxlen=10_000)
 
     # --- writing -----------------------------------------------------------------------------------
@@ -66,6 +70,8 @@ class MemoryStore:
         self._agents.update((item.id, item) for item in changes.agents)
         self._tokens.update((item.id, item) for item in changes.tokens)
         self._made.update((item.id, item) for item in changes.made)
+        self.audited += changes.audit
+        self._windows.update((item.id, item) for item in changes.windows)
         self.kept_beats += changes.beats
         self._alerts.update((item.id, item) for item in changes.alerts)
         for delivery in changes.new_deliveries:
@@ -73,6 +79,7 @@ class MemoryStore:
                 self._keys.add(delivery.key)
                 self._deliveries[delivery.id] = delivery
         self._deliveries.update((item.id, item) for item in changes.deliveries)
+        self.all_tries += changes.tries
 
     async def confirm(self) -> None: ...
 
@@ -88,6 +95,10 @@ class MemoryStore:
 
     def made_monitors(self) -> list[MadeMonitor]:
         return [item for item in self._made.values() if item.removed_at is None]
+
+    def windows(self, *, since: datetime) -> list[Window]:
+        """Whoever asks tells what is over from what is not."""
+        return list(self._windows.values())
 
     def beats(self, monitor: MonitorId, newest: int = 100) -> list[Beat]:
         return [beat for beat in reversed(self.kept_beats) if beat.monitor == monitor][:newest]
@@ -148,6 +159,24 @@ class MemoryStore:
         found = [item for item in of_interest.values() if since is None or item.intent_at >= since]
         return found[::-1][:newest] if newest else found
 
+    def alerts(
+        self, *, since: datetime | None = None, until: datetime | None = None, incident: str | None = None,
+        monitor: str | None = None, newest: int | None = None,
+    ) -> list[Alert]:  # fmt: skip
+        found = [
+            item
+            for item in self._alerts.values()
+            if (since is None or item.at >= since)
+            and (until is None or item.at < until)
+            and incident in (None, item.incident)
+            and monitor in (None, item.monitor)
+        ]
+        return found[::-1][:newest] if newest else found
+
+    def story_alerts(self, story: str) -> list[Alert]:
+        members = {item.id for item in self._incidents.values() if story in (item.id, item.root)}
+        return [item for item in self._alerts.values() if item.incident in members]
+
     def alert(self, alert: str) -> Alert | None:
         return self._alerts.get(alert)
 
@@ -156,6 +185,32 @@ class MemoryStore:
 
     def deliveries(self, *, notices: Sequence[str] | None = None) -> list[Delivery]:
         return [item for item in self._deliveries.values() if notices is None or item.notice in notices]
+
+    def delivery_states(self) -> dict[str, dict[str, int]]:
+        counts: dict[str, dict[str, int]] = {}
+        for item in self._deliveries.values():
+            if item.state is not DeliveryState.DELIVERED:
+                of = counts.setdefault(item.channel, {})
+                of[item.state] = of.get(item.state, 0) + 1
+        return counts
+
+    def delivery(self, delivery: str) -> Delivery | None:
+        return self._deliveries.get(delivery)
+
+    def conversation(self, channel: str, thread: str) -> list[Delivery]:
+        found = [
+            item
+            for item in self._deliveries.values()
+            if (item.channel, item.thread, item.state) == (channel, thread, DeliveryState.DELIVERED)
+        ]
+        return sorted(found, key=lambda item: (item.accepted_at or item.created_at, item.created_at, item.id))
+
+    def with_receipt(self, channel: str, receipt: str) -> list[Delivery]:
+        found = [item for item in self._deliveries.values() if (item.channel, item.receipt) == (channel, receipt)]
+        return sorted(found, key=lambda item: (item.created_at, item.id))
+
+    def delivery_tries(self, deliveries: Sequence[str]) -> list[DeliveryTry]:
+        return [item for item in self.all_tries if item.delivery in deliveries]
 
     def first_receipt(self, channel: str, thread: str) -> str | None:
         """The notebook needs no threads."""

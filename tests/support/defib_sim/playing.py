@@ -20,7 +20,8 @@ from defib.model.alert import Alert
 from defib.model.health import State, Transition
 from defib.model.ids import MonitorId
 from defib.model.monitor import Family, MonitorSpec, RecoveryMode, RecoveryPolicy, Rung
-from defib.model.settings import ChannelSpec, RecoveryLimits, Route, Settings
+from defib.model.route import Route
+from defib.model.settings import ChannelSpec, RecoveryLimits, Settings
 from defib.model.strategy import Strategy
 from defib.registry import Registry
 from defib.rules.phase import phase

@@ -12,12 +12,16 @@ import subprocess
 import sys
 from collections.abc import Iterable, Mapping
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
 import httpx
 import yaml
 
+from defib.errors import StoreError
+from defib.model.ids import MonitorId
+from defib.store import Reader, open_database
 from defib_testkit.docker_engine import DockerEngine
 from defib_testkit.ports import free_port
 from defib_testkit.postgres_cluster import PostgresCluster
@@ -195,6 +199,22 @@ class Company:
         return daemon.wait(timeout=60)
 
     # --- what Defib knows --------------------------------------------------------------------------
+
+    def looks(self, monitor: str | None = None) -> list[dict[str, Any]]:
+        """The looks of a monitor, or of all, that are in the store, oldest first; none before there is one."""
+        if not self.store.exists():
+            return []
+        try:
+            database = open_database(f"sqlite:///{self.store}", migrate=False)
+        except StoreError:  # not migrated yet
+            return []
+        try:
+            return Reader(database).samples(
+                since=datetime(2000, 1, 1, tzinfo=UTC), until=datetime(2100, 1, 1, tzinfo=UTC),
+                monitor=None if monitor is None else MonitorId(monitor),
+            )  # fmt: skip
+        finally:
+            database.close()
 
     def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         """Rows of the store; none before there is one."""

@@ -60,7 +60,7 @@ class SmtpServer(ServerDouble):
         self.messages: Recorder[Mail] = Recorder("mails")
         self.greylist_first = 1
         self._starttls = starttls
-        self._credentials = credentials
+        self.credentials = credentials
         self._attempts: Counter[tuple[str | None, str]] = Counter()
         super().__init__(tls)
 
@@ -75,7 +75,7 @@ class SmtpServer(ServerDouble):
     ) -> AuthResult:
         if isinstance(data, LoginPassword):
             given = (data.login.decode(), data.password.decode())
-            return AuthResult(success=given == self._credentials, handled=False, auth_data=given[0])
+            return AuthResult(success=given == self.credentials, handled=False, auth_data=given[0])
         return AuthResult(success=False, handled=False)
 
 
@@ -100,7 +100,7 @@ class _Conversation(SMTP):
             enable_SMTPUTF8=True,
             tls_context=server._starttls,
             require_starttls=server._starttls is not None,
-            auth_required=server._credentials is not None,
+            auth_required=server.credentials is not None,
             authenticator=server._authenticate,
             loop=asyncio.get_running_loop(),
         )

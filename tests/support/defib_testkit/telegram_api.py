@@ -14,9 +14,10 @@ from defib_testkit.recorder import Recorder
 from defib_testkit.telegram_text import TextError, plain_text
 
 TOKEN = "123456789:test-kit-token"
+_LONGEST_ANSWER = 200  # characters
 _BOT = {"id": 123456789, "is_bot": True, "first_name": "Defib", "username": "defib_test_bot"}
 _STRUCTURED = ("reply_markup", "link_preview_options", "entities", "reply_parameters", "allowed_updates")
-_GRANTED = ("answercallbackquery", "deletewebhook", "setmycommands", "sendchataction", "deletemessage")
+_GRANTED = ("deletewebhook", "setmycommands", "sendchataction", "deletemessage")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,30 +34,48 @@ class BotMessage:
     params: Mapping[str, Any]  # all of the call
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PressAnswer:
+    """What the bot said to somebody who had pressed a button."""
+
+    query: str
+    text: str
+    is_alert: bool
+
+
 class TelegramApi(HttpDouble):
-    """Records what was sent in ``messages`` and what was edited in ``edits``; every call is in ``requests``.
+    """Records what was sent in ``messages``, what was edited in ``edits`` and what was said to presses in ``answers``;
+    every call is in ``requests``.
 
     | mode | the bot sees |
     |---|---|
     | ok | its message, as Telegram understood it |
     | 401 | Unauthorized: the token was revoked |
+    | 409 | Conflict: another program asks for updates; for ``getUpdates`` only |
     | 403 | Forbidden: the user blocked the bot; for messages only |
     | 429 | Too Many Requests, with ``retry_after``; for messages only |
     | 502 | the HTML page of the proxy in front of Telegram |
     | hang | no answer |
     | dead | connection refused |
 
-    ``then`` counts sent and edited messages.
+    ``then`` counts sent and edited messages. As with Telegram itself, whoever asks for updates cuts short whoever was
+    asking before, and what was handed out is forgotten with the next ``offset``.
     """
 
-    MODES = ("ok", "401", "403", "429", "502", "hang", "dead")
+    MODES = ("ok", "401", "403", "409", "429", "502", "hang", "dead")
 
     def __init__(self) -> None:
         self.token = TOKEN
         self.retry_after = 1  # seconds, in mode 429
         self.messages: Recorder[BotMessage] = Recorder("messages")
         self.edits: Recorder[BotMessage] = Recorder("edits")
+        self.answers: Recorder[PressAnswer] = Recorder("answers")
+        self.conflict = (
+            "terminated by other getUpdates request; make sure that only one bot instance is running"
+        )
         self._latest: dict[int, BotMessage] = {}
+        self._expired: set[str] = set()
+        self._asking = 0  # the newest call of getUpdates
         self._migrated: dict[str, int] = {}
         self._updates: list[dict[str, Any]] = []
         self._ids = itertools.count(1)
@@ -83,14 +102,37 @@ class TelegramApi(HttpDouble):
         self._updates.append({"update_id": next(self._ids), "callback_query": query})
         return str(query["id"])
 
-    def say(self, chat_id: int, text: str, *, user_id: int = 1001) -> None:
+    def expire(self, query: str) -> None:
+        """Let a press be too long ago to be answered."""
+        self._expired.add(query)
+
+    def delete(self, message_id: int) -> None:
+        """Have somebody delete a message of the bot's."""
+        del self._latest[message_id]
+
+    def say(
+        self,
+        chat_id: int,
+        text: str,
+        *,
+        user_id: int = 1001,
+        reply_to: BotMessage | None = None,
+        ago_s: int = 0,
+    ) -> None:
         """Have a user write to the bot; it hears of it by ``getUpdates``."""
-        message: dict[str, Any] = {"message_id": next(self._ids), "date": int(time.time())}
+        message: dict[str, Any] = {"message_id": next(self._ids), "date": int(time.time()) - ago_s}
         message |= {"from": _user(user_id), "chat": _chat(str(chat_id)), "text": text}
         if text.startswith("/"):
             command = text.split(maxsplit=1)[0]
             message["entities"] = [{"type": "bot_command", "offset": 0, "length": len(command)}]
+        if reply_to is not None:
+            message["reply_to_message"] = _described(reply_to)
         self._updates.append({"update_id": next(self._ids), "message": message})
+
+    @property
+    def unheard(self) -> int:
+        """Updates that Telegram would hand out to the next who asks."""
+        return len(self._updates)
 
     async def _respond(self, request: Request) -> Response | None:
         token, _, method = request.path.removeprefix("/bot").partition("/")
@@ -116,8 +158,12 @@ class TelegramApi(HttpDouble):
             case "getme":
                 return _grant(_BOT | {"can_join_groups": True, "can_read_all_group_messages": False})
             case "getupdates":
-                offset, timeout = int(params.get("offset", 0)), float(params.get("timeout", 0))
-                return _grant(await self._pending(offset, timeout))
+                if mode == "409":
+                    return _refuse(409, f"Conflict: {self.conflict}")
+                updates = await self._pending(int(params.get("offset", 0)), float(params.get("timeout", 0)))
+                return _refuse(409, f"Conflict: {self.conflict}") if updates is None else _grant(updates)
+            case "answercallbackquery":
+                return self._take_answer(params)
             case _:
                 return _grant(True) if method in _GRANTED else _refuse(404, "Not Found")
 
@@ -157,14 +203,34 @@ class TelegramApi(HttpDouble):
         (self.edits if is_edit else self.messages).add(message)
         return _grant(_described(message))
 
-    async def _pending(self, offset: int, timeout: float) -> list[dict[str, Any]]:
-        """Updates from ``offset`` on, which forgets those before it; waits up to ``timeout`` seconds for one."""
+    def _take_answer(self, params: Mapping[str, Any]) -> Response:
+        query = str(params["callback_query_id"])
+        if query in self._expired:
+            return _refuse(
+                400, "Bad Request: query is too old and response timeout expired or query ID is invalid"
+            )
+        text = str(params.get("text", ""))
+        if len(text) > _LONGEST_ANSWER:
+            return _refuse(400, "Bad Request: MESSAGE_TOO_LONG")
+        is_alert = str(params.get("show_alert", "")).lower() == "true"
+        self.answers.add(PressAnswer(query=query, text=text, is_alert=is_alert))
+        return _grant(True)
+
+    async def _pending(self, offset: int, timeout: float) -> list[dict[str, Any]] | None:
+        """Updates from ``offset`` on, which forgets those before it; waits up to ``timeout`` seconds for one.
+
+        None: somebody else asked meanwhile.
+        """
+        self._asking += 1
+        turn = self._asking
         deadline = time.monotonic() + timeout
         while True:
             self._updates = [update for update in self._updates if update["update_id"] >= offset]
             if self._updates or time.monotonic() >= deadline:
                 return self._updates
             await asyncio.sleep(0.01)
+            if turn != self._asking:
+                return None
 
 
 def _params(request: Request) -> dict[str, Any]:

@@ -10,7 +10,7 @@ class WebhookSink(HttpDouble):
 
     | mode | the sender sees |
     |---|---|
-    | ok | ``status`` (204 unless changed) |
+    | ok | ``status`` (204 unless changed), with ``body`` |
     | error500 | 500 |
     | hang | no answer |
     | dead | connection refused |
@@ -20,6 +20,7 @@ class WebhookSink(HttpDouble):
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.status = 204
+        self.body = b""
         self.headers: dict[str, str] = {}  # sent in mode ok: a Location, a Retry-After
         super().__init__(tls)
 
@@ -34,4 +35,4 @@ class WebhookSink(HttpDouble):
             case "error500":
                 return Response(status=500, body=b"the sink is in mode error500\n")
             case _:
-                return Response(status=self.status, headers=self.headers)
+                return Response(status=self.status, body=self.body, headers=self.headers)

@@ -5,7 +5,15 @@ import { hour, trend } from "./drawing.js";
 import { attribute, icon, slot, tag, text } from "./rows.js";
 import { GRADES, about, level, load, rate, work } from "./words.js";
 
-export const STATES = { online: "up", warning: "suspect", offline: "fault", stopped: "stopped", unknown: "new" };
+export const STATES = {
+  online: "up",
+  degraded: "degraded",
+  warning: "suspect",
+  error: "unreachable",
+  offline: "fault",
+  stopped: "stopped",
+  unknown: "new",
+};
 
 function fillBar(bar, percent) {
   const grade = level(percent);

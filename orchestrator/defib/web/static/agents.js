@@ -15,7 +15,8 @@ const $ = (id) => document.getElementById(id);
 const pool = $("hero").dataset.pool;
 const query = pool === undefined ? "" : `?${new URLSearchParams({ pool })}`;
 const ORDER = [...$("counts").querySelectorAll("button")].map((button) => button.dataset.state);
-const TONES = { fault: "bad", suspect: "warn", up: "ok" };
+const TONES = { fault: "bad", unreachable: "bad", suspect: "warn", degraded: "warn", up: "ok" };
+const TROUBLES = { fault: "offline", unreachable: "reporting an error", suspect: "late", degraded: "degraded" };
 let agents = null; // by id
 let shownAt = null;
 
@@ -79,8 +80,7 @@ function drawHero(list) {
 function headline(counts, total) {
   if (!total) return "No agents yet";
   const all = `${total} ${total === 1 ? "agent" : "agents"}`;
-  if (counts.fault) return `${counts.fault} of ${all} offline`;
-  if (counts.suspect) return `${counts.suspect} of ${all} late`;
+  for (const [state, word] of Object.entries(TROUBLES)) if (counts[state]) return `${counts[state]} of ${all} ${word}`;
   return counts.up === total ? `${all} online` : `${counts.up} of ${all} online`;
 }
 

@@ -1,9 +1,10 @@
 // A monitor's page: its parts are taken from a fresh copy of the page whenever something happened to it.
 
 import { startClock } from "./clock.js";
+import { letAct } from "./desk_acts.js";
 import { keepLive, showLink } from "./live.js";
 import { refreshParts, since } from "./parts.js";
-import { act, check, isOperator, recover, steer } from "./steering.js";
+import { act, check, isOperator, steer } from "./steering.js";
 
 const id = decodeURIComponent(location.pathname.split("/").pop());
 const concerns = (event) => event.monitor === id || event.monitor === null;
@@ -14,7 +15,7 @@ const soon = keepLive(concerns, refreshParts, (state) => showLink(state, since()
 if (isOperator) {
   const bar = document.getElementById("steer");
   bar.querySelector('[data-act="check"]').addEventListener("click", (event) => act(event.target, () => check(id)));
-  bar.querySelector('[data-act="recover"]').addEventListener("click", (event) => recover(event.target, id, bar.dataset.name));
+  letAct(bar, soon);
   document.getElementById("strategy").addEventListener("change", (event) =>
     act(event.target, async () => {
       const name = event.target.value || null;

@@ -26,6 +26,7 @@ def upgrade() -> None:
         sa.Column("monitor", sa.String(length=100), nullable=True),
         sa.Column("incident", sa.String(length=40), nullable=True),
         sa.Column("facts", sa.JSON(), nullable=False),
+        sa.Column("verdicts", sa.JSON(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("alert_at", "alert", ["at"], unique=False)
@@ -139,6 +140,9 @@ def upgrade() -> None:
         sa.Column("receipt", sa.Text(), nullable=False),
         sa.Column("error", sa.Text(), nullable=False),
         sa.Column("sent_with", sa.String(length=40), nullable=True),
+        sa.Column("purpose", sa.String(length=12), nullable=False),
+        sa.Column("stands_in_for", sa.String(length=40), nullable=True),
+        sa.Column("is_quiet", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("key"),
     )
@@ -153,6 +157,7 @@ def upgrade() -> None:
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.Column("accepted", sa.Boolean(), nullable=False),
         sa.Column("detail", sa.Text(), nullable=False),
+        sa.Column("duration_s", sa.Float(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("delivery_try_delivery", "delivery_try", ["delivery"], unique=False)
@@ -189,24 +194,70 @@ def upgrade() -> None:
         sa.Column("resolution", sa.Text(), nullable=False),
         sa.Column("root", sa.String(length=40), nullable=True),
         sa.Column("label", sa.String(length=20), nullable=False),
+        sa.Column("acked_at", sa.BigInteger(), nullable=True),
+        sa.Column("acked_by", sa.String(length=100), nullable=False),
+        sa.Column("ack_note", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("incident_monitor", "incident", ["monitor", "opened_at"], unique=False)
     op.create_index("incident_opened", "incident", ["opened_at"], unique=False)
     op.create_index("incident_root", "incident", ["root"], unique=False)
     op.create_table(
-        "observation",
+        "symbol",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("monitor", sa.String(length=100), nullable=False),
-        sa.Column("at", sa.BigInteger(), nullable=False),
-        sa.Column("status", sa.String(length=10), nullable=False),
-        sa.Column("cause", sa.String(length=60), nullable=True),
-        sa.Column("latency_us", sa.Integer(), nullable=True),
-        sa.Column("metrics", sa.JSON(none_as_null=True), nullable=True),
+        sa.Column("text", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("text"),
     )
-    op.create_index("observation_at", "observation", ["at"], unique=False)
-    op.create_index("observation_monitor_at", "observation", ["monitor", "at"], unique=False)
+    op.create_table(
+        "journal",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("hour", sa.Integer(), nullable=False),
+        sa.Column("shard", sa.Integer(), nullable=False),
+        sa.Column("newest", sa.BigInteger(), nullable=False),
+        sa.Column("looks", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("journal_hour", "journal", ["hour", "shard"], unique=False)
+    op.create_table(
+        "raw_hour",
+        sa.Column(
+            "slot", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False
+        ),
+        sa.Column("samples", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("slot"),
+    )
+    op.create_table(
+        "hour_rollup",
+        sa.Column(
+            "slot", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False
+        ),
+        sa.Column("healthy", sa.Integer(), nullable=False),
+        sa.Column("unhealthy", sa.Integer(), nullable=False),
+        sa.Column("error", sa.Integer(), nullable=False),
+        sa.Column("unknown", sa.Integer(), nullable=False),
+        sa.Column("sum_us", sa.BigInteger(), nullable=True),
+        sa.Column("min_us", sa.BigInteger(), nullable=True),
+        sa.Column("max_us", sa.BigInteger(), nullable=True),
+        sa.Column("sketch", sa.LargeBinary(), nullable=True),
+        sa.PrimaryKeyConstraint("slot"),
+    )
+    op.create_table(
+        "metric_hour",
+        sa.Column(
+            "slot", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False
+        ),
+        sa.Column("figures", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("slot"),
+    )
+    op.create_table(
+        "metric_series",
+        sa.Column("name", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("monitor", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.PrimaryKeyConstraint("name", "monitor"),
+        sqlite_with_rowid=False,
+    )
     op.create_table(
         "recovery_case",
         sa.Column("id", sa.String(length=40), nullable=False),
@@ -322,6 +373,7 @@ def upgrade() -> None:
         sa.Column("options", sa.JSON(), nullable=False),
         sa.Column("made_at", sa.BigInteger(), nullable=False),
         sa.Column("made_by", sa.String(length=300), nullable=False),
+        sa.Column("settings", sa.JSON(), nullable=False),
         sa.Column("description", sa.Text(), nullable=False),
         sa.Column("tags", sa.JSON(), nullable=False),
         sa.Column("removed_at", sa.BigInteger(), nullable=True),
@@ -341,3 +393,19 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("digest"),
     )
+    op.create_table(
+        "window",
+        sa.Column("id", sa.String(length=100), nullable=False),
+        sa.Column("kind", sa.String(length=12), nullable=False),
+        sa.Column("matcher", sa.JSON(), nullable=False),
+        sa.Column("starts_at", sa.BigInteger(), nullable=False),
+        sa.Column("ends_at", sa.BigInteger(), nullable=True),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("made_by", sa.String(length=100), nullable=False),
+        sa.Column("made_at", sa.BigInteger(), nullable=False),
+        sa.Column("ends_with_beat", sa.Boolean(), nullable=False),
+        sa.Column("ended_at", sa.BigInteger(), nullable=True),
+        sa.Column("ended_by", sa.String(length=100), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("window_starts", "window", ["starts_at"], unique=False)

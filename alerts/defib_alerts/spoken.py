@@ -1,0 +1,112 @@
+"""What Defib's engine says in English, recognised and said in other languages.
+
+The engine writes its plans and reasons as finished sentences, because they are also its audit. Each that people meet
+in an alert is a message here; where one fits, its parts are taken out, and the sentence is made anew. A part named
+``reason`` is such a sentence again. What no message fits stays as it is: better English than nothing.
+"""
+
+import re
+from functools import lru_cache
+
+from defib.plugin import ENGLISH, N_, Catalogue
+
+SAID: tuple[str, ...] = (
+    # --- what it is going to do ---
+    N_("Defib would run: {command} (recovery is in dry-run mode)"),
+    N_("Defib will run: {command}"),
+    N_("Defib will not act before it has seen it afresh: it was not well itself when it decided this"),
+    N_("Defib will not act: it was stopped on purpose"),
+    N_("Defib will not act: it has never been seen well"),
+    N_("Defib will not act: no recovery is configured"),
+    N_("Defib tries again after a short wait"),
+    # --- what it did ---
+    N_("recovered by Defib in {seconds} s: {command}"),
+    N_("recovered by Defib in {seconds} s"),
+    N_("recovered by Defib"),
+    N_("recovered by itself"),
+    N_("recovered after the attempt was given up"),
+    # --- how it goes on ---
+    N_("it fell again after {n} good recoveries within an hour; Defib goes on, but at long intervals"),
+    N_("Defib has been held back for {minutes} min: {reason}"),
+    N_("{n} attempt so far; {reason}"),
+    N_("{n} attempts so far; {reason}"),
+    N_("Defib acts as soon as it may: {reason}"),
+    N_("Defib goes on: {reason}"),
+    N_("Defib is at it: {reason}"),
+    N_("attempt {n} failed ({detail}); next one in {seconds} s"),
+    N_("fell again while it was watched; next attempt in {seconds} s"),
+    N_("it fell again soon after it was recovered; next attempt in {seconds} s"),
+    N_("waiting until the fault is {seconds} s old"),
+    N_("one last look before acting"),
+    N_("acting"),
+    N_("verifying: waiting for good answers"),
+    N_("verifying after an interruption"),
+    N_("verifying"),
+    # --- why it waits ---
+    N_("another action runs on {host}"),
+    N_("another Defib decides about it now"),
+    N_("too many attempts in a short time, over all monitors"),
+    N_("waiting for {monitors}, which it requires"),
+    N_("it is unreachable: what is behind that has to be well first"),
+    N_("stopped on purpose: {detail}; waiting whether it is started again"),
+    N_("stopped on purpose: {detail}; Defib leaves it stopped"),
+    N_("it was stopped on purpose; Defib leaves it stopped"),
+    N_("somebody else restarted it {seconds} s ago; waiting to see what comes of it"),
+    N_("it is in maintenance"),
+    N_("{reason}: one attempt in {minutes} min, the next in {seconds} s at the soonest"),
+    N_("flapping, and tried {n} times within an hour"),
+    # --- why it has given up ---
+    N_("{reason}: needs a human"),
+    N_("{n} failed attempt within {minutes} min"),
+    N_("{n} failed attempts within {minutes} min"),
+    N_("crash-looping: {reason}"),
+    N_("fell again after {n} good recoveries within an hour"),
+    N_("{n} attempts within 24 h"),
+    N_("every rung of the ladder has been used"),
+    N_("every rung of the ladder has been used, or has changed nothing twice"),
+    N_("the action was refused: {detail}"),
+    N_("{reason}, and nobody knows what became of an action that must not run twice"),
+    N_("a restart cannot help here"),
+    N_("recovery is off for this monitor"),
+    # --- about itself ---
+    N_("Defib itself is not well: its own server does not answer"),
+    N_("Defib lost its network"),
+    N_("Defib's event loop has been held up for {seconds} s"),
+    N_("It was told of before Defib was restarted"),
+    N_("Meanwhile no fault is declared for up to {minutes} minutes, and nothing is repaired"),
+    N_("Failures seen meanwhile count for nothing, and nothing is repaired"),
+    N_(
+        "What is reached over the network is neither declared down nor repaired; what is on this machine is watched "
+        "as usual"
+    ),
+    N_(
+        "What lies beyond the uplink counts as unreachable: nobody is told of it one by one, and it is not repaired"
+    ),
+    N_("Nothing is looked at meanwhile, nothing is repaired, and the dashboard does not answer"),
+    N_("Whatever was seen meanwhile is looked at afresh"),
+    N_("a test of the channel {channel}"),
+)
+_PLACE = re.compile(r"\\\{(\w+)\\\}")
+_DEEP = 4  #: reasons within reasons
+
+
+def spoken(text: str, words: Catalogue) -> str:
+    """``text``, which the engine wrote, in the language of ``words``."""
+    return text if words.language == ENGLISH else _spoken(text, words, _DEEP)
+
+
+def _spoken(text: str, words: Catalogue, depth: int) -> str:
+    if not depth:
+        return text
+    for message in SAID:
+        if found := _pattern(message).fullmatch(text):
+            parts = found.groupdict()
+            if "reason" in parts:
+                parts["reason"] = _spoken(parts["reason"], words, depth - 1)
+            return words.gettext(message).format_map(parts)
+    return text
+
+
+@lru_cache(maxsize=len(SAID))
+def _pattern(message: str) -> re.Pattern[str]:
+    return re.compile(_PLACE.sub(r"(?P<\1>.+?)", re.escape(message)), re.IGNORECASE)

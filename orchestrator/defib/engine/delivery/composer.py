@@ -1,0 +1,135 @@
+"""Puts a message into words at the moment it leaves: in its channel's language, at its channel's local time."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+import structlog
+
+from defib.engine import composing
+from defib.engine.roster import Roster
+from defib.model.alert import Alert, AlertKind, Delivery
+from defib.model.ids import AlertId, IncidentId, ReportId
+from defib.model.monitor import RecoveryMode
+from defib.model.report import ReportDocument
+from defib.model.settings import ChannelSpec
+from defib.ports import Button
+from defib.rules.delivering.buttons import buttons_for
+from defib.rules.delivering.local_time import in_zone
+from defib.rules.delivering.messages import Message
+from defib.rules.delivering.shaping import Opening, Shape, worst
+from defib.store import Reader
+
+log = structlog.get_logger("defib.delivery")
+
+NOTED_LATE = timedelta(minutes=1)  #: what is told so much after its time says so
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Letter:
+    """What a channel is given."""
+
+    notice: Alert | ReportDocument
+    buttons: tuple[Button, ...] = ()
+
+
+class Composer:
+    """Reads what a message needs and writes it; called in a thread."""
+
+    def __init__(self, roster: Roster, reader: Reader) -> None:
+        self._roster = roster
+        self._reader = reader
+
+    def opening(self, channel: str, thread: str) -> Opening | None:
+        """How the conversation began in a channel; None: it has not."""
+        said = self._reader.conversation(channel, thread)
+        first = next((row for row in said if row.receipt), None)
+        if first is None or first.accepted_at is None:
+            return None
+        within = self._reader.with_receipt(channel, first.receipt)
+        alerts = self._alerts(within)
+        return Opening(
+            receipt=first.receipt,
+            accepted_at=first.accepted_at,
+            events=frozenset(alert.facts.event for alert in alerts),
+            monitors=frozenset(alert.monitor for alert in alerts),
+            severity=worst([alert.severity for alert in alerts]),
+            is_of_one_story=all(row.thread == thread for row in within),
+        )
+
+    def letter(
+        self, message: Message, shape: Shape, opening: Opening | None, spec: ChannelSpec, now: datetime
+    ) -> Letter | None:
+        """What to send; None when it is no longer in the store."""
+        if message.first.notice_type != "alert":
+            document = self._reader.report(ReportId(message.first.notice))
+            return None if document is None else Letter(notice=document)
+        told = self._alerts(row.delivery for row in message.told)
+        if not told:
+            return None
+        alert = self._one_of(message, told, shape, opening, spec)
+        late_since = message.ready_at if now - message.ready_at >= NOTED_LATE else None
+        alert = self._in_words(alert, spec, late_since)
+        if told[0].facts.event is AlertKind.ACKNOWLEDGED and shape is Shape.EDIT:
+            note = self._in_words(told[-1], spec, None)
+            alert = replace(alert, description=f"{alert.description}\n\n{note.title}. {note.description}")
+        return Letter(notice=alert, buttons=() if message.is_digest else self._buttons(alert, spec.language))
+
+    def _one_of(
+        self,
+        message: Message,
+        told: Sequence[Alert],
+        shape: Shape,
+        opening: Opening | None,
+        spec: ChannelSpec,
+    ) -> Alert:
+        """One alert for all that the message is to say."""
+        texts = self._roster.texts
+        if message.is_digest:
+            return composing.digest(texts, told, over=self._over(told))
+        if shape is not Shape.EDIT or opening is None or told[0].facts.event is AlertKind.RECOVERED:
+            return composing.together(texts, told)
+        seen = self._alerts(self._reader.with_receipt(spec.name, opening.receipt))
+        falls = [alert for alert in (*seen, *told) if alert.facts.event is AlertKind.DOWN]
+        return composing.together(texts, falls or told)
+
+    def _over(self, alerts: Sequence[Alert]) -> list[IncidentId]:
+        """Incidents of these that have ended."""
+        ids = {alert.incident for alert in alerts if alert.incident is not None}
+        found = (self._reader.incident(incident) for incident in ids)
+        return [one.id for one in found if one is not None and one.closed_at is not None]
+
+    def _in_words(self, alert: Alert, spec: ChannelSpec, late_since: datetime | None) -> Alert:
+        """``alert`` as this channel's readers want it; as it is stored, where that is the same."""
+        zone = spec.timezone or self._roster.settings.timezone
+        if spec.language == "en" and zone == alert.facts.timezone and late_since is None:
+            return alert
+        facts = in_zone(replace(alert.facts, late_since=late_since), zone)
+        try:
+            text = self._roster.texts.compose(facts, spec.language)
+        except Exception as error:  # texts are a plugin: what the store has is better than nothing
+            log.error("alert text failed; sending it as stored", alert=alert.id, language=spec.language,
+                      error=repr(error), exc_info=error)  # fmt: skip
+            return replace(alert, facts=facts)
+        return replace(
+            alert, title=text.title, description=text.description, evidence=text.evidence,
+            recommendations=text.recommendations, facts=facts,
+        )  # fmt: skip
+
+    def _buttons(self, alert: Alert, language: str) -> tuple[Button, ...]:
+        if alert.incident is None:
+            return ()
+        incident = self._reader.incident(alert.incident)
+        if incident is None or incident.closed_at is not None:
+            return ()
+        watched = self._roster.monitors.get(incident.monitor)
+        can_recover = (
+            watched is not None
+            and bool(watched.actions)
+            and self._roster.recovery_mode(watched.spec) is not RecoveryMode.OFF
+        )
+        return buttons_for(alert, language, is_acked=incident.acked_at is not None, can_recover=can_recover)
+
+    def _alerts(self, rows: Iterable[Delivery]) -> list[Alert]:
+        found = (self._reader.alert(AlertId(row.notice)) for row in rows if row.notice_type == "alert")
+        return [alert for alert in found if alert is not None]

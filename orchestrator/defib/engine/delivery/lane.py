@@ -1,0 +1,330 @@
+"""One channel's way out: takes what its outbox holds, one message after another.
+
+A message of several rows is written down before it is sent, so that whoever comes after a crash sends the same one,
+under the same key, and no other:
+
+1. Decide what goes next, or wait (:mod:`defib.rules.delivering.choosing`).
+2. Of several rows: commit with which of them the others go.
+3. Compose, and hand it to the channel under a timeout.
+4. Commit the outcome, with the try, for all of its rows.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+import structlog
+
+from defib.engine.delivery.composer import Composer, Letter
+from defib.engine.delivery.outbox import Outbox
+from defib.engine.events import Event, EventBus
+from defib.engine.roster import Roster
+from defib.errors import DeliveryError, StoreError
+from defib.model.alert import Delivery, DeliveryState
+from defib.model.changes import Changes, DeliveryTry
+from defib.model.ids import DeliveryId
+from defib.model.settings import ChannelSpec
+from defib.ports import Channel, Clock, Editing, Patient, Receipt, SendContext
+from defib.rules.delivering.choosing import Pace, next_step
+from defib.rules.delivering.messages import Message, Waiting
+from defib.rules.delivering.shaping import Opening, Shape, decide_shape
+from defib.store import Reader, Writer
+
+log = structlog.get_logger("defib.delivery")
+
+TIMEOUT = timedelta(seconds=5)  #: of one try, unless the channel is patient
+GRACE_S = 1.0  #: more than the channel was told, before it is cut off
+STORE_RETRY_S = 1.0
+_KEY_DIGITS = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shelf:
+    """What all lanes share."""
+
+    clock: Clock
+    roster: Callable[[], Roster]
+    writer: Writer
+    reader: Reader
+    bus: EventBus
+    outbox: Outbox
+    on_outcome: "Callable[[Lane, Sequence[Delivery]], None]"  #: rows that were accepted, failed or died
+
+
+class Lane:
+    """Serves one channel."""
+
+    def __init__(self, name: str, shelf: Shelf) -> None:
+        self.name = name
+        self.pace = Pace.fresh(self._rate(shelf.roster()), shelf.clock.now())
+        self.trying_since: datetime | None = None  #: of the try under way
+        self.error = ""  #: of the newest failed try, until one is accepted
+        self.accepted_at: datetime | None = None  #: the newest, since this process started
+        self._shelf = shelf
+        self._wake = asyncio.Event()
+        self._roots: dict[str, str] = {}
+        self._uneditable: set[str] = set()  #: receipts
+        self._closing = False
+
+    # --- from outside ------------------------------------------------------------------------------
+
+    def wake(self) -> None:
+        self._wake.set()
+
+    def close(self) -> None:
+        """End after the try under way."""
+        self._closing = True
+        self._wake.set()
+
+    def take_step(self, step: timedelta) -> None:
+        self.pace = self.pace.moved(step)
+        self.trying_since = self.trying_since and self.trying_since + step
+        self._wake.set()
+
+    def reload(self) -> None:
+        """The configuration may say something else now."""
+        shelf = self._shelf
+        self.pace = self.pace.with_rate(self._rate(shelf.roster()), shelf.clock.now())
+        self._uneditable.clear()
+        self._wake.set()
+
+    @property
+    def failing_since(self) -> datetime | None:
+        """Since when nothing was accepted although it was tried; None while the channel works."""
+        return self.pace.failing_since or self.trying_since
+
+    async def serve(self) -> None:
+        """Deliver until closed."""
+        shelf = self._shelf
+        while not self._closing:
+            self._wake.clear()
+            try:
+                step = next_step(await self._waiting(), self.pace, shelf.clock.now())
+                if step.message is not None:
+                    await self._deliver(step.message)
+                    continue
+            except StoreError as error:
+                log.error("cannot record a delivery; trying again", channel=self.name, error=str(error))
+                await shelf.clock.sleep(STORE_RETRY_S)
+                continue
+            except Exception as error:  # the boundary of one channel
+                log.error(
+                    "delivery crashed; trying again", channel=self.name, error=repr(error), exc_info=error
+                )
+                await shelf.clock.sleep(STORE_RETRY_S)
+                continue
+            with suppress(TimeoutError):  # wait_for would lose a cancellation that meets a wake-up
+                async with asyncio.timeout(None if step.wait is None else step.wait.total_seconds()):
+                    await self._wake.wait()
+
+    # --- one message -------------------------------------------------------------------------------
+
+    async def _waiting(self) -> list[Waiting]:
+        outbox = self._shelf.outbox
+        threads = outbox.threads(self.name)
+        self._roots = {thread: root for thread, root in self._roots.items() if thread in threads}
+        if unknown := threads - self._roots.keys():
+            self._roots |= await asyncio.to_thread(self._look_up, unknown)
+        return outbox.of(self.name, self._roots)
+
+    def _look_up(self, threads: set[str]) -> dict[str, str]:
+        roots = {}
+        for thread in threads:
+            said = self._shelf.reader.conversation(self.name, thread)
+            roots[thread] = (said[0].sent_with or said[0].id) if said else ""
+        return roots
+
+    async def _deliver(self, message: Message) -> None:
+        shelf = self._shelf
+        message = await self._claimed(message)
+        channel = shelf.roster().channels.get(self.name)
+        spec = self._spec(shelf.roster())
+        opening: Opening | None = None
+        began, began_s = shelf.clock.now(), shelf.clock.monotonic()
+        self.trying_since = began
+        try:
+            if channel is None or spec is None:
+                raise DeliveryError(
+                    f"there is no channel {self.name!r} in the configuration any more", permanent=True
+                )
+            composer = Composer(shelf.roster(), shelf.reader)
+            opening = await asyncio.to_thread(composer.opening, self.name, message.first.thread)
+            shape = self._shape(message, opening, channel, began)
+            receipt, shape = await self._hand_over(message, shape, opening, composer, channel, spec)
+        except DeliveryError as error:
+            await self._not_accepted(message, error, began, shelf.clock.monotonic() - began_s)
+            return
+        finally:
+            self.trying_since = None
+        root = self._roots.get(message.first.thread, "") if shape is Shape.EDIT else ""
+        await self._accepted(message, receipt, root, shelf.clock.monotonic() - began_s)
+
+    async def _claimed(self, message: Message) -> Message:
+        """The message with its composition on record."""
+        first, *others = message.rows
+        claims = tuple(
+            replace(row.delivery, sent_with=first.delivery.id)
+            for row in others
+            if row.delivery.sent_with != first.delivery.id
+        )
+        if claims:
+            await self._shelf.writer.commit(Changes(deliveries=claims))
+            self._shelf.outbox.claim(claims)
+        return message
+
+    def _shape(self, message: Message, opening: Opening | None, channel: Channel, now: datetime) -> Shape:
+        can_edit = isinstance(channel, Editing) and channel.can_edit
+        if opening is not None and opening.receipt in self._uneditable:
+            can_edit = False
+        return decide_shape(message, opening, can_edit=can_edit, now=now)
+
+    async def _hand_over(
+        self, message: Message, shape: Shape, opening: Opening | None, composer: Composer, channel: Channel,
+        spec: ChannelSpec,
+    ) -> tuple[Receipt, Shape]:  # fmt: skip
+        """Send it. An edit that the far end refuses becomes a reply."""
+        try:
+            return await self._send(message, shape, opening, composer, channel, spec), shape
+        except DeliveryError as error:
+            if shape is not Shape.EDIT or not error.permanent or opening is None:
+                raise
+            self._uneditable.add(opening.receipt)
+            log.warning("cannot edit the first message; replying to it", channel=self.name, error=str(error))
+        receipt = await self._send(message, Shape.REPLY, opening, composer, channel, spec)
+        return receipt, Shape.REPLY
+
+    async def _send(
+        self, message: Message, shape: Shape, opening: Opening | None, composer: Composer, channel: Channel,
+        spec: ChannelSpec,
+    ) -> Receipt:  # fmt: skip
+        shelf = self._shelf
+        letter = await asyncio.to_thread(composer.letter, message, shape, opening, spec, shelf.clock.now())
+        if letter is None:
+            raise DeliveryError("what was to be sent is no longer in the store", permanent=True)
+        receipt = await self._call(
+            channel, letter, self._context(message, shape, opening, channel, spec, letter)
+        )
+        if shape is Shape.EDIT and opening is not None:
+            return replace(receipt, id=opening.receipt, detail=receipt.detail or "edited the first message")
+        return receipt
+
+    def _context(
+        self, message: Message, shape: Shape, opening: Opening | None, channel: Channel, spec: ChannelSpec,
+        letter: Letter,
+    ) -> SendContext:  # fmt: skip
+        first = message.first
+        receipt = opening.receipt if opening is not None else None
+        return SendContext(
+            key=_key(message), timeout=channel.timeout if isinstance(channel, Patient) else TIMEOUT,
+            thread=receipt if shape is Shape.REPLY else None, edits=receipt if shape is Shape.EDIT else None,
+            thread_key=_key(message) if message.is_digest else first.thread,
+            product_url=self._shelf.roster().settings.server.public_url, language=spec.language,
+            is_quiet=all(row.delivery.is_quiet for row in message.rows), buttons=letter.buttons,
+        )  # fmt: skip
+
+    async def _call(self, channel: Channel, letter: Letter, context: SendContext) -> Receipt:
+        limit_s = context.timeout.total_seconds()
+        try:
+            return await asyncio.wait_for(channel.send(letter.notice, context), limit_s + GRACE_S)
+        except DeliveryError:
+            raise
+        except TimeoutError:
+            raise DeliveryError(f"no answer within {limit_s:g} s") from None
+        except Exception as error:  # a channel is a plugin; its message might hold a secret, its type cannot
+            log.error("channel crashed", channel=self.name, error=type(error).__name__)
+            raise DeliveryError(f"the channel's plugin crashed: {type(error).__name__}") from error
+
+    # --- its outcome -------------------------------------------------------------------------------
+
+    async def _accepted(self, message: Message, receipt: Receipt, root: str, duration_s: float) -> None:
+        """
+        :param root: the delivery whose message was edited; "" for a message of its own.
+        """
+        shelf, now = self._shelf, self._shelf.clock.now()
+        first = message.first
+        done = [
+            replace(row.delivery, state=DeliveryState.DELIVERED, tries=row.delivery.tries + 1, accepted_at=now,
+                    receipt=receipt.id, error="", sent_with=_went_with(row.delivery, first, root))
+            for row in message.rows
+        ]  # fmt: skip
+        await self._record(done, now, True, receipt.detail or "accepted", duration_s)
+        has_failed = self.pace.failures > 0
+        self.pace = self.pace.accepted(message, now)
+        self.error, self.accepted_at = "", now
+        for row in done:
+            if not self._roots.get(row.thread):
+                self._roots[row.thread] = first.id
+        shelf.outbox.remove(row.id for row in done)
+        if has_failed:
+            shelf.outbox.hurry(self.name, now)
+        log.info("delivered", channel=self.name, notice=first.notice, tries=done[0].tries, together=len(done))
+        shelf.on_outcome(self, done)
+
+    async def _not_accepted(
+        self, message: Message, error: DeliveryError, began: datetime, duration_s: float
+    ) -> None:
+        shelf, now = self._shelf, self._shelf.clock.now()
+        self.error = str(error)
+        if not error.permanent:
+            self.pace = self.pace.failed(now, error.retry_after)
+            self.pace = replace(self.pace, failing_since=min(self.pace.failing_since or began, began))
+        after = []
+        for row in message.rows:
+            failed = replace(row.delivery, tries=row.delivery.tries + 1, error=str(error), sent_with=None)
+            if error.permanent:
+                failed = replace(failed, state=DeliveryState.DEAD)
+            elif self.pace.next_try_at is not None:
+                failed = replace(failed, due_at=self.pace.next_try_at)
+            after.append(failed)
+        await self._record(after, now, False, str(error), duration_s)
+        first = after[0]
+        if error.permanent:
+            shelf.outbox.remove(row.id for row in after)
+            log.error("dead letter", channel=self.name, notice=first.notice, error=str(error))
+        else:
+            shelf.outbox.replace(after)
+            log.warning("not delivered; trying again", channel=self.name, tries=first.tries, error=str(error),
+                        next_try_s=round((first.due_at - now).total_seconds(), 1))  # fmt: skip
+        shelf.on_outcome(self, after)
+
+    async def _record(
+        self, rows: Sequence[Delivery], now: datetime, accepted: bool, detail: str, duration_s: float
+    ) -> None:
+        tries = tuple(
+            DeliveryTry(
+                delivery=row.id, at=now, accepted=accepted, detail=detail, duration_s=round(duration_s, 3)
+            )
+            for row in rows
+        )
+        await self._shelf.writer.commit(Changes(deliveries=tuple(rows), tries=tries))
+        self._shelf.bus.publish(Event(type="delivery"))
+
+    # --- the channel -------------------------------------------------------------------------------
+
+    def _spec(self, roster: Roster) -> ChannelSpec | None:
+        return next((spec for spec in roster.settings.channels if spec.name == self.name), None)
+
+    def _rate(self, roster: Roster) -> int:
+        spec = self._spec(roster)
+        return spec.rate if spec is not None else _ANY_RATE
+
+
+_ANY_RATE = 20  #: of a channel that is not configured any more: its rows only become dead letters
+
+
+def _key(message: Message) -> str:
+    """The message's idempotency key: what it is made of decides."""
+    first = message.first
+    if len(message.rows) == 1:
+        return first.key
+    others = "\n".join(row.delivery.id for row in message.rows)
+    return f"{first.key}|+{hashlib.sha256(others.encode()).hexdigest()[:_KEY_DIGITS]}"
+
+
+def _went_with(row: Delivery, first: Delivery, root: str) -> DeliveryId | None:
+    if root:
+        return DeliveryId(root)
+    return None if row.id == first.id else first.id

@@ -1,0 +1,52 @@
+"""What people may do about a message at the touch of a button."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+from defib.model.alert import Alert, AlertKind
+from defib.ports import Button
+
+Act = Literal["acknowledge", "silence", "explain", "recover"]
+
+LABELS: Mapping[str, Mapping[Act, str]] = {
+    "en": {
+        "acknowledge": "Acknowledge",
+        "silence": "Silence 1 h",
+        "explain": "Explain",
+        "recover": "Run recovery",
+    },
+    "zh-Hant": {
+        "acknowledge": "我來處理",
+        "silence": "靜音 1 小時",
+        "explain": "說明原因",
+        "recover": "執行修復",
+    },
+    "tr": {
+        "acknowledge": "Üstleniyorum",
+        "silence": "1 saat sustur",
+        "explain": "Açıkla",
+        "recover": "Onarımı başlat",
+    },
+}
+"""In the languages that channels speak; short, for phones."""
+
+_OF_TROUBLE = frozenset(
+    {
+        AlertKind.DOWN, AlertKind.RELAPSED, AlertKind.CRASH_LOOPING, AlertKind.FLAPPING, AlertKind.STILL_FLAPPING,
+        AlertKind.RECOVERY_LATE, AlertKind.RECOVERY_BLOCKED, AlertKind.RECOVERY_FAILED, AlertKind.REMINDER,
+        AlertKind.ESCALATED, AlertKind.ACKNOWLEDGED,
+    }
+)  # fmt: skip
+
+
+def buttons_for(alert: Alert, language: str, *, is_acked: bool, can_recover: bool) -> tuple[Button, ...]:
+    """The buttons below a message about ``alert``; none when there is nothing to be done about it."""
+    if alert.incident is None or alert.facts.event not in _OF_TROUBLE:
+        return ()
+    acts: list[Act] = ["silence", "explain"]
+    if not is_acked:
+        acts.insert(0, "acknowledge")
+    if can_recover:
+        acts.append("recover")
+    labels = LABELS.get(language, LABELS["en"])
+    return tuple(Button(act=act, incident=alert.incident, label=labels[act]) for act in acts)

@@ -1,0 +1,63 @@
+"""In what shape a message goes out: new, as a reply in its conversation, or in place of the first message."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from defib.model.alert import AlertKind, Severity
+from defib.model.ids import MonitorId
+from defib.rules.delivering.messages import Message
+
+SECOND_THOUGHT = timedelta(seconds=10)
+"""What is well again so soon after the first message changes that message: never two scares."""
+
+
+class Shape(StrEnum):
+    NEW = "new"
+    REPLY = "reply"
+    EDIT = "edit"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """The message that a conversation began with in a channel, as people see it now."""
+
+    receipt: str
+    accepted_at: datetime
+    events: frozenset[AlertKind]  #: of everything that was told in it
+    monitors: frozenset[MonitorId | None]
+    severity: Severity
+    is_of_one_story: bool  #: and no digest
+
+
+def decide_shape(message: Message, opening: Opening | None, *, can_edit: bool, now: datetime) -> Shape:
+    """How ``message`` goes out.
+
+    An edit makes no sound. So it carries what adds to the first message without being more pressing, what takes it
+    back at once, and who has taken it on.
+
+    :param opening: None when the conversation has not begun in this channel.
+    """
+    if opening is None or not opening.receipt or message.is_digest:
+        return Shape.NEW
+    if not can_edit or not opening.is_of_one_story:
+        return Shape.REPLY
+    return Shape.EDIT if _belongs_into(message, opening, now) else Shape.REPLY
+
+
+def _belongs_into(message: Message, opening: Opening, now: datetime) -> bool:
+    events = {row.event for row in message.told}
+    if events == {AlertKind.ACKNOWLEDGED}:
+        return AlertKind.RECOVERED not in opening.events
+    if events == {AlertKind.DOWN}:
+        is_no_worse = message.severity.rank <= opening.severity.rank
+        return is_no_worse and opening.events <= {AlertKind.DOWN, AlertKind.ACKNOWLEDGED}
+    if events == {AlertKind.RECOVERED}:
+        is_all_over = opening.monitors <= {row.monitor for row in message.told}
+        return is_all_over and now - opening.accepted_at <= SECOND_THOUGHT
+    return False
+
+
+def worst(severities: Sequence[Severity]) -> Severity:
+    return max(severities, key=lambda severity: severity.rank, default=Severity.INFO)

@@ -1,0 +1,62 @@
+"""An incident as one line of time: what was seen, decided, done and told, each with its reason."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from defib.engine.wording import STATE_WORDS
+from defib.model.health import State
+
+Moment = dict[str, Any]
+
+
+def of_incident(story: Mapping[str, Any]) -> list[Moment]:
+    """Everything that happened, oldest first: at, icon, state, title, note.
+
+    :param story: as :meth:`defib.engine.views.Views.explain` makes it.
+    """
+    return sorted(_moments(story), key=lambda moment: str(moment["at"]))
+
+
+def _moments(story: Mapping[str, Any]) -> Iterator[Moment]:
+    yield _moment(story["fault_at"], "suspect", "It began to fail", f"{story['summary']}; or shortly before")
+    for change in story["transitions"]:
+        yield _moment(change["decided_at"], change["to"], STATE_WORDS[State(change["to"])], change["reason"])
+    for attempt in story["attempts"]:
+        by = "Defib" if attempt["actor"] == "auto" else attempt["actor"]
+        title = f"{by} ran {attempt['action']}"
+        yield _moment(attempt["intent_at"], "watch", title, f"attempt {attempt['number']}", icon="heal")
+        if ended := attempt["verified_at"] or attempt["ended_at"]:
+            is_good = attempt["outcome"] == "verified"
+            outcome = "It helped" if is_good else f"It did not help: {attempt['outcome']}"
+            yield _moment(ended, "up" if is_good else "fault", outcome, attempt["detail"], icon="heal")
+    for case in story["cases"]:
+        if case["closed_at"] and case["state"] == "needs-human":
+            yield _moment(case["closed_at"], "fault", "Recovery was given up", case["reason"], icon="heal")
+    if story["acked_at"]:
+        yield _moment(
+            story["acked_at"], "watch", f"{story['acked_by']} sees to it", story["ack_note"], icon="watch"
+        )
+    for alert in story["alerts"]:
+        yield _moment(alert["at"], "new", f"Alert: {alert['title']}", why(alert), icon="info")
+        for delivery in alert["deliveries"]:
+            if delivery["accepted_at"]:
+                name = delivery["channel"]
+                yield _moment(delivery["accepted_at"], "new", f"{name} took it", alert["title"], icon="info")
+    if story["closed_at"]:
+        yield _moment(story["closed_at"], "up", "It was over", story["resolution"])
+
+
+def _moment(at: str, state: str, title: str, note: str, *, icon: str = "") -> Moment:
+    return {"at": at, "icon": icon or state, "state": state, "title": title, "note": note}
+
+
+def why(alert: Mapping[str, Any]) -> str:
+    """Why an alert was told, or why not, in one line."""
+    for verdict in alert["verdicts"]:
+        if verdict["ruling"] != "passed":
+            word = "Held back" if verdict["ruling"] == "held" else "Not told"
+            return f"{word}: {verdict['reason']}"
+    if not alert["deliveries"]:
+        return "Not told: no route takes it"
+    channels = ", ".join(dict.fromkeys(item["channel"] for item in alert["deliveries"]))
+    return f"Goes to {channels}"
