@@ -17,12 +17,14 @@ from rich.console import Console
 
 from benchmarks import (
     agents,
+    alerts,
     baseline,
     beats,
     daemon,
     decisions,
     founding,
     lone_agent,
+    pages,
     passes,
     real_detection,
     real_recovery,
@@ -41,6 +43,7 @@ RESULTS = HERE / "results"
 
 GROUPS: dict[str, Callable[[Bench], Iterator[Figure]]] = {
     "founding": founding.measure,
+    "alerts": alerts.measure,
     "passes": passes.measure,
     "daemon": daemon.measure,
     "agents": agents.measure,
@@ -48,6 +51,7 @@ GROUPS: dict[str, Callable[[Bench], Iterator[Figure]]] = {
     "beats": beats.measure,
     "decisions": decisions.measure,
     "storage": storage.measure,
+    "pages": pages.measure,
     "reports": reports.measure,
     "sim": sim.measure,
     "real": real_detection.measure,

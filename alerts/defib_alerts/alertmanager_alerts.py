@@ -9,16 +9,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from defib.plugin import Alert, AlertKind, Severity, Together
+from defib.plugin import Alert, AlertFacts, AlertKind, Severity, Together
+from defib_alerts.kinds import DOWN_KINDS, GOOD_NEWS
+from defib_alerts.tones import is_good_news
 
 Labels = Mapping[str, str]
 
 MONITOR = "monitor"
 SOURCE = ("source", "defib")  #: a label of all of ours, by which they are found
-_NOBODY = "defib"  #: the monitor of what is about Defib itself
+_OWN = "defib"  #: the monitor of what is about Defib itself; its channels and tests are told apart
 _TEST_LASTS = timedelta(minutes=1)
 
-_ENDS = frozenset({AlertKind.RECOVERED, AlertKind.STARTED, AlertKind.OBSERVER_WELL})
 _GOES_ON = frozenset({AlertKind.REMINDER, AlertKind.ESCALATED, AlertKind.STILL_FLAPPING})
 """They tell of what fires already."""
 _BESIDE = frozenset(
@@ -66,8 +67,9 @@ def stories_of(alert: Alert) -> Sequence[Story]:
     if facts.event is AlertKind.ACKNOWLEDGED or (facts.event is AlertKind.DIGEST and not facts.together):
         return ()
     if facts.together:
-        return [_member(alert, member) for member in facts.together]
-    is_over = facts.event in _ENDS or (facts.event is AlertKind.SETTLED and alert.severity is Severity.INFO)
+        members = (_member(alert, member) for member in facts.together)
+        return [story for story in members if story.event is not AlertKind.ACKNOWLEDGED]
+    is_over = is_good_news(alert)
     annotations = {
         "summary": alert.title,
         "description": alert.description,
@@ -76,11 +78,20 @@ def stories_of(alert: Alert) -> Sequence[Story]:
     }
     return [
         Story(
-            monitor=facts.monitor or _NOBODY, name=_camel(alert.kind), event=facts.event, is_over=is_over,
-            severity=alert.severity, family=facts.family, tags=facts.tags, since=facts.since,
+            monitor=_monitor_of(facts), name=_name(alert.kind, facts.event, facts.family), event=facts.event,
+            is_over=is_over, severity=alert.severity, family=facts.family, tags=facts.tags, since=facts.since,
             annotations={name: text for name, text in annotations.items() if text},
         )
     ]  # fmt: skip
+
+
+def _monitor_of(facts: AlertFacts) -> str:
+    match facts.event:
+        case AlertKind.CHANNEL_BROKEN | AlertKind.CHANNEL_WORKS:
+            return f"{_OWN}/channel/{facts.monitor_name}"
+        case AlertKind.TEST:
+            return f"{_OWN}/test"
+    return facts.monitor or _OWN
 
 
 def _member(alert: Alert, member: Together) -> Story:
@@ -89,8 +100,9 @@ def _member(alert: Alert, member: Together) -> Story:
     if event is AlertKind.DIGEST:
         event, severity = member.event, member.severity
     return Story(
-        monitor=member.monitor, name=_camel(f"{member.family}_{event.value}"), event=event, severity=severity,
-        is_over=member.is_over or member.duration_s is not None or event in _ENDS,
+        monitor=member.monitor, name=_name(f"{member.family}_{event.value}", event, member.family), event=event,
+        severity=severity,
+        is_over=member.is_over or member.duration_s is not None or event in GOOD_NEWS,
         family=member.family, tags=(), since=member.since,
         annotations={"summary": f"{member.name}: {member.summary}", "description": alert.title},
     )  # fmt: skip
@@ -150,13 +162,15 @@ def _labels(story: Story, wording: Wording) -> dict[str, str]:
     return {name: value for name, value in {**wording.labels, **labels}.items() if value}
 
 
-def _camel(kind: str) -> str:
-    """``agent_down`` as alerts are called: ``AgentDown``."""
+def _name(kind: str, event: AlertKind, family: str) -> str:
+    """``agent_down`` as alerts are called: ``AgentDown``. What is told again has the name of a fault."""
+    if event is AlertKind.DOWN or event in _GOES_ON:
+        kind = DOWN_KINDS.get(family, (f"{family}_down",))[0]
     return "".join(part[:1].upper() + part[1:] for part in kind.split("_"))
 
 
 def _escaped(name: str) -> str:
-    """A monitor's id inside a quoted pattern; ids have letters, digits, dots, - and _."""
+    """A name inside a quoted pattern; names have letters, digits, dots, slashes, - and _."""
     return name.replace(".", "[.]")
 
 

@@ -13,7 +13,6 @@ from pydantic import Field, field_validator
 
 from defib.plugin import (
     Alert,
-    AlertKind,
     BuildContext,
     ChannelType,
     DeliveryError,
@@ -27,10 +26,11 @@ from defib.plugin import (
     hookimpl,
 )
 from defib_alerts.deadlines import deadline
+from defib_alerts.details import links_of
 from defib_alerts.halfway import Halfway
 from defib_alerts.http_sender import secrets_of
 from defib_alerts.masking import Masker, MaskingFilter
-from defib_alerts.rendering import tone_of
+from defib_alerts.tones import is_good_news, tone_of
 from defib_alerts.wording import one_line
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class AppriseChannel:
         """
         await self._open()
         limit = min(self.timeout, context.timeout)
-        words = _words_of_alert(notice) if isinstance(notice, Alert) else _words_of_report(notice)
+        words = _words_of_alert(notice, context) if isinstance(notice, Alert) else _words_of_report(notice)
         progress = self._halfway.of(context.key)
         missing = [url for url in self._urls if url not in progress.answers]
         outcomes = await asyncio.gather(
@@ -199,18 +199,24 @@ def _notify(url: str, words: _Words, limit_s: float) -> str | None:
     return None if is_taken else "; ".join(complaints) or "it does not say why"
 
 
-def _words_of_alert(alert: Alert) -> _Words:
+def _words_of_alert(alert: Alert, context: SendContext) -> _Words:
     steps = [f"{number}. {line}" for number, line in enumerate(alert.recommendations, 1)]
     marked = [f"{number}. {_marked(line)}" for number, line in enumerate(alert.recommendations, 1)]
     fenced = (
         ["```", *(line.replace("```", "'''") for line in alert.evidence), "```"] if alert.evidence else []
     )
-    url = alert.facts.url
-    link, marked_link = ([url], [f"[Defib]({url})"]) if url.startswith(("http://", "https://")) else ([], [])
+    links = links_of(alert, product_url=context.product_url, language=context.language)
     return _Words(
-        title=one_line(f"{tone_of(alert).word} · {alert.title}", 250),
-        text=_paragraphs([alert.description], alert.evidence, steps, link),
-        markdown=_paragraphs([_marked(alert.description)], fenced, marked, marked_link),
+        title=one_line(f"{tone_of(alert, context.language).word} · {alert.title}", 250),
+        text=_paragraphs(
+            [alert.description], alert.evidence, steps, [f"{link.label}: {link.url}" for link in links]
+        ),
+        markdown=_paragraphs(
+            [_marked(alert.description)],
+            fenced,
+            marked,
+            [" · ".join(f"[{link.label}]({link.url})" for link in links)],
+        ),
         kind=_kind_of(alert),
     )
 
@@ -236,7 +242,7 @@ def _marked(text: str) -> str:
 
 
 def _kind_of(alert: Alert) -> str:
-    if alert.facts.event in (AlertKind.RECOVERED, AlertKind.STARTED, AlertKind.OBSERVER_WELL):
+    if is_good_news(alert):
         return "success"
     if alert.severity.rank >= Severity.HIGH.rank:
         return "failure"

@@ -60,7 +60,7 @@ def links_of(alert: Alert, *, product_url: str = "", language: str = ENGLISH) ->
         incident = f"{base}/incidents/{quote(alert.incident, safe='')}"
         links.append(Link(label=voice.say(N_("Open the incident")), url=incident, is_main=True))
         if facts.event in CALLS_SOMEBODY:
-            links.append(Link(label=voice.say(N_("Acknowledge")), url=f"{incident}#acknowledge"))
+            links.append(Link(label=voice.say(N_("Acknowledge")), url=f"{incident}#steer"))
         if facts.url:
             links.append(Link(label=voice.say(N_("The monitor's page")), url=facts.url))
     elif url := facts.url or base:

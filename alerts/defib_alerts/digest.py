@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from defib.plugin import N_, AlertFacts, AlertText, Severity, Together
 from defib_alerts.entries import in_order, is_over, lines_of
-from defib_alerts.events import plan_of
+from defib_alerts.events import plan_of, why_now
 from defib_alerts.together import listed
 from defib_alerts.wording import Voice, one_line
 
@@ -74,7 +74,4 @@ def _description(voice: Voice, facts: AlertFacts, still: Sequence[Together], ove
         said.append(voice.say(N_("Nothing is open any more.")))
     if facts.recovery:
         said.append(plan_of(voice, facts.recovery))
-    if facts.late_since is not None:
-        at = voice.clock(facts.late_since, has_seconds=False)
-        said.append(voice.say(N_("This message comes late: the channel did not accept it at {at}."), at=at))
-    return voice.words.sentences(*said)
+    return voice.words.sentences(*said, *why_now(voice, facts))

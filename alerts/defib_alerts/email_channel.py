@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import timedelta
 from email.message import EmailMessage
-from email.policy import SMTP
 from typing import TYPE_CHECKING
 
 from defib.plugin import (
@@ -24,6 +23,7 @@ from defib_alerts.deadlines import deadline
 from defib_alerts.email_options import EmailOptions, parse_address
 from defib_alerts.halfway import Halfway, Progress
 from defib_alerts.mail import Envelope, mail_of_alert, mail_of_report, receipt_of
+from defib_alerts.mail_policy import WIRE
 from defib_alerts.masking import Masker
 from defib_alerts.rendering import Templates, check_folder
 from defib_alerts.wording import one_line
@@ -135,7 +135,7 @@ class EmailChannel:
             self._demand_encryption(client)
             if self._options.username is not None and self._options.password is not None:
                 await client.login(self._options.username, self._options.password.get_secret_value())
-            refused, _ = await client.sendmail(self._sender.addr_spec, recipients, mail.as_bytes(policy=SMTP))
+            refused, _ = await client.sendmail(self._sender.addr_spec, recipients, mail.as_bytes(policy=WIRE))
         except aiosmtplib.SMTPRecipientsRefused as everybody:
             return {refusal.recipient: (refusal.code, refusal.message) for refusal in everybody.recipients}
         except (aiosmtplib.SMTPException, OSError) as error:

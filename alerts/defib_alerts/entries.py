@@ -1,4 +1,4 @@
-"""The lines of a message that tells of several monitors: what fell together, what is back, what a digest holds. Pure."""
+"""The lines of a message that tells of several monitors: what fell together, or is back, or a digest holds. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -58,7 +58,7 @@ def is_over(member: Together) -> bool:
 
 
 def _of_together(voice: Voice, facts: AlertFacts, member: Together) -> Entry:
-    what = member.summary if facts.event is AlertKind.DOWN else _how(voice, member)
+    what = _how(voice, member) if facts.event in GOOD_NEWS else member.summary
     return Entry(
         time=voice.clock(member.since), text=voice.say(N_("{title}: {brief}"), title=member.name, brief=what)
     )

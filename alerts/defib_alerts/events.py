@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from defib.plugin import N_, AlertFacts, AlertKind, Hold
 from defib_alerts.causes import CauseAdvice, Trouble
+from defib_alerts.kinds import BAD_STATES
 from defib_alerts.spoken import spoken
 from defib_alerts.wording import Voice, clause, one_line, sentence
 
@@ -119,7 +120,7 @@ def state_of(voice: Voice, facts: AlertFacts) -> str:
 
 def description_of(voice: Voice, facts: AlertFacts, advice: CauseAdvice | None) -> str:
     """What happened since when, what it means, what Defib does about it, and why it is told now."""
-    told = (*_sentences(voice, facts, advice), *_why_now(voice, facts))
+    told = (*_sentences(voice, facts, advice), *why_now(voice, facts))
     return voice.words.sentences(*(_mended(one_line(item, 1500)) for item in told))
 
 
@@ -184,11 +185,11 @@ def _sentences(voice: Voice, facts: AlertFacts, advice: CauseAdvice | None) -> I
                 **values,
             )
         case AlertKind.REMINDER:
-            yield from (since, *_nobody(voice, facts), meaning, recovery)
+            yield from (since, *nobody(voice, facts), meaning, recovery)
         case AlertKind.ESCALATED:
-            yield from (since, *_nobody(voice, facts), meaning, recovery)
+            yield from (since, *nobody(voice, facts), meaning, recovery)
         case AlertKind.ACKNOWLEDGED:
-            yield from _acknowledged(voice, facts, values)
+            yield from taken_on(voice, facts, since=voice.say(_SINCE[Trouble.FAILING], **values))
         case AlertKind.OBSERVER_SICK:
             yield say(N_("Since {since} ({timezone}): {summary}."), **values)
             yield recovery
@@ -277,10 +278,10 @@ def _flapping(voice: Voice, facts: AlertFacts, values: Mapping[str, object], mea
                 "It had fallen {n} times since {since} ({timezone}).",
                 facts.falls, **values,
             )  # fmt: skip
-            yield meaning
+            yield meaning if facts.state in BAD_STATES else ""
 
 
-def _nobody(voice: Voice, facts: AlertFacts) -> Iterator[str]:
+def nobody(voice: Voice, facts: AlertFacts) -> Iterator[str]:
     """Who should have taken it on."""
     lasted = voice.words.duration((facts.at - facts.since).total_seconds())
     yield voice.say(N_("It has been open for {duration}, and nobody has taken it on."), duration=lasted)
@@ -292,15 +293,18 @@ def _nobody(voice: Voice, facts: AlertFacts) -> Iterator[str]:
         yield voice.say(N_("This is reminder {n}."), n=facts.reminders)
 
 
-def _acknowledged(voice: Voice, facts: AlertFacts, values: Mapping[str, object]) -> Iterator[str]:
-    yield (
-        voice.say(N_("{actor} took it on at {at} ({timezone})."), **values)
+def taken_on(voice: Voice, facts: AlertFacts, *, since: str) -> Iterator[str]:
+    """Who has taken it on, and what that means for the others."""
+    values = _values(voice, facts)
+    who = (
+        N_("{actor} took it on at {at} ({timezone}).")
         if facts.actor
-        else voice.say(N_("Somebody took it on at {at} ({timezone})."), **values)
+        else N_("Somebody took it on at {at} ({timezone}).")
     )
+    yield voice.say(who, **values)
     if facts.note:
         yield voice.say(N_("Note: “{note}”."), **values)
-    yield voice.say(N_("{name} has been failing since {since} ({timezone}): {summary}."), **values)
+    yield since
     yield voice.say(N_("Nobody else is called, and nobody is reminded, for the time being."))
 
 
@@ -318,7 +322,7 @@ def _was_broken(voice: Voice, facts: AlertFacts, values: Mapping[str, object]) -
     return voice.say(N_("It had taken no message since {since} ({timezone}): {summary}."), **values)
 
 
-def _why_now(voice: Voice, facts: AlertFacts) -> Iterator[str]:
+def why_now(voice: Voice, facts: AlertFacts) -> Iterator[str]:
     """Why people hear of it only now."""
     if held := facts.held:
         named, unnamed = _HELD[held.by]
@@ -342,6 +346,3 @@ def brief_of(voice: Voice, facts: AlertFacts, advice: CauseAdvice | None, *, lim
         return voice.say(advice.brief, code=facts.cause.partition("-")[2] or facts.cause)
     summary = one_line(clause(facts.summary))
     return summary if len(summary) <= limit else ""
-
-
-__all__ = ["TITLES", "brief_of", "description_of", "plan_of", "state_of", "title_of"]

@@ -104,6 +104,7 @@ def secrets_of(url: str) -> list[str]:
     """What must not be seen of an address: everything beyond its host may be a key."""
     parts = urlsplit(url)
     found = [parts.path.rstrip("/"), parts.query, parts.password or ""]
+    found += [f"{parts.username}:{parts.password}"] if parts.password else []
     found += [segment for segment in parts.path.split("/") if len(segment) >= _LEAST_SEGMENT]
     found += [value for _, value in parse_qsl(parts.query) if len(value) >= _LEAST_VALUE]
     return [secret for text in found for secret in {text, unquote(text)} if secret]

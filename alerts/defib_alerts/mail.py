@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from email.headerregistry import Address
 from email.message import EmailMessage, MIMEPart
-from email.policy import SMTP
 from email.utils import format_datetime
 
 from defib.plugin import Alert, ReportDocument, SendContext, Severity
+from defib_alerts.mail_policy import WIRE
 from defib_alerts.rendering import Templates, alert_words
 from defib_alerts.subjects import subject_of
 from defib_alerts.wording import one_line, zone
@@ -33,7 +33,12 @@ def mail_of_alert(
     """The mail, and what is wrong with the user's own templates."""
     words = alert_words(alert, product_url=context.product_url, language=context.language)
     text, html = (templates.render(name, words) for name in ("alert.txt.j2", "alert.html.j2"))
-    mail = _head(envelope, context, subject_of(alert, context.language), at=alert.at.astimezone(zone(alert.facts.timezone)))
+    mail = _head(
+        envelope,
+        context,
+        subject_of(alert, context.language),
+        at=alert.at.astimezone(zone(alert.facts.timezone)),
+    )
     if alert.severity.rank >= Severity.HIGH.rank and not context.is_quiet:
         mail["Importance"] = "high"
     mail["X-Defib-Kind"] = one_line(alert.kind, 100)
@@ -79,7 +84,7 @@ def receipt_of(mail: EmailMessage, context: SendContext, envelope: Envelope) -> 
 
 
 def _head(envelope: Envelope, context: SendContext, subject: str, *, at: datetime) -> EmailMessage:
-    mail = EmailMessage(policy=SMTP)
+    mail = EmailMessage(policy=WIRE)
     mail["From"] = envelope.sender
     mail["To"] = envelope.recipients
     mail["Date"] = format_datetime(at)

@@ -18,8 +18,9 @@ from defib.plugin import (
     Severity,
     hookimpl,
 )
+from defib_alerts.details import links_of
 from defib_alerts.http_sender import HttpLoginOptions, HttpSender, check_address, host_of, secrets_of
-from defib_alerts.rendering import tone_of
+from defib_alerts.tones import tone_of
 from defib_alerts.wording import one_line
 
 _TOPIC = re.compile(r"[-_A-Za-z0-9]{1,64}")
@@ -27,6 +28,7 @@ _MESSAGE_ID = re.compile(r"[-_A-Za-z0-9]{1,64}")
 _LONGEST_MESSAGE = 4096
 """Bytes; what is longer becomes an attached file. Source: docs.ntfy.sh/publish, "Limitations"."""
 _LONGEST_TITLE = 250
+_MOST_ACTIONS = 3
 _LONGEST_ANSWER = 65_536  # bytes
 _REPORT_LINES = 12
 _PRIORITIES: Mapping[Severity, int] = {
@@ -96,10 +98,11 @@ class NtfyChannel:
         await self._sender.close()
 
     def _message(self, notice: Alert | ReportDocument, context: SendContext) -> dict[str, Any]:
-        url = context.product_url
+        links = [(context.product_url, "Defib")] if context.product_url else []
         if isinstance(notice, Alert):
-            tone = tone_of(notice)
-            url = notice.facts.url or url
+            tone = tone_of(notice, context.language)
+            found = links_of(notice, product_url=context.product_url, language=context.language)
+            links = [(link.url, link.label) for link in found]
             title, text = f"{tone.word} · {notice.title}", _text_of(notice)
             priority, tags = _PRIORITIES[notice.severity], [_TAGS[tone.mark], notice.severity.value]
         else:
@@ -112,9 +115,11 @@ class NtfyChannel:
             "priority": min(priority, _QUIET) if context.is_quiet else priority,
             "tags": tags,
         }
-        if url.startswith(("http://", "https://")):
-            message["click"] = url
-            message["actions"] = [{"action": "view", "label": "Defib", "url": url, "clear": False}]
+        if links:
+            message["click"] = links[0][0]
+            message["actions"] = [
+                {"action": "view", "label": label, "url": url} for url, label in links[:_MOST_ACTIONS]
+            ]
         return message
 
 

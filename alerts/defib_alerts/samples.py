@@ -64,7 +64,8 @@ _DEFIB: dict[str, Any] = {
 }  # fmt: skip
 _CHANNEL: dict[str, Any] = {
     **_DEFIB, "monitor_name": "ops-mail", "monitor_kind": "channel", "family": "channel", "cause": "channel",
-    "summary": "mail.example.com:587 did not answer in time", "recovery": "",
+    "summary": "mail.example.com:587 did not answer in time",
+    "recovery": "Defib goes on trying, and sends alerts through ops-chat instead",
 }  # fmt: skip
 
 
@@ -151,7 +152,10 @@ SAMPLES: dict[str, dict[str, Any]] = {
         "duration_s": 340.0,
     },
     "channel_broken": {**_CHANNEL, "event": AlertKind.CHANNEL_BROKEN},
-    "channel_works": {**_CHANNEL, "event": AlertKind.CHANNEL_WORKS, "duration_s": 3_720.0},
+    "channel_works": {
+        **_CHANNEL, "event": AlertKind.CHANNEL_WORKS, "duration_s": 3_720.0, "summary": "it accepts messages",
+        "recovery": "What it owed is delivered now",
+    },
     "digest": {**_DEFIB, "event": AlertKind.DIGEST, "together": _DIGEST, "since": _AT - 9 * _MINUTE, "recovery": ""},
     "test": {**_DEFIB, "event": AlertKind.TEST, "cause": "test", "summary": "a test of the channel ops-mail",
              "recovery": ""},

@@ -55,7 +55,19 @@ SAID: tuple[str, ...] = (
     N_("it is in maintenance"),
     N_("{reason}: one attempt in {minutes} min, the next in {seconds} s at the soonest"),
     N_("flapping, and tried {n} times within an hour"),
+    N_("{detail}: what it requires goes first"),
+    N_("{detail}: one at a time, each verified before the next"),
+    N_("{n} of the group {group} is in recovery already"),
+    N_("{n} of the group {group} are in recovery already"),
+    N_("{n} other recovery acts or goes first, at most {most} at once"),
+    N_("{n} other recoveries act or go first, at most {most} at once"),
     # --- why it has given up ---
+    N_("no recovery ladder is configured"),
+    N_("it has never been seen well, so there is nothing to go back to"),
+    N_("{detail} although Defib had started it: stopped on purpose or ended by itself, needs a human"),
+    N_("recovery was disarmed while it was at work"),
+    N_("taken over by {actor}"),
+    N_("asked for by {actor}"),
     N_("{reason}: needs a human"),
     N_("{n} failed attempt within {minutes} min"),
     N_("{n} failed attempts within {minutes} min"),
@@ -85,6 +97,11 @@ SAID: tuple[str, ...] = (
     N_("Nothing is looked at meanwhile, nothing is repaired, and the dashboard does not answer"),
     N_("Whatever was seen meanwhile is looked at afresh"),
     N_("a test of the channel {channel}"),
+    # --- about its channels ---
+    N_("Defib goes on trying, and sends alerts through {channel} instead"),
+    N_("What it refused is kept as dead letters. Defib sends alerts through {channel} instead"),
+    N_("What it owed is delivered now"),
+    N_("it accepts messages"),
 )
 _PLACE = re.compile(r"\\\{(\w+)\\\}")
 _DEEP = 4  #: reasons within reasons

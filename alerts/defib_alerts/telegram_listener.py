@@ -28,6 +28,8 @@ USAGE = """/status – how everything is
 /ack – somebody sees to it: as the answer to an alert, or /ack INCIDENT, with a note if you like
 /silence – tell nobody for an hour: as the answer to an alert, or /silence INCIDENT 2h
 /explain – why: as the answer to an alert, or /explain INCIDENT"""
+_OBSOLETE = "This button is of another time; it does nothing now."
+_TOO_LATE = "Defib was not listening when this was pressed; press it again."
 _NAME_IT = (
     "Which one? Answer an alert with this command, or write the incident behind it; /status lists them."
 )
@@ -61,10 +63,11 @@ class Listener:
 
     def is_in(self, chat: "Chat") -> bool:
         """Whether ``chat`` is this one's."""
-        return self._chat() in (chat.id, f"@{chat.username}")
+        own = self._chat()
+        return own == chat.id or str(own).lower() == f"@{chat.username}".lower()
 
     async def take(self, update: "Update", username: str) -> None:
-        """Do what was asked for. What Telegram does not take of the answer is logged; it has been done."""
+        """Do what was asked for. What Telegram does not take of the answer is logged."""
         from telegram.error import TelegramError
 
         bot, _ = await self._bot.open()
@@ -79,7 +82,7 @@ class Listener:
     # --- buttons -----------------------------------------------------------------------------------
 
     async def _pressed(self, bot: "Bot", query: "CallbackQuery") -> None:
-        from telegram.error import BadRequest
+        from telegram.error import BadRequest, TelegramError
 
         user = query.from_user
         press = press_of(query.data)
@@ -88,22 +91,20 @@ class Listener:
             await bot.answer_callback_query(query.id, text=_not_listed(user), show_alert=True)
             return
         if press is None:
-            await bot.answer_callback_query(
-                query.id, text="This button is of another time; it does nothing now."
-            )
+            await bot.answer_callback_query(query.id, text=_OBSOLETE)
             return
         if press.act == "acknowledge":  # harmless at any time, and the message itself will say so
             sentence = await self._told(self._desk.acknowledge(press.incident, _who(user)))
-            with suppress(BadRequest):  # too late for a note
+            with suppress(TelegramError):  # too late for a note
                 await bot.answer_callback_query(query.id, text=one_line(sentence, _LONGEST_TOAST))
             return
         try:
             await bot.answer_callback_query(query.id)
         except BadRequest:  # "query is too old": pressed while nobody listened
-            await self._say(
-                bot, query.message, "Defib was not listening when this was pressed; press it again."
-            )
+            await self._say(bot, query.message, _TOO_LATE)
             return
+        except TelegramError:  # the button turns on for a while, and nothing else
+            pass
         await self._say(bot, query.message, await self._act(press, user))
 
     async def _act(self, press: Press, user: "User") -> str:
@@ -115,7 +116,7 @@ class Listener:
                 return await self._told(self._desk.explain(press.incident))
             case "recover":
                 return await self._told(self._desk.recover(press.incident, _who(user)))
-        return "This button is of another time; it does nothing now."
+        return _OBSOLETE
 
     # --- commands ----------------------------------------------------------------------------------
 
@@ -185,11 +186,10 @@ class Listener:
 
         if to is None:
             return
+        thread = to.message_thread_id if isinstance(to, Message) and to.is_topic_message else None
         await bot.send_message(
             chat_id=to.chat.id,
-            message_thread_id=to.message_thread_id
-            if isinstance(to, Message) and to.is_topic_message
-            else None,
+            message_thread_id=thread,
             text=cut(text),
             reply_parameters=ReplyParameters(message_id=to.message_id, allow_sending_without_reply=True),
         )
@@ -200,10 +200,10 @@ class Listener:
             "refused: the user is not in allow_users",
             target=self.target, user=user.id, name=one_line(user.full_name, 60), what=one_line(what, 60),
         )  # fmt: skip
-        is_new = user.id not in self._strangers
-        if len(self._strangers) < _MOST_STRANGERS:
-            self._strangers.add(user.id)
-        return is_new
+        if user.id in self._strangers or len(self._strangers) >= _MOST_STRANGERS:
+            return False
+        self._strangers.add(user.id)
+        return True
 
 
 def _who(user: "User") -> str:

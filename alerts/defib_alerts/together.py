@@ -1,12 +1,14 @@
 """Words for several monitors that one message tells of: they failed together, or are back. Pure."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from defib.plugin import N_, AlertFacts, AlertKind, AlertText, Severity, Together
-from defib_alerts.advice import WHEN_TOGETHER, said
+from defib_alerts.advice import TAKE_IT_ON, WHEN_TOGETHER, Line, said
 from defib_alerts.entries import MOST_MEMBERS, lines_of
-from defib_alerts.events import plan_of
+from defib_alerts.events import TITLES, nobody, plan_of, taken_on, title_of, why_now
+from defib_alerts.kinds import GOOD_NEWS
 from defib_alerts.wording import Voice, one_line
 
 MOST_NAMES = 4  #: in a title
@@ -18,6 +20,7 @@ SORTS: Mapping[str, str] = {
 }  # fmt: skip
 """By sort of component, of which there are always several; several sorts, and any other, are monitors."""
 _ANY_SORT = N_("{n} monitors")
+_FELL = N_("{count} failed together: {names}")
 
 
 def compose_together(voice: Voice, facts: AlertFacts, kind: str, severity: Severity) -> AlertText:
@@ -26,19 +29,48 @@ def compose_together(voice: Voice, facts: AlertFacts, kind: str, severity: Sever
     :param kind: and ``severity``: of the first of them.
     """
     members = facts.together
-    is_down = facts.event is AlertKind.DOWN
-    title = N_("{count} failed together: {names}") if is_down else N_("{count} have recovered: {names}")
-    names = {"monitor": facts.monitor}
     return AlertText(
-        kind=kind if is_same_sort(members) or not is_down else "several_down",
+        kind="several_down" if facts.event is AlertKind.DOWN and not is_same_sort(members) else kind,
         severity=severity,
-        title=one_line(
-            voice.say(title, count=count(voice, members), names=listed(voice, members, MOST_NAMES)), 160
-        ),
-        description=one_line(_fell(voice, facts) if is_down else _returned(voice, facts), 1500),
+        title=one_line(_title(voice, facts), 160),
+        description=one_line(voice.words.sentences(*_sentences(voice, facts), *why_now(voice, facts)), 1500),
         evidence=lines_of(facts, voice.words.language),
-        recommendations=tuple(said(line, names, voice.words) for line in WHEN_TOGETHER) if is_down else (),
+        recommendations=tuple(said(line, {"monitor": facts.monitor}, voice.words) for line in _wanted(facts)),
     )
+
+
+def _title(voice: Voice, facts: AlertFacts) -> str:
+    members = facts.together
+    counted = {"count": count(voice, members), "names": listed(voice, members, MOST_NAMES)}
+    match facts.event:
+        case AlertKind.REMINDER | AlertKind.ESCALATED:
+            return voice.say(TITLES[facts.event], title=voice.say(_FELL, **counted))
+        case AlertKind.ACKNOWLEDGED:
+            return title_of(voice, replace(facts, monitor_name=str(counted["names"])), None)
+        case event:
+            return voice.say(
+                N_("{count} have recovered: {names}") if event in GOOD_NEWS else _FELL, **counted
+            )
+
+
+def _sentences(voice: Voice, facts: AlertFacts) -> Iterator[str]:
+    match facts.event:
+        case AlertKind.ACKNOWLEDGED:
+            yield from taken_on(voice, facts, since=_since(voice, facts))
+        case AlertKind.REMINDER | AlertKind.ESCALATED:
+            yield from (*_fell(voice, facts), *nobody(voice, facts))
+        case event:
+            yield from _returned(voice, facts) if event in GOOD_NEWS else _fell(voice, facts)
+
+
+def _wanted(facts: AlertFacts) -> tuple[Line, ...]:
+    match facts.event:
+        case AlertKind.REMINDER | AlertKind.ESCALATED:
+            return (TAKE_IT_ON, *WHEN_TOGETHER)
+        case AlertKind.ACKNOWLEDGED:
+            return ()
+        case event:
+            return () if event in GOOD_NEWS else WHEN_TOGETHER
 
 
 def is_same_sort(members: Sequence[Together]) -> bool:
@@ -60,23 +92,22 @@ def listed(voice: Voice, members: Sequence[Together], most: int) -> str:
     return voice.say(N_("{names} and {n} more"), names=named, n=len(members) - most)
 
 
-def _fell(voice: Voice, facts: AlertFacts) -> str:
+def _since(voice: Voice, facts: AlertFacts) -> str:
     members = facts.together
     spread = max(member.since for member in members) - min(member.since for member in members)
     seconds = max(1, math.ceil(spread.total_seconds()))
-    return voice.words.sentences(
-        voice.say(
-            N_("{names} have been failing since {since} ({timezone}), and fell within {duration} of each other."),
-            names=listed(voice, members, MOST_MEMBERS), since=voice.clock(facts.since), timezone=voice.zone,
-            duration=voice.words.duration(max(seconds, 10)) if seconds >= 10 else _short(voice, seconds),
-        ),
-        voice.say(N_("What fails together mostly has one cause.")),
-        _plan(voice, members),
+    within = voice.say(N_("{n} s"), n=seconds) if seconds < 60 else voice.words.duration(seconds)
+    return voice.say(
+        N_("{names} have been failing since {since} ({timezone}), and fell within {duration} of each other."),
+        names=listed(voice, members, MOST_MEMBERS), since=voice.clock(facts.since), timezone=voice.zone,
+        duration=within,
     )  # fmt: skip
 
 
-def _short(voice: Voice, seconds: int) -> str:
-    return voice.say(N_("{n} s"), n=seconds)
+def _fell(voice: Voice, facts: AlertFacts) -> Iterator[str]:
+    yield _since(voice, facts)
+    yield voice.say(N_("What fails together mostly has one cause."))
+    yield _plan(voice, facts.together)
 
 
 def _plan(voice: Voice, members: Sequence[Together]) -> str:
@@ -86,11 +117,9 @@ def _plan(voice: Voice, members: Sequence[Together]) -> str:
     return voice.say(N_("Defib does for each of them what is configured, one after the other."))
 
 
-def _returned(voice: Voice, facts: AlertFacts) -> str:
+def _returned(voice: Voice, facts: AlertFacts) -> Iterator[str]:
     longest = max((member.duration_s or 0.0) for member in facts.together)
-    return voice.words.sentences(
-        voice.say(N_("{names} are well again."), names=listed(voice, facts.together, MOST_MEMBERS)),
-        voice.say(
-            N_("The longest of them was at fault for {duration}."), duration=voice.words.duration(longest)
-        ),
+    yield voice.say(N_("{names} are well again."), names=listed(voice, facts.together, MOST_MEMBERS))
+    yield voice.say(
+        N_("The longest of them was at fault for {duration}."), duration=voice.words.duration(longest)
     )

@@ -12,7 +12,8 @@ from defib.engine.engine import Engine
 from defib.engine.enlisting import enlist_stored
 from defib.engine.events import EventBus
 from defib.engine.roster import Roster, is_setting
-from defib.engine.views import Sources, Views
+from defib.engine.sources import Sources
+from defib.engine.views import Views
 from defib.engine.windows import Windows
 from defib.model.settings import Settings
 from defib.registry import Registry

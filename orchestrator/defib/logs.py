@@ -40,7 +40,7 @@ def configure(*, level: str = "info", json: bool | None = None, stream: TextIO |
     logging.basicConfig(
         level=logging.WARNING, stream=stream, format="%(levelname)s %(name)s %(message)s", force=True
     )
-    for noisy in ("httpx", "httpcore", "telegram", "urllib3", "docker"):
+    for noisy in ("httpx", "httpcore", "telegram", "urllib3", "docker", "apprise"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
 
 

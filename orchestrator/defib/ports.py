@@ -116,6 +116,15 @@ class Founded(Protocol):
     carries: frozenset[str]  #: what others fall with when it does: ``host 192.0.2.7``, ``docker``
 
 
+@runtime_checkable
+class Seconded(Protocol):
+    """What a :class:`Monitor` may have besides: an address that means the same on other hosts."""
+
+    host: str
+    elsewhere: tuple[str, str] | None
+    """``("tcp", "db.lan:5432")`` or ``("http", "https://example.com/health")``, holding no secret; None: nowhere else."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deadline:
     """When a pushed monitor has to be told that nothing came."""
@@ -662,8 +671,12 @@ class ReceiverContext:
     unix_socket: Path | None = None  #: where local agents connect; None: nowhere
     unix_socket_mode: int = 0o600  #: its permission bits
     unix_socket_group: str = ""  #: that it belongs to; "" is the one of this process
-    has_badges: Callable[[], bool] = lambda: False  #: whether states may be shown to who knows a signed address
-    sign: Callable[[str], bytes] = lambda text: b""  #: 32 bytes that follow from a text and a secret of the store
+    has_badges: Callable[[], bool] = lambda: (
+        False
+    )  #: whether states may be shown to who knows a signed address
+    sign: Callable[[str], bytes] = lambda text: (
+        b""
+    )  #: 32 bytes that follow from a text and a secret of the store
 
 
 __all__ = [
@@ -671,6 +684,6 @@ __all__ = [
     "BuildContext", "Button", "Channel", "Clock", "Dated", "Deadline", "Desk", "Detector", "Editing", "Execution", "Executor", "Fleet",
     "IngestSettings", "JobView", "Jobs", "Judgement", "Listening", "LiveFeed", "Monitor", "MonitorSpec", "OwnParts", "Patient", "Pausable",
     "ProbeContext",
-    "PushedMonitor", "PushedVerdict", "Receipt", "ReceiverContext", "RemoteActions", "ReportWriter", "SendContext",
-    "SnapshotContext", "Tripwired", "Witness",
+    "PushedMonitor", "PushedVerdict", "Receipt", "ReceiverContext", "RemoteActions", "ReportWriter", "Seconded",
+    "SendContext", "SnapshotContext", "Tripwired", "Witness",
 ]  # fmt: skip

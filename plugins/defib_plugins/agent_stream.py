@@ -172,6 +172,6 @@ class Streams:
         else:
             self._fleet.hear(agent_id, message.type, data)
 
-    async def _tell(self, socket: "WebSocket", kind: str, **data: Any) -> None:
+    async def _tell(self, socket: "WebSocket", kind: str, /, **data: Any) -> None:
         message = {"type": kind, "data": data, "timestamp": instant(self._intake.clock.now())}
         await send(socket, json.dumps(message))

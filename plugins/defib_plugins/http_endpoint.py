@@ -21,6 +21,7 @@ from defib.plugin import (
     hookimpl,
 )  # fmt: skip
 from defib_plugins.display import clip, mask_url
+from defib_plugins.elsewhere import of_url
 from defib_plugins.failures import network_failure, timed_out
 from defib_plugins.http_judgement import HttpExpectation, judge
 
@@ -82,6 +83,7 @@ class HttpMonitor:
     def __init__(self, options: HttpOptions, context: BuildContext) -> None:
         self.target = mask_url(options.url)
         self.host = urlsplit(options.url).hostname or ""
+        self.elsewhere = of_url(options.url)
         self._options = options
         self._ca_file = context.base / options.ca_file if options.ca_file else None
         self._exchange: Exchange | None = None

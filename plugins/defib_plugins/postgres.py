@@ -31,6 +31,7 @@ from defib.plugin import (
 from defib_plugins.assertions import ConditionOption, shorten
 from defib_plugins.display import clip
 from defib_plugins.failures import network_failure, timed_out
+from defib_plugins.elsewhere import of_port
 from defib_plugins.postgres_failures import connection_failure, query_failure
 from defib_plugins.thresholds import Limits, Reading, present
 
@@ -138,6 +139,9 @@ class PostgresMonitor:
 
     def __init__(self, options: PostgresOptions, context: BuildContext) -> None:
         self.host, self.target = address_of(options.dsn.get_secret_value())
+        port = self.target.partition("/")[0].rpartition(":")[2]
+        is_one = "," not in self.target
+        self.elsewhere = of_port(self.host, int(port) if port.isdecimal() else 5432) if is_one else None
         self._options = options
         self._limits = Limits()
 

@@ -19,6 +19,7 @@ from defib.plugin import (
 from defib_plugins.assertions import PatternOption
 from defib_plugins.connecting import connect, resolve
 from defib_plugins.display import clip
+from defib_plugins.elsewhere import of_port
 from defib_plugins.failures import network_failure, timed_out
 
 _ANSWER_LIMIT_BYTES = 64 * 1024
@@ -44,6 +45,7 @@ class TcpMonitor:
         self.target = (
             f"[{options.host}]:{options.port}" if ":" in options.host else f"{options.host}:{options.port}"
         )
+        self.elsewhere = of_port(options.host, options.port)
         self._options = options
 
     async def probe(self, context: ProbeContext) -> Evidence:

@@ -3,7 +3,7 @@
 import logging
 import shutil
 import subprocess
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
@@ -93,3 +93,22 @@ async def open_page(browser: Browser) -> AsyncIterator[Callable[..., Awaitable[P
 
     yield open_
     assert complaints == []
+
+
+AUDIT = Path(__file__).with_name("page_audit.js").read_text()
+
+
+@pytest.fixture
+def audit() -> Callable[..., Awaitable[Mapping[str, list[str]]]]:
+    """What is wrong with a page, by window and colour scheme; only style sheets tell these apart."""
+
+    async def look(page: Page, sizes: Mapping[str, tuple[int, int]]) -> Mapping[str, list[str]]:
+        found = {}
+        for scheme in ("light", "dark"):
+            await page.emulate_media(color_scheme=scheme)
+            for name, (width, height) in sizes.items():
+                await page.set_viewport_size({"width": width, "height": height})
+                found[f"{name}, {scheme}"] = await page.evaluate(AUDIT)
+        return {where: complaints for where, complaints in found.items() if complaints}
+
+    return look

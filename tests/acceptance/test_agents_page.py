@@ -22,7 +22,6 @@ from web_world import Site, World
 
 RECEIVER = "defib_plugins.agent_heartbeat_receiver"
 NASTY = '<img src=x onerror="document.title=1">'
-AUDIT = Path(__file__).with_name("page_audit.js").read_text()
 SIZES = {"phone": (390, 844), "tablet": (820, 1180), "desk": (1280, 800), "wall": (1920, 1080)}
 PLAN = Task(id="123", kind="plan", workspace="ws-1", started_at="2025-01-07T10:30:00Z")
 
@@ -362,19 +361,12 @@ async def test_an_agent_that_does_not_exist_is_a_page_that_says_so(site: Site, o
 # --- everybody -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", SIZES)
-async def test_every_page_is_legible_labelled_and_fits(
-    site: Site, open_page: Any, scheme: str, size: str
-) -> None:
-    width, height = SIZES[size]
-    page = await open_page(
-        site.services.login_url(site.url), color_scheme=scheme, viewport={"width": width, "height": height}
-    )
+async def test_every_page_is_legible_labelled_and_fits(site: Site, open_page: Any, audit: Any) -> None:
+    page = await open_page(site.services.login_url(site.url))
     found = {}
     for path in ("/agents", "/agents/importer", "/pools/web", "/pools/empty"):
         await page.goto(site.url + path)
-        found[path] = await page.evaluate(AUDIT)
+        found[path] = await audit(page, SIZES)
 
     assert {path: complaints for path, complaints in found.items() if complaints} == {}
 

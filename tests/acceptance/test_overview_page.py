@@ -357,26 +357,18 @@ async def test_a_monitor_that_does_not_exist_is_a_page_that_says_so(site: Site, 
 
 # --- everybody -----------------------------------------------------------------------------------------
 
-AUDIT = Path(__file__).with_name("page_audit.js").read_text()
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", SIZES)
-async def test_every_page_is_legible_labelled_and_fits(
-    site: Site, open_page: Any, scheme: str, size: str
-) -> None:
-    width, height = SIZES[size]
+async def test_every_page_is_legible_labelled_and_fits(site: Site, open_page: Any, audit: Any) -> None:
     async with site.operator() as operator:
         report = (await operator.post("/api/v1/reports", json={})).json()["id"]
-    page = await open_page(
-        site.services.login_url(site.url), color_scheme=scheme, viewport={"width": width, "height": height}
-    )
+    page = await open_page(site.services.login_url(site.url))
     await is_live(page)
 
-    found = {"/": await page.evaluate(AUDIT)}
-    for path in ("/monitors/main", "/reports", f"/reports/{report}", "/docs", "/nothing-here"):
+    found = {"/": await audit(page, SIZES)}
+    story = f"/incidents/{site.health('main').incident}"
+    lists = ("/incidents", "/alerts", "/silences", "/reports", "/docs")
+    for path in ("/monitors/main", story, *lists, f"/reports/{report}", "/nothing-here"):
         await page.goto(site.url + path)
-        found[path] = await page.evaluate(AUDIT)
+        found[path] = await audit(page, SIZES)
 
     assert {path: complaints for path, complaints in found.items() if complaints} == {}
 

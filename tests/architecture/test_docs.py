@@ -29,7 +29,8 @@ COMMANDS = (DOCS / "reference" / "command-line.md").read_text(encoding="utf-8")
 MAP = (DOCS / "explanation" / "architecture.md").read_text(encoding="utf-8")
 ENVIRON = {
     "TELEGRAM_TOKEN": "123456789:AAEhBP0av28frZ8vqQmcK3xYRT1QdOtWWhI", "SMTP_PASSWORD": "hunter2",
-    "REGISTRATION_KEY": "let-me-in-please",
+    "REGISTRATION_KEY": "let-me-in-please", "HOOK_SECRET": "a key", "CHAT_URL": "https://chat.example.com/in/1",
+    "NTFY_TOPIC": "defib-alerts", "NTFY_TOKEN": "tk_1", "APPRISE_URL": "json://localhost",
 }  # fmt: skip
 
 
@@ -205,9 +206,10 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+MONITOR = "monitors: [{id: main, type: http, url: http://localhost:8000/health}]\n"
 EXAMPLES = [
-    pytest.param(text, id=f"{path.stem}-{number}")
-    for path in [*sorted((DOCS / "how-to").glob("*.md")), ROOT / "README.md"]
+    pytest.param(text if "monitors:" in text else f"{MONITOR}{text}", id=f"{path.stem}-{number}")
+    for path in [*sorted((DOCS / "how-to").glob("*.md")), DOCS / "reference" / "channels.md", ROOT / "README.md"]
     for number, text in enumerate(blocks(path, "yaml"), 1)
     if "type: redis" not in text
 ]

@@ -169,7 +169,7 @@ class AlertmanagerRig(Rig):
         return {"url": f"{place}/prefix-0123456789", "username": "defib", "password": "am pass/+word"}
 
     def received(self) -> list[str]:
-        return ["\n".join(post["annotations"].values()) for post in self._alertmanager.posts]
+        return ["\n".join(post[-1]["annotations"].values()) for post in self._alertmanager.posts]
 
     def set_mode(self, mode: str) -> None:
         self._alertmanager.remark = echo(self.secrets).decode()

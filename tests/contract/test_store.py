@@ -9,20 +9,35 @@ from pathlib import Path
 import pytest
 
 from defib.errors import StoreBusyError, StoreError
-from defib.model.alert import Alert, AlertFacts, AlertKind, Delivery, DeliveryState, Severity
+from defib.model.alert import (
+    Alert,
+    AlertFacts,
+    AlertKind,
+    Delivery,
+    DeliveryState,
+    Held,
+    Hold,
+    Purpose,
+    Ruling,
+    Severity,
+    Stage,
+    Together,
+    Verdict,
+)
 from defib.model.beat import Beat, Signal
 from defib.model.changes import Changes, DeliveryTry, Forget, WatchSpan
 from defib.model.evidence import Evidence, Grade, Observation, Source
 from defib.model.health import FaultLabel, Flaps, Health, Incident, State, Transition
-from defib.model.ids import AlertId, AttemptId, CaseId, DeliveryId, IncidentId, MonitorId, ReportId
+from defib.model.history import Latencies
+from defib.model.ids import AlertId, AttemptId, CaseId, DeliveryId, IncidentId, MonitorId, ReportId, WindowId
 from defib.model.monitor import MadeMonitor
 from defib.model.recovery import Attempt, AttemptOutcome, AuditEntry, Case, CaseState, Gate
 from defib.model.report import ReportDocument
 from defib.model.snapshot import Snapshot
+from defib.model.window import Matcher, Window, WindowKind
 from defib.store import Database, Reader, Writer, open_database
 from defib.store.lock import OwnerLock
 from defib.store.migrate import newest_revision
-from defib.store import Latencies
 from defib.store.schema import REVISION
 
 T = datetime(2026, 11, 20, 12, 0, 0, 123456, tzinfo=UTC)
@@ -234,6 +249,48 @@ def test_a_delivered_notice_leaves_the_outbox_and_heads_its_thread(writer: Write
     assert reader.delivery_counts(T, at(60)) == {"mail": {"delivered": 1}}
 
 
+def test_an_alert_keeps_its_verdicts_and_what_people_are_told_of_the_hold(
+    writer: Writer, reader: Reader
+) -> None:
+    held = Held(by=Hold.SILENCE, name="deploy", until=at(600))
+    member = Together(
+        monitor=MAIN, name="Main", family="agent", summary="refused", since=at(5), duration_s=2.5,
+        event=AlertKind.RECOVERED, severity=Severity.INFO, is_over=True,
+    )  # fmt: skip
+    alert = replace(
+        ALERT,
+        facts=replace(ALERT.facts, held=held, together=(member,), level=2, step=5, reminders=1, actor="ana"),
+        verdicts=(
+            Verdict(stage=Stage.MUTE, ruling=Ruling.HELD, reason="quiet hours", until=at(900), by=Hold.QUIET_HOURS,
+                    name="night", channels=("mail", "chat")),
+            Verdict(stage=Stage.ROUTE, ruling=Ruling.PASSED, reason="route 1: chat"),
+        ),
+    )  # fmt: skip
+    row = replace(delivery(1, "k1"), purpose=Purpose.FALLBACK, stands_in_for=DeliveryId("d0"), is_quiet=True)
+
+    commit(writer, Changes(alerts=(alert,), new_deliveries=(row,)))
+
+    assert reader.alert(ALERT.id) == alert
+    assert reader.deliveries() == [row]
+
+
+def test_who_was_told_of_an_incident_is_who_took_it_or_will(writer: Writer, reader: Reader) -> None:
+    other = replace(OPEN, id=IncidentId("inc2"), monitor=MonitorId("other"), root=INCIDENT)
+    joined = replace(ALERT, id=AlertId("al2"), at=at(9), monitor=MonitorId("other"), incident=other.id)
+    rows = (
+        delivery(1, "k1"),
+        replace(delivery(2, "k2"), channel="chat", state=DeliveryState.DELIVERED),
+        replace(delivery(3, "k3"), channel="gone", state=DeliveryState.DEAD),
+        replace(delivery(4, "k4"), channel="phone", notice=joined.id),
+    )
+
+    commit(writer, Changes(incidents=(OPEN, other), alerts=(ALERT, joined), new_deliveries=rows))
+
+    assert reader.told_channels(INCIDENT) == ("mail", "chat")
+    assert reader.told_channels(other.id) == ("phone",)
+    assert [alert.id for alert in reader.story_alerts(INCIDENT)] == [ALERT.id, joined.id]
+
+
 def test_states_at_an_instant_are_those_of_the_newest_transition_before_it(
     writer: Writer, reader: Reader
 ) -> None:
@@ -251,7 +308,17 @@ def test_reports_keep_their_pictures(writer: Writer, reader: Reader) -> None:
     )  # fmt: skip
     commit(writer, Changes(reports=(document,)))
     assert reader.report(document.id) == document
-    assert reader.report_titles()[0]["subject"] == "S"
+    assert reader.report_titles() == [
+        {"id": document.id, "name": "daily", "subject": "S", "start": T, "end": at(86400), "generated_at": at(90000)}
+    ]
+    assert reader.report_titles(name="weekly") == []
+
+
+def test_the_store_knows_what_it_takes_on_disk(reader: Reader) -> None:
+    size = reader.size_bytes()
+
+    assert size is not None
+    assert 100_000 < size < 100_000_000
 
 
 def test_percentiles_are_within_two_percent_of_the_values_at_their_ranks(
@@ -292,6 +359,40 @@ def test_a_setting_is_removed_by_none(writer: Writer, reader: Reader) -> None:
     commit(writer, Changes(settings=(("strategy", "aggressive"),)))
     commit(writer, Changes(settings=(("strategy", None),)))
     assert reader.settings() == {}
+
+
+def test_a_window_comes_back_as_it_was_made(writer: Writer, reader: Reader) -> None:
+    matcher = Matcher(
+        monitors=frozenset({MAIN}), tags=frozenset({"a", "b"}), incidents=frozenset({INCIDENT}),
+        severity=frozenset({Severity.LOW}),
+    )  # fmt: skip
+    window = Window(
+        id=WindowId("silence-1"), kind=WindowKind.SILENCE, matcher=matcher, starts_at=T, ends_at=at(60),
+        reason="deploy", made_by="kim", made_at=T,
+    )  # fmt: skip
+    endless = replace(window, id=WindowId("pause-1"), kind=WindowKind.PAUSE, matcher=Matcher(), ends_at=None)
+    writer.submit(Changes(windows=(window, endless))).result()
+    assert reader.windows() == [endless, window]
+    assert reader.windows(since=at(60)) == [endless]
+    assert reader.windows(over_at=at(59)) == []
+    assert reader.windows(over_at=at(60)) == [window]
+
+    ended = replace(endless, ended_at=at(5), ended_by="lee")
+    early = replace(window, ended_at=at(5), ended_by="lee")
+    writer.submit(Changes(windows=(ended, early))).result()
+    assert reader.windows(since=at(10)) == [early], "of the configuration it would come back without its row"
+    assert reader.windows(over_at=at(5), kinds=(WindowKind.PAUSE,), newest=10) == [ended]
+
+
+def test_old_windows_are_forgotten_with_the_events(writer: Writer, reader: Reader) -> None:
+    over = Window(
+        id=WindowId("silence-1"), kind=WindowKind.SILENCE, matcher=Matcher(), starts_at=T, ends_at=at(60), reason="",
+        made_by="kim", made_at=T,
+    )  # fmt: skip
+    lasts = replace(over, id=WindowId("pause-1"), ends_at=None)
+    writer.submit(Changes(windows=(over, lasts))).result()
+    writer.submit(Changes(forget=(Forget(before=at(100), events=True),))).result()
+    assert reader.windows() == [lasts]
 
 
 def test_old_observations_are_forgotten_and_events_stay(writer: Writer, reader: Reader) -> None:

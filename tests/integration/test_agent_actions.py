@@ -93,6 +93,23 @@ async def test_a_target_is_mended_by_the_agent_on_its_host(world: World, tmp_pat
     assert not world.stage("shop").exists()
 
 
+async def test_an_agent_is_asked_whether_it_reaches_what_we_do_not(world: World, tmp_path: Path) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as shop:
+        target = f"http://127.0.0.1:{shop.sockets[0].getsockname()[1]}/health"
+        world.watch("shop", target=target, second_opinion=True)
+        async with world.running() as site, agent(site, tmp_path, second_opinion=True):
+            site.engine.second_opinions._hostname = "another host"  # as if the agent were on another one
+            world.play("shop", ok=False, cause="timeout", says="no answer within 2s")
+            await site.look("shop", times=6)
+
+            assert site.health("shop").state is State.SUSPECT
+            assert site.health("shop").reason.endswith("not reachable from here: it answers web-1 (HTTP 200)")
+
+
 # --- what the agent allows -----------------------------------------------------------------------------
 
 

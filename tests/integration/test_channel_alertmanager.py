@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,10 @@ import pytest
 from pydantic import ValidationError
 
 from alert_samples import make_alert, make_context, make_report
-from defib.plugin import Alert, AlertKind, BuildContext, DeliveryError, MonitorId, Together
+from defib.plugin import Alert, AlertKind, BuildContext, DeliveryError, MonitorId, Severity, Together
 from defib_alerts.alertmanager_channel import AlertmanagerChannel, AlertmanagerOptions
 from defib_testkit.alertmanager import Alertmanager
+from defib_testkit.alertmanager_double import AlertmanagerDouble
 from defib_testkit.ports import free_port
 from defib_testkit.webhook_sink import WebhookSink
 
@@ -151,6 +153,67 @@ async def test_what_is_told_again_keeps_firing_under_its_own_labels(
     (post,) = posted.json()
     assert post["labels"] == labels
     assert datetime.fromisoformat(post["endsAt"]) - datetime.now(UTC) > timedelta(days=6)
+
+
+async def test_a_reminder_brings_back_what_an_alertmanager_has_forgotten(make: Make) -> None:
+    with closing(AlertmanagerDouble()) as alertmanager:
+        await make(alertmanager.origin).send(now_alert(event=AlertKind.REMINDER, reminders=1), make_context())
+
+        [[post]] = alertmanager.posts
+        assert (post["labels"]["alertname"], post["labels"]["severity"]) == ("AgentDown", "high")
+
+
+async def test_a_digest_fires_and_ends_each_of_its_members(make: Make) -> None:
+    since = datetime.now(UTC) - timedelta(seconds=90)
+    down = Together(
+        monitor=MonitorId("a"),
+        name="A",
+        family="database",
+        summary="refused",
+        since=since,
+        severity=Severity.SEVERE,
+    )
+    over = replace(down, monitor=MonitorId("b"), event=AlertKind.RECOVERED, is_over=True)
+    seen = replace(down, monitor=MonitorId("c"), event=AlertKind.ACKNOWLEDGED)
+    with closing(AlertmanagerDouble()) as alertmanager:
+        channel = make(alertmanager.origin)
+        await channel.send(
+            now_alert(together=(replace(down, monitor=MonitorId("b")),)), make_context(key="1")
+        )
+        await channel.send(
+            now_alert(event=AlertKind.DIGEST, together=(down, over, seen)), make_context(key="2")
+        )
+
+        [[first], [fires, ends]] = alertmanager.posts
+        assert first["labels"] == ends["labels"]
+        assert (fires["labels"]["monitor"], fires["labels"]["alertname"], fires["labels"]["severity"]) == (
+            "a", "DatabaseDown", "severe",
+        )  # fmt: skip
+
+
+async def test_tests_and_channels_do_not_end_what_else_is_about_defib(make: Make) -> None:
+    with closing(AlertmanagerDouble()) as alertmanager:
+        channel = make(alertmanager.origin)
+        for number, (event, name) in enumerate(
+            (
+                (AlertKind.OBSERVER_SICK, ""),
+                (AlertKind.CHANNEL_BROKEN, "ops-mail"),
+                (AlertKind.CHANNEL_WORKS, "ops-mail"),
+                (AlertKind.TEST, ""),
+            )
+        ):
+            alert = now_alert(event=event, monitor="", monitor_name=name, family="observer")
+            await channel.send(alert, make_context(key=str(number)))
+
+        assert [
+            [(post["labels"]["monitor"], post["labels"]["alertname"]) for post in posts]
+            for posts in alertmanager.posts
+        ] == [
+            [("defib", "ObserverSick")],
+            [("defib/channel/ops-mail", "ChannelBroken")],
+            [("defib/channel/ops-mail", "ChannelBroken")],
+            [("defib/test", "Test")],
+        ]
 
 
 async def test_an_end_is_never_ahead_of_the_alertmanagers_clock(

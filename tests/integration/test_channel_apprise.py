@@ -48,7 +48,7 @@ async def test_an_alert_arrives_as_markdown(make: Make, webhook_sink: WebhookSin
         in said["message"]
     )
     assert "1. See whether it runs: `systemctl status openclaw-main`\n2. " in said["message"]
-    assert said["message"].endswith("\n\n[Defib](https://health.example.com/monitors/main)")
+    assert said["message"].endswith("[The monitor's page](https://health.example.com/monitors/main)")
     assert receipt.detail == ""
 
 

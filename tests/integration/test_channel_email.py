@@ -99,7 +99,7 @@ async def test_the_text_part_reads_well(channel: EmailChannel, smtp_server: Smtp
         "  Cause:         refused\n"
         "\n"
         "Open the incident: https://health.example.com/incidents/inc-7\n"
-        "Acknowledge: https://health.example.com/incidents/inc-7#acknowledge\n"
+        "Acknowledge: https://health.example.com/incidents/inc-7#steer\n"
         "The monitor's page: https://health.example.com/monitors/main\n"
         "\n"
         "-- \n"
@@ -168,7 +168,10 @@ async def test_a_name_with_line_ends_cannot_add_headers(
 
     (mail,) = smtp_server.messages
     assert mail.message["Bcc"] is None
-    assert mail.message["Subject"].strip() == "[HIGH] Main Bcc: evil@example.com is down: connection refused (since 22:14)"
+    assert (
+        mail.message["Subject"]
+        == "[HIGH] Main Bcc: evil@example.com is down: connection refused (since 22:14)"
+    )
 
 
 async def test_the_recovery_threads_under_the_alert(channel: EmailChannel, smtp_server: SmtpServer) -> None:

@@ -54,15 +54,12 @@ async def test_a_message_reads_well_on_a_phone(make: Make, server: NtfyServer) -
         in said.message
     )
     assert said.tags == ("orange_circle", "high")
-    assert said.click == "https://health.example.com/monitors/main"
-    assert said.actions == (
-        {
-            "action": "view",
-            "label": "Defib",
-            "url": "https://health.example.com/monitors/main",
-            "clear": False,
-        },
-    )
+    assert said.click == "https://health.example.com/incidents/inc-7"
+    assert [(action["action"], action["label"], action["url"]) for action in said.actions] == [
+        ("view", "Open the incident", "https://health.example.com/incidents/inc-7"),
+        ("view", "Acknowledge", "https://health.example.com/incidents/inc-7#steer"),
+        ("view", "The monitor's page", "https://health.example.com/monitors/main"),
+    ]
     assert [request.json()["topic"] for request in server.requests] == ["defib-alerts"]
 
 
@@ -96,6 +93,14 @@ async def test_an_edit_takes_the_place_of_the_message(make: Make, server: NtfySe
     assert (down.sequence_id, well.sequence_id) == (first.id, first.id)
     assert well.title == "RECOVERED · Main Agent has recovered"
     assert second.id == first.id
+
+
+async def test_words_are_in_the_language_of_the_channel(make: Make, server: NtfyServer) -> None:
+    await make(server).send(make_alert(), make_context(language="tr"))
+
+    (said,) = server.notifications
+    assert said.title.startswith("YÜKSEK · ")
+    assert said.actions[1]["label"] == "Üstlen"
 
 
 async def test_a_long_message_is_cut_and_never_becomes_a_file(make: Make, server: NtfyServer) -> None:

@@ -363,7 +363,7 @@ async def test_a_certificate_needs_an_authority_that_is_known(make: Make, certif
 
 
 def test_a_missing_authority_is_a_mistake(make: Make) -> None:
-    with pytest.raises(ValueError, match="ca_file: there is no file /nowhere.pem"):
+    with pytest.raises(ValueError, match=r"ca_file: there is no file /nowhere\.pem"):
         make(ca_file="/nowhere.pem")
 
 

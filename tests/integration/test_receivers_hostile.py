@@ -7,11 +7,14 @@ import asyncio
 import gc
 import json
 import logging
+import random
+import resource
 import socket
 import struct
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -22,15 +25,16 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from defib.model.agent import AgentStatus, Scope
-from defib.plugin import ReceiverContext
+from defib.plugin import MonitorId, ReceiverContext
 from defib_plugins import komari_receiver, receiving
+from defib_testkit.waiting import async_wait_until
 from fleet_world import World, in_world
 from receiver_world import KEY, bearer, make_world, new_token, status, view
 from web_world import Site
 
 RECEIVERS = [
     "agent_heartbeat_receiver", "agent_pool_receiver", "daemon_receiver", "gatus_receiver", "host_agent_receiver",
-    "komari_receiver", "kuma_push_receiver",
+    "komari_receiver", "kuma_push_receiver", "healthchecks_api",
 ]  # fmt: skip
 BEATS = {
     "/api/v1/agents/victim/heartbeat": {},
@@ -73,10 +77,18 @@ REFUSALS = {400, 401, 403, 404, 405, 408, 413, 415, 422, 429}
 
 
 @pytest.fixture
-async def site(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> AsyncIterator[Site]:
+def local_socket(kit_tmp: Path) -> Path:
+    return kit_tmp / "defib.sock"
+
+
+@pytest.fixture
+async def site(tmp_path: Path, local_socket: Path, caplog: pytest.LogCaptureFixture) -> AsyncIterator[Site]:
     caplog.set_level(logging.ERROR)
-    receivers = [f"defib_plugins.{name}" for name in RECEIVERS]
-    async with make_world(tmp_path, *receivers).running() as site:
+    world = make_world(tmp_path, *(f"defib_plugins.{name}" for name in RECEIVERS))
+    world.server = replace(world.server, unix_socket=local_socket)
+    world.expect_beats("nightly")
+    async with world.running() as site:
+        await async_wait_until(local_socket.exists, 10, "the local socket")
         yield site
     gc.collect()  # tasks whose error nobody asked for
     errors = [*caplog.get_records("setup"), *caplog.get_records("call"), *caplog.records]
@@ -323,3 +335,130 @@ async def test_the_clock_of_an_agent_is_not_believed(site: Site, token: str, mom
     }
     answer = await site.client.post("/api/clients/v2/rpc", content=json.dumps(done), headers=shown(token))
     assert answer.status_code == 200
+
+
+# --- the local socket ------------------------------------------------------------------------------
+
+
+async def test_whatever_comes_over_the_local_socket_a_beat_on_its_own_line_is_taken(
+    site: Site, token: str, local_socket: Path
+) -> None:
+    """Garbage, cut at random and joined at random, with a beat of its own behind each; seed 20260105."""
+    chance = random.Random(20260105)
+    pieces = [
+        *GARBAGE,
+        b'{"pid": 1, "status": "\xc3\x28"}',
+        b"{}" * 200,
+        b'{"pid": -1}',
+        b"\x1e",
+        b'{"pid": 1}}',
+    ]
+    for number in range(60):
+        reader, writer = await asyncio.open_unix_connection(local_socket)
+        garbage = b"".join(chance.choices(pieces, k=3))[:40_000]
+        data = garbage + b"\n" + local_beat(f"fuzz-{number % 5}")
+        try:
+            while data:
+                size = chance.choice((1, 7, 100, 5_000, 16_384))
+                writer.write(data[:size])
+                await writer.drain()
+                data = data[size:] if size > 1 else data[1:]
+            writer.write_eof()
+            async with asyncio.timeout(20):
+                assert await reader.read() == b""  # nothing is ever sent back
+        except ConnectionError:  # it had enough of that
+            pass
+        finally:
+            writer.close()
+
+    names = {item.agent.id for item in site.engine.fleet.agents()}
+    assert names - {"victim"} <= {f"fuzz-{number}" for number in range(5)} | {program(), f"{program()}-2"}
+    assert len(names) > 3
+    await beats_are_taken(site, token)
+
+
+async def test_an_object_without_end_over_the_local_socket_takes_no_memory(
+    site: Site, token: str, local_socket: Path
+) -> None:
+    writers = [(await asyncio.open_unix_connection(local_socket))[1] for _ in range(20)]
+    before = resident_bytes()
+    chunk = b'{"a":"' + b"x" * 65_000
+    for _ in range(8):
+        for writer in writers:
+            with suppress(ConnectionError):
+                writer.write(chunk)
+                await writer.drain()
+    grown = resident_bytes() - before
+    for writer in writers:
+        writer.close()
+
+    assert grown < 20_000_000, f"{grown} bytes for 10 MB"
+    _, writer = await asyncio.open_unix_connection(local_socket)
+    writer.write(local_beat("after"))
+    await async_wait_until(lambda: site.engine.fleet.find("after") is not None, 10, "the next beat")
+    writer.close()
+    await beats_are_taken(site, token)
+
+
+def local_beat(agent: str) -> bytes:
+    said = {"agent_id": agent, "pid": 7, "version": "1", "status": "running", "cpu": 1.0, "memory": 1}
+    return json.dumps(said).encode() + b"\n"
+
+
+def program() -> str:
+    return Path("/proc/self/comm").read_text().strip()
+
+
+def resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+
+# --- those who look on -----------------------------------------------------------------------------
+
+
+async def test_garbage_from_those_who_look_at_a_pool_harms_nobody(site: Site, token: str) -> None:
+    for pool in ("pool-1", "%00", "%2e%2e", "p" * 2_000):
+        url = f"{site.url.replace('http', 'ws')}/api/v1/ws/agent-pools/{pool}/metrics"
+        for garbage in GARBAGE:
+            async with connect(url, proxy=None, max_size=None) as stream:
+                assert json.loads(await stream.recv())["type"] == "initial_metrics"
+                with suppress(ConnectionClosed):
+                    await stream.send(garbage[:60_000])
+                    await stream.send(garbage.decode("utf-8", "replace")[:60_000])
+    await beats_are_taken(site, token)
+
+
+# --- the management API ----------------------------------------------------------------------------
+
+MANAGED = [
+    "",
+    "UUID",
+    "UUID/pause",
+    "UUID/resume",
+    "UUID/pings",
+    "UUID/pings/1/body",
+    "UUID/flips",
+    "%00",
+    "..%2f",
+]
+QUERIES = ["seconds=-1", "seconds=1e9", "start=99999999999", "end=%00", "tag=%ff", "slug=" + "x" * 5_000]
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE", "PUT"])
+async def test_garbage_at_the_management_api_is_refused_and_makes_nothing(
+    site: Site, token: str, method: str
+) -> None:
+    key = {"X-Api-Key": await new_token(site, "automation", Scope.WRITE)}
+    uuid = site.engine.roster.beat_uuid(MonitorId("nightly"))
+    seen: Counter[int] = Counter()
+    for path in MANAGED:
+        url = f"/api/v3/checks/{path.replace('UUID', uuid)}"
+        for garbage in GARBAGE:
+            answer = await site.client.request(method, url, content=garbage, headers=key)
+            seen[answer.status_code] += 1
+        for query in QUERIES:
+            seen[(await site.client.request(method, f"{url}?{query}", headers=key)).status_code] += 1
+
+    assert set(seen) <= REFUSALS | {200, 201, 409}, seen
+    assert len(list(site.engine.jobs)) <= len(STRANGE) + len(QUERIES)  # of objects, and of no body at all
+    await beats_are_taken(site, token)

@@ -27,7 +27,9 @@ async def lines(site: Site, monitor: str, scope: Scope | None) -> list[str]:
     headers = bearer(await new_token(site, str(scope), scope)) if scope else {}
     page: httpx.Response = await site.client.get(f"/monitors/{monitor}", headers=headers)
     assert page.status_code == 200
-    return [html.unescape(item) for item in re.findall(r'<code tabindex="0">([^<]*)</code><button', page.text)]
+    return [
+        html.unescape(item) for item in re.findall(r'<code tabindex="0">([^<]*)</code><button', page.text)
+    ]
 
 
 async def test_who_may_change_something_sees_how_to_ping(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -298,6 +299,40 @@ async def test_a_stored_report_is_had_in_each_form_by_its_day_and_by_its_id(site
     assert [item["id"] for item in titles["items"]] == ["report_20261120"]
 
 
+async def test_the_archive_lists_by_name_and_goes_from_one_report_to_the_next_of_its_language(
+    site: Site,
+) -> None:
+    daily = [f"report_202611{day}" for day in (18, 19, 20)]
+    ids = [*daily, "report_20261119.tr", "report_20261120.tr", "team-a_20261116"]
+    await site.engine.writer.commit(
+        Changes(
+            reports=tuple(
+                replace(a_report(), id=ReportId(id), name="team-a" if id.startswith("team") else "daily",
+                        start=datetime.strptime(id.partition("_")[2][:8], "%Y%m%d").replace(tzinfo=UTC))
+                for id in ids
+            )
+        )
+    )  # fmt: skip
+
+    async def links(path: str) -> list[str]:
+        page = (await site.client.get(path)).text
+        return re.findall(r'href="(/reports[^"]*)"', page.partition("<main")[2])
+
+    everything = await links("/reports")
+    assert everything[:3] == ["/reports", "/reports?name=daily", "/reports?name=team-a"]
+    assert [link for link in everything if "_" in link] == [
+        f"/reports/{id}"
+        for id in ("report_20261120", "report_20261120.tr", "report_20261119", "report_20261119.tr",
+                   "report_20261118", "team-a_20261116")
+    ]  # fmt: skip
+    assert [link for link in await links("/reports?name=team-a") if "_" in link] == ["/reports/team-a_20261116"]
+    around = ["/reports?name=daily", "/reports/report_20261118", "/reports/report_20261120"]
+    assert (await links("/reports/report_20261119"))[:3] == around
+    turkish = await links("/reports/report_20261120.tr")
+    assert turkish[:2] == ["/reports?name=daily", "/reports/report_20261119.tr"]
+    assert "/reports/report_20261120" not in turkish
+
+
 async def test_a_report_as_a_page_may_run_nothing(site: Site) -> None:
     await site.engine.writer.commit(Changes(reports=(a_report(),)))
 
@@ -350,6 +385,25 @@ async def test_a_wrong_question_is_a_422_that_names_each_parameter(site: Site) -
         assert problem["status"] == 422
         assert problem["errors"] == [{"path": name, "message": message}]
         assert problem["detail"] == f"the query string is wrong: {name}: {message}"
+
+
+async def test_hours_say_what_their_looks_came_to(site: Site) -> None:
+    await site.look("db", 2)
+
+    answer = await site.get("/monitors/db/hours")
+    problem = await refused(
+        site, "/monitors/db/hours?since=2026-01-01T00:00:00Z&until=2026-11-20T00:00:00Z"
+    )
+    together = await site.get("/monitors/db/hours", since="2026-01-01T00:00:00Z", until="2026-11-01T00:00:00Z", per=24)
+
+    [*_, hour] = answer["items"]
+    assert hour["counts"]["healthy"] >= 1
+    assert hour["latency_ms"]["p50"] == hour["latency_ms"]["max"] == 12.0
+    assert problem["status"] == 422
+    assert problem["detail"] == (
+        "since must be before until, by 400 days and 5000 items at most; 'per' takes hours together"
+    )
+    assert together["items"] == []
 
 
 async def test_history_is_bounded(site: Site) -> None:

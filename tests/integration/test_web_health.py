@@ -10,6 +10,7 @@ import pytest
 from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
+from defib.engine.notifier import Notifier
 from defib.model.ids import MonitorId
 from defib.model.monitor import RecoveryMode
 from defib.registry import Fault, Origin
@@ -192,3 +193,22 @@ async def test_metrics_come_as_openmetrics_to_those_who_ask(site: Site) -> None:
     assert response.headers["content-type"].startswith("application/openmetrics-text; version=1.0.0")
     names = {family.name for family in openmetrics.text_string_to_metric_families(response.text)}
     assert {"defib_monitor_state", "defib_probes", "defib_scheduler_lateness_seconds", "defib"} <= names
+
+
+async def test_a_dead_letter_is_counted_and_a_warning(world: World) -> None:
+    world.tell("ops")
+    async with world.running() as site:
+        engine = site.engine
+        changes = Notifier(engine.roster).test("ops", engine.clock.now())
+        engine.roster.channels.pop("ops")  # as by a reload
+        await engine.writer.commit(changes)
+        engine.courier.added(changes)
+        await async_wait_until(lambda: engine.courier.health()[0].dead == 1, 10)
+
+        found = await scrape(site)
+        assert found["defib_dead_letters", (("channel", "ops"),)] == 1
+        assert found["defib_channel_failing", (("channel", "ops"),)] == 0
+        document = (await site.client.get("/health")).json()
+        assert [(check["status"], check["output"]) for check in document["checks"]["channels:delivery"]] == [
+            ("warn", "channel ops refused 1 notice for good: see the dead letters among the deliveries")
+        ]

@@ -2,7 +2,6 @@
 
 import socket
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ import pytest
 from defib import assembly
 from defib.model.agent import Introduction, Scope
 from defib.model.ids import AgentId, MonitorId
-from defib.model.settings import ServerSettings
 from receiver_world import bearer, make_world, new_token
 from web_world import Site, World
 
@@ -43,7 +41,12 @@ async def api(site: Site) -> AsyncIterator[httpx.AsyncClient]:
 
 
 def staged(site: Site, monitor: str, **more: Any) -> dict[str, Any]:
-    return {"id": monitor, "type": "staged", "stage": str(site.world.stage(monitor)), "strategy": "quick"} | more
+    return {
+        "id": monitor,
+        "type": "staged",
+        "stage": str(site.world.stage(monitor)),
+        "strategy": "quick",
+    } | more
 
 
 async def make(api: httpx.AsyncClient, **definition: Any) -> dict[str, Any]:
@@ -61,7 +64,9 @@ async def refused(answer: httpx.Response, status: int) -> str:
 # --- making ----------------------------------------------------------------------------------------
 
 
-async def test_a_monitor_of_any_type_is_made_and_looked_at_at_once(site: Site, api: httpx.AsyncClient) -> None:
+async def test_a_monitor_of_any_type_is_made_and_looked_at_at_once(
+    site: Site, api: httpx.AsyncClient
+) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         made = await make(

@@ -153,7 +153,12 @@ async def test_a_dry_run_says_what_it_would_do_and_does_nothing(site: Site) -> N
             404,
             "there is no channel 'ops'; there are: none; add one under 'channels:'",
         ),
-        ("/reports", {"kind": "yearly"}, 422, "there is no report 'yearly'; there are: daily"),
+        (
+            "/reports",
+            {"kind": "yearly"},
+            422,
+            "there is no report 'yearly'; there are: daily, monthly, weekly",
+        ),
         ("/reports", {"date": "2999-01-01"}, 422, None),
     ],
 )

@@ -135,6 +135,11 @@ class World:
             if item.monitor == monitor
         ]
 
+    @property
+    def told(self) -> list[tuple[int, str]]:
+        """What people were told, at which second."""
+        return [(int(at), alert.facts.event) for at, alert in self.notebook.notes]
+
     def entered(self, state: State, monitor: MonitorId = SHOP) -> list[float]:
         return [at for at, entered in self.changes(monitor) if entered is state]
 
@@ -183,6 +188,7 @@ def test_what_fails_when_the_maintenance_ends_is_a_fault_after_fresh_looks_only(
     assert 1200.0 < fault < 1205.0
     [incident] = world.store.incidents()
     assert seconds_at(incident.fault_hi) >= 1200.0
+    assert world.told == [(1203, "down")]
 
 
 def test_an_incident_open_before_goes_on_without_a_second_one() -> None:
@@ -192,6 +198,7 @@ def test_an_incident_open_before_goes_on_without_a_second_one() -> None:
     assert incident.closed_at is None
     assert len(world.entered(State.FAULT)) == 2
     assert world.engine.table[SHOP].incident == incident.id
+    assert world.told == [(306, "down")], "people know already"
 
 
 def test_an_incident_open_before_is_closed_by_the_first_good_look_after_it() -> None:
@@ -202,6 +209,7 @@ def test_an_incident_open_before_is_closed_by_the_first_good_look_after_it() -> 
     assert 1200.0 <= seconds_at(incident.closed_at) < 1201.0
     assert incident.resolution == "well when it was looked at again"
     assert world.engine.table[SHOP].incident is None
+    assert world.told == [(306, "down"), (1200, "recovered")]
 
 
 def test_nothing_is_repaired_in_a_maintenance_and_a_case_at_work_is_given_up() -> None:
@@ -304,6 +312,26 @@ def test_a_pause_stops_looking_until_somebody_resumes() -> None:
     assert world.state() is State.UP
     assert world.entered(State.FAULT) == []
     assert [entry.actor for entry in world.store.audited] == ["kim", "lee"]
+
+
+@pytest.mark.parametrize(("back", "told"), [(None, [(600, "down")]), (480.0, [])])
+def test_what_a_silence_held_back_is_told_at_its_end_if_it_is_still_so(
+    back: float | None, told: list[tuple[int, str]]
+) -> None:
+    async def tale(world: World) -> None:
+        windows = world.engine.windows
+        await world.until(60)
+        until = world.clock.now() + timedelta(minutes=9)
+        matcher = Matcher(tags=frozenset({"web"}))
+        await windows.begin(
+            windows.new(WindowKind.SILENCE, matcher, until=until, reason="deploy", actor="kim"), "kim"
+        )
+        await world.until(900)
+
+    script = ((300.0, DOWN),) if back is None else ((300.0, DOWN), (back, WELL))
+    world = play(tale, Setting(script=script))
+    assert len(world.store.incidents()) == 1, "it is found and kept as ever"
+    assert world.told == told
 
 
 def test_a_pause_is_stronger_than_a_maintenance_and_leaves_it_in_force() -> None:

@@ -7,7 +7,8 @@ width of a phone and of a desk, light and dark, and its text part. ``--docs`` wr
 import argparse
 import asyncio
 import shutil
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,14 +20,12 @@ from defib_alerts.samples import SAMPLES, sample_alert
 
 PRODUCT_URL = "https://defib.example.com"
 WIDTHS = {"phone": 390, "desk": 1000}
-FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage")
 FOR_DOCS = (
     ("down", "en", "phone", "light"),
-    ("down", "en", "phone", "dark"),
+    ("down", "zh-Hant", "phone", "dark"),
+    ("recovery_failed", "tr", "phone", "light"),
     ("recovered", "en", "desk", "light"),
     ("digest", "en", "desk", "dark"),
-    ("down", "zh-Hant", "phone", "light"),
-    ("recovery_failed", "tr", "phone", "light"),
 )
 """Of which ``docs/explanation/messages.md`` shows pictures."""
 
@@ -61,6 +60,17 @@ def messages(names: Iterable[str] = SAMPLES) -> list[Message]:
     return [message(name, language, templates) for name in names for language in LANGUAGES]
 
 
+@asynccontextmanager
+async def launched() -> AsyncIterator[Browser]:
+    """The system's Chromium."""
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=["--no-sandbox"]
+        )
+        yield browser
+        await browser.close()
+
+
 async def open_mail(browser: Browser, html: str, *, width: int, scheme: str) -> Page:
     """A page that shows the mail as a client of that width does."""
     page = await browser.new_page(
@@ -85,9 +95,7 @@ def file_name(name: str, language: str, size: str, scheme: str) -> str:
 
 async def write(folder: Path, names: Iterable[str]) -> None:
     """All pictures and text parts of the named samples."""
-    folder.mkdir(parents=True, exist_ok=True)
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=shutil.which("chromium"), args=list(FLAGS))
+    async with launched() as browser:
         for mail in messages(names):
             stem = file_name(mail.name, mail.language, "text", "").removesuffix("-.png")
             (folder / f"{stem}.txt").write_text(f"{mail.subject}\n\n{mail.text}", encoding="utf-8")
@@ -95,18 +103,15 @@ async def write(folder: Path, names: Iterable[str]) -> None:
                 for scheme in ("light", "dark"):
                     path = folder / file_name(mail.name, mail.language, size, scheme)
                     await picture(browser, mail, path, size=size, scheme=scheme)
-        await browser.close()
 
 
 async def write_docs(folder: Path) -> None:
     """The pictures that the documentation shows."""
     templates = Templates()
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=shutil.which("chromium"), args=list(FLAGS))
+    async with launched() as browser:
         for name, language, size, scheme in FOR_DOCS:
             path = folder / file_name(name, language, size, scheme)
             await picture(browser, message(name, language, templates), path, size=size, scheme=scheme)
-        await browser.close()
 
 
 def main() -> None:
@@ -115,6 +120,7 @@ def main() -> None:
     parser.add_argument("names", nargs="*")
     parser.add_argument("--docs", action="store_true")
     asked = parser.parse_args()
+    asked.folder.mkdir(parents=True, exist_ok=True)
     asyncio.run(write_docs(asked.folder) if asked.docs else write(asked.folder, asked.names or SAMPLES))
 
 

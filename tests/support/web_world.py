@@ -81,6 +81,7 @@ class StagedMonitor:
 
     def __init__(self, options: StagedOptions, context: BuildContext) -> None:
         self.target = options.target
+        self.elsewhere: tuple[str, str] | None = ("http", options.target)
         self._stage = options.stage
 
     async def probe(self, context: ProbeContext) -> Evidence:
@@ -97,7 +98,7 @@ class StagedMonitor:
             return Evidence.degraded("slow", says, latency=latency, metrics=metrics)
         if scene.get("ok", True):
             return Evidence.ok(says, latency=latency, metrics=metrics)
-        return Evidence.fail("http-500", says, latency=latency, metrics=metrics)
+        return Evidence.fail(scene.get("cause", "http-500"), says, latency=latency, metrics=metrics)
 
     async def close(self) -> None: ...
 
@@ -226,6 +227,7 @@ class World:
     def watch(
         self, monitor: str, *, name: str = "", tags: Sequence[str] = (), requires: Sequence[str] = (),
         mode: RecoveryMode | None = None, works: bool = True, strategy: str = "quick", target: str | None = None,
+        second_opinion: bool = False,
     ) -> None:  # fmt: skip
         """Add a staged monitor; with a ``mode`` it has a ladder that mends it, if it ``works``."""
         options = StagedOptions(stage=self.stage(monitor), target=target or f"http://{monitor}.test/health")
@@ -238,6 +240,7 @@ class World:
             MonitorSpec(
                 id=MonitorId(monitor), name=name or monitor, kind="staged", family=Family.AGENT, options=options,
                 strategy=strategy, tags=frozenset(tags), requires=tuple(map(MonitorId, requires)), recovery=policy,
+                second_opinion=second_opinion,
             )
         )  # fmt: skip
 

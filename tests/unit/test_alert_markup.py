@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alert_samples import make_alert
-from defib.plugin import AlertKind, Severity
+from defib.plugin import LANGUAGES, AlertKind, Severity
 from defib_alerts.masking import Masker, MaskingFilter
 from defib_alerts.rendering import Templates, Tone, alert_words, tone_of
+from defib_alerts.samples import SAMPLES, sample_alert
 from defib_alerts.telegram_markup import MESSAGE_LIMIT, plain, shorten, visible_length
 from defib_testkit.telegram_text import plain_text
 
@@ -66,6 +67,20 @@ def test_plain_is_what_telegram_shows(markup: str) -> None:
 )
 def test_a_cut_spares_tags_entities_and_characters(markup: str, limit: int, short: str) -> None:
     assert shorten(markup.replace(" < ", " &lt; "), limit) == short
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("name", SAMPLES)
+def test_telegram_takes_every_message_in_every_language(name: str, language: str) -> None:
+    words = alert_words(
+        sample_alert(name, language), product_url="https://defib.example.com", language=language
+    )
+    markup = Templates().render("alert.telegram.html.j2", words).text.strip()
+
+    seen = plain_text(markup, "HTML")  # refuses what Telegram refuses
+    assert len(seen) <= 4096
+    assert seen.splitlines()[0].endswith(sample_alert(name, language).title)
+    assert "\n\n\n" not in seen
 
 
 def test_the_limit_is_telegrams() -> None:

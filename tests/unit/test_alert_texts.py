@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alert_samples import NOW, make_facts
-from defib.plugin import AlertKind, AlertText, Family, MonitorId, Together
+from defib.plugin import AlertKind, AlertText, Family, Held, Hold, MonitorId, Severity, Together
 from defib_alerts import advice
 from defib_alerts.advice import WHEN_DEGRADED, WHEN_DOWN, Line, needed
 from defib_alerts.causes import CAUSES, advice_for
@@ -75,6 +75,12 @@ def test_a_fault_has_the_kind_and_severity_of_its_sort_of_component(
         (AlertKind.STILL_FLAPPING, "service", "refused", "still_flapping", "low"),
         (AlertKind.STOPPED, "service", "unit-inactive", "stopped", "low"),
         (AlertKind.STARTED, "service", "ok", "started", "info"),
+        (AlertKind.REMINDER, "database", "refused", "reminder", "severe"),
+        (AlertKind.REMINDER, "service", "refused", "reminder", "high"),
+        (AlertKind.ESCALATED, "host", "refused", "escalated", "severe"),
+        (AlertKind.ACKNOWLEDGED, "database", "refused", "acknowledged", "info"),
+        (AlertKind.CHANNEL_BROKEN, "channel", "channel", "channel_broken", "high"),
+        (AlertKind.CHANNEL_WORKS, "channel", "channel", "channel_works", "info"),
     ],
 )
 def test_other_events_have_kinds_of_their_own(
@@ -90,9 +96,8 @@ def test_every_sort_of_component_has_recommendations_of_its_own() -> None:
 
 
 def test_every_kind_is_on_the_reference_page() -> None:
-    kinds = {kind for kind, _ in DOWN_KINDS.values()} | {"agent_slow", "recovered", "recovery_failed", "test"}
-    kinds |= {"several_down", "flapping", "still_flapping", "settled", "stopped", "started"}
-    kinds |= {"relapsed", "crash_looping", "recovery_late", "recovery_blocked"}
+    kinds = {kind for kind, _ in DOWN_KINDS.values()} | {"agent_slow", "several_down"}
+    kinds |= {str(event) for event in AlertKind} - {"down", "degraded"}
     page = REFERENCE.read_text()
 
     assert sorted(kind for kind in kinds if f"`{kind}`" not in page) == []
@@ -128,6 +133,19 @@ def test_every_kind_is_on_the_reference_page() -> None:
         ({"event": AlertKind.STOPPED, "state": "stopped"}, "Main Agent was stopped"),
         ({"event": AlertKind.STARTED, "state": "up"}, "Main Agent is no longer stopped"),
         ({"family": "job", "cause": "job-failed"}, "Main Agent failed"),
+        ({"event": AlertKind.REMINDER}, "Still open: Main Agent is down"),
+        ({"event": AlertKind.REMINDER, "label": "intermittent"}, "Still open: Main Agent fails now and then"),
+        (
+            {"event": AlertKind.ESCALATED, "cause": "missed-beat"},
+            "Nobody has taken it on: Main Agent went silent",
+        ),
+        ({"event": AlertKind.ACKNOWLEDGED, "actor": "Anna"}, "Anna has taken on Main Agent"),
+        ({"event": AlertKind.ACKNOWLEDGED}, "Somebody has taken on Main Agent"),
+        (
+            {"event": AlertKind.CHANNEL_BROKEN, "monitor_name": "ops-mail"},
+            "The channel ops-mail does not work",
+        ),
+        ({"event": AlertKind.CHANNEL_WORKS, "monitor_name": "ops-mail"}, "The channel ops-mail works again"),
         ({"family": "check", "cause": "critical"}, "Main Agent fails"),
     ],
 )
@@ -319,15 +337,164 @@ def test_labels_of_a_fault_are_explained() -> None:
     assert "Defib itself was not well when it saw this" in compose(label="unverified").description
 
 
-# --- several at once -----------------------------------------------------------------------------------
-
-
 def member(name: str, after_s: float = 0.0, **more: Any) -> Together:
     known: dict[str, Any] = {
         "monitor": MonitorId(name.lower()), "name": name, "family": "service", "summary": "connection refused",
         "since": NOW - timedelta(seconds=72 - after_s), "recovery": "Defib will run: systemctl restart it",
     }  # fmt: skip
     return Together(**{**known, **more})
+
+
+# --- people ----------------------------------------------------------------------------------------
+
+SINCE = "Main Agent has been failing since 22:14:07 (Asia/Hong_Kong): connection refused by localhost:8000. "
+MEANS = "Its host answers, but nothing listens on the port: the process is gone or still starting. "
+PLAN = "Defib will run: systemctl restart openclaw-main."
+
+
+@pytest.mark.parametrize(
+    ("facts", "description"),
+    [
+        ({"event": AlertKind.REMINDER, "reminders": 1},
+         f"{SINCE}It has been open for 1 min 12 s, and nobody has taken it on. {MEANS}{PLAN}"),
+        ({"event": AlertKind.REMINDER, "reminders": 3},
+         f"{SINCE}It has been open for 1 min 12 s, and nobody has taken it on. This is reminder 3. {MEANS}{PLAN}"),
+        ({"event": AlertKind.ESCALATED, "level": 2},
+         f"{SINCE}It has been open for 1 min 12 s, and nobody has taken it on. You are called because those before "
+         f"you did not answer (level 2). {MEANS}{PLAN}"),
+        ({"event": AlertKind.ACKNOWLEDGED, "actor": "Anna", "note": "cleaning up!"},
+         f"Anna took it on at 22:15:19 (Asia/Hong_Kong). Note: “cleaning up!”. {SINCE}"
+         "Nobody else is called, and nobody is reminded, for the time being."),
+        ({"event": AlertKind.ACKNOWLEDGED},
+         f"Somebody took it on at 22:15:19 (Asia/Hong_Kong). {SINCE}"
+         "Nobody else is called, and nobody is reminded, for the time being."),
+        ({"event": AlertKind.CHANNEL_BROKEN, "summary": "no answer in time", "recovery": ""},
+         "It has taken no message since 22:14:07 (Asia/Hong_Kong): no answer in time."),
+        ({"event": AlertKind.CHANNEL_WORKS, "summary": "accepted", "recovery": "", "duration_s": 72.0},
+         "It had taken no message since 22:14:07 (Asia/Hong_Kong), for 1 min 12 s: accepted."),
+    ],
+)  # fmt: skip
+def test_people_are_told_who_has_to_do_something(facts: dict[str, Any], description: str) -> None:
+    assert compose(**facts).description == description
+
+
+def test_who_is_called_is_told_first_how_to_take_it_on() -> None:
+    for event in (AlertKind.REMINDER, AlertKind.ESCALATED):
+        assert compose(event=event).recommendations[0] == (
+            "Take it on, so that nobody else is called: `defib ack main`"
+        )
+
+
+@pytest.mark.parametrize(
+    ("by", "name", "why"),
+    [
+        (Hold.SILENCE, "deploy", "the silence “deploy” lasted until 22:15."),
+        (Hold.SILENCE, "", "a silence lasted until 22:15."),
+        (Hold.MAINTENANCE, "new disks", "of the maintenance “new disks” until 22:15."),
+        (Hold.PAUSE, "", "it was paused until 22:15."),
+        (Hold.DEPENDENCY, "db", "db, which it requires, was not well until 22:15."),
+        (Hold.INHIBITION, "host", "host explained it until 22:15."),
+        (Hold.OBSERVER, "", "Defib could not see it clearly until 22:15."),
+        (Hold.QUIET_HOURS, "", "of the quiet hours until 22:15."),
+        (Hold.CALM, "", "it had to last until 22:15 first."),
+    ],
+)
+def test_what_was_held_back_says_why(by: Hold, name: str, why: str) -> None:
+    told = compose(held=Held(by=by, name=name, until=NOW)).description
+
+    assert told == f"{SINCE}{MEANS}{PLAN} You hear of it only now because {why}"
+
+
+def test_every_hold_has_its_words() -> None:
+    for by in Hold:
+        assert "You hear of it only now" in compose(held=Held(by=by, until=NOW)).description
+
+
+def test_a_message_that_comes_late_says_so() -> None:
+    told = compose(late_since=NOW - timedelta(hours=1)).description
+
+    assert told.endswith("This message comes late: the channel did not accept it at 21:15.")
+
+
+# --- digests -----------------------------------------------------------------------------------------
+
+
+def digest_of(*members: Together, **facts: Any) -> AlertText:
+    return compose(event=AlertKind.DIGEST, together=members, recovery="", monitor=MonitorId(""), **facts)
+
+
+OPEN = {"severity": Severity.HIGH, "cause": "refused"}
+OVER = {**OPEN, "is_over": True, "duration_s": 61.0}
+
+
+def test_a_digest_tells_what_is_open_first_and_the_worst_of_it_on_top() -> None:
+    text = digest_of(
+        member("Shop", **OVER),
+        member(
+            "Nas", event=AlertKind.DEGRADED, severity=Severity.LOW, cause="disk", summary="disk / at 91 %"
+        ),
+        member("Web", 9.0, **OPEN),
+        member("Api", 3.0, **OPEN),
+        member("Db", 20.0, **{**OPEN, "severity": Severity.SEVERE}, family="database"),
+        member("Job", event=AlertKind.RECOVERED, severity=Severity.INFO, cause="ok", duration_s=30.0),
+    )
+
+    assert (text.kind, text.severity) == ("digest", "severe")
+    assert text.title == "6 alerts, 4 still open: Db, Api, Web, Nas"
+    assert text.description == (
+        "This is what came together since 22:14:07 (Asia/Hong_Kong), in one message instead of 6. "
+        "Still open: 1 severe, 2 high, 1 low. 2 are over and need nothing."
+    )
+    assert text.evidence == (
+        "22:14 SEVERE Db is down: connection refused",
+        "22:14 HIGH Api is down: connection refused",
+        "22:14 HIGH Web is down: connection refused",
+        "22:14 LOW Nas is running out of disk space: disk / at 91 %",
+        "22:14 OVER Shop is down: connection refused (for 1 min 1 s)",
+        "22:14 OVER Job has recovered (for 30 s)",
+    )
+
+
+@pytest.mark.parametrize(
+    ("members", "title", "severity"),
+    [
+        ((member("A", **OVER),), "1 alert, over by now: A", "info"),
+        ((member("A", **OVER), member("B", **OVER)), "2 alerts, all over by now: A, B", "info"),
+        ((member("A", **OPEN),), "1 alert, still open: A", "high"),
+        (tuple(member(f"S{n}", n, **OPEN) for n in range(30)),
+         "30 alerts, all still open: S0, S1, S2 and 27 more", "high"),
+        ((member("A", **OPEN), member("A", 1.0, **OPEN), member("B", 2.0, **OVER)), "3 alerts, 2 still open: A",
+         "high"),
+    ],
+)  # fmt: skip
+def test_a_digest_counts(members: tuple[Together, ...], title: str, severity: str) -> None:
+    text = digest_of(*members)
+
+    assert (text.title, text.severity) == (title, severity)
+
+
+def test_a_digest_after_quiet_hours_says_why_it_comes_now() -> None:
+    text = digest_of(member("A", **OPEN), held=Held(by=Hold.QUIET_HOURS, until=NOW))
+
+    assert text.description.endswith(
+        "Still open: 1 high. You hear of it only now because of the quiet hours until 22:15."
+    )
+
+
+def test_a_digest_of_what_is_over_says_that_nothing_is_open() -> None:
+    assert digest_of(member("A", **OVER)).description.endswith(
+        "1 is over and needs nothing. Nothing is open any more."
+    )
+
+
+def test_a_very_long_digest_ends_with_how_many_more_there_are() -> None:
+    text = digest_of(*(member(f"S{n}", **OPEN) for n in range(100)))
+
+    assert len(text.evidence) == 41
+    assert text.evidence[-1] == "and 60 more"
+
+
+# --- several at once -----------------------------------------------------------------------------------
 
 
 def test_what_fell_together_is_one_message() -> None:
@@ -343,6 +510,28 @@ def test_what_fell_together_is_one_message() -> None:
         "22:14:07 Gate: connection refused", "22:14:09 Shop: connection refused", "22:14:10 Web: connection refused",
     )  # fmt: skip
     assert text.recommendations[0].startswith("Look first at what they have in common")
+
+
+@pytest.mark.parametrize(
+    ("facts", "title", "in_description", "advice"),
+    [
+        ({"event": AlertKind.REMINDER, "reminders": 2}, "Still open: 2 services failed together: Gate, Shop",
+         "It has been open for 1 min 12 s, and nobody has taken it on. This is reminder 2.", "Take it on"),
+        ({"event": AlertKind.ESCALATED, "level": 2}, "Nobody has taken it on: 2 services failed together: Gate, Shop",
+         "You are called because those before you did not answer (level 2).", "Take it on"),
+        ({"event": AlertKind.ACKNOWLEDGED, "actor": "Anna"}, "Anna has taken on Gate, Shop",
+         "Anna took it on at 22:15:19 (Asia/Hong_Kong). Gate, Shop have been failing since", ""),
+    ],
+)  # fmt: skip
+def test_what_fell_together_is_reminded_of_and_taken_on_together(
+    facts: dict[str, Any], title: str, in_description: str, advice: str
+) -> None:
+    text = compose(together=(member("Gate"), member("Shop", 2.4)), **facts)
+
+    assert (text.title, text.kind) == (title, str(facts["event"]))
+    assert in_description in text.description
+    assert [line[:10] for line in text.recommendations[:1]] == ([advice] if advice else [])
+    assert text.evidence[0] == "22:14:07 Gate: connection refused"
 
 
 def test_several_sorts_are_monitors_and_each_is_repaired_in_its_own_way() -> None:

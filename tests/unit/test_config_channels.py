@@ -176,7 +176,9 @@ def test_reports_have_a_time_and_channels(tmp_path: Path) -> None:
     )
 
     assert load(tmp_path, text).reports == (
-        ReportSpec(name="daily", kind="daily", cron="0 8 * * mon-fri", timezone="Asia/Hong_Kong", channels=("ops",)),
+        ReportSpec(
+            name="daily", kind="daily", cron="0 8 * * mon-fri", timezone="Asia/Hong_Kong", channels=("ops",)
+        ),
     )
     assert (
         load(tmp_path, text.replace("channels: [ops]", "channels: ops, timezone: UTC")).reports[0].timezone

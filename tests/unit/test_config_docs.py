@@ -68,7 +68,7 @@ def test_every_example_file_loads_without_warnings(path: Path) -> None:
 
 def test_there_are_the_promised_examples() -> None:
     assert [path.stem for path in EXAMPLES] == ["cron-only", "minimal", "small-company"]
-    assert len(SNIPPETS) == 10
+    assert len(SNIPPETS) == 14
 
 
 @pytest.mark.parametrize("text", [*SNIPPETS, *(path.read_text(encoding="utf-8") for path in EXAMPLES)])

@@ -220,7 +220,7 @@ def test_an_id_that_is_read_as_a_number_wants_quotes(number: str, tmp_path: Path
         ),
         (
             "{type: beat, interval: 99999999999999mo}",
-            "3: monitors[0]: cannot be checked: the schema fails with OverflowError; --debug shows where",
+            "4: monitors[0].interval: must not be longer than 100 years; write for example 7d",
         ),
         ("{type: beat, enabled: perhaps}", "4: monitors[0].enabled: must be true or false"),
         (

@@ -190,6 +190,12 @@ def test_five_conversations_begin_at_once_and_the_rest_is_a_digest_that_accounts
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(("rate", "at_once", "every"), [(1, 1, 60), (20, 5, 60), (40, 10, 30), (200, 50, 6)])
+def test_whoever_may_say_more_may_begin_more(rate: int, at_once: int, every: float) -> None:
+    conversations = fresh(rate=rate).conversations
+    assert (conversations.capacity, conversations.refill.total_seconds()) == (at_once, every)
+
+
 def test_when_not_all_can_be_told_alone_the_severe_ones_are() -> None:
     waiting = [row(n, f"m{n}", DOWN, 0, f"t{n}", severity=Severity.LOW) for n in range(7)]
     waiting += [row(7, "db", DOWN, 0, "t7", severity=Severity.SEVERE)]

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from defib.model.evidence import Evidence, Observation, Source
 from defib.model.health import Health, State
 from defib.model.ids import MonitorId
 from defib.model.monitor import Family, MonitorSpec
@@ -51,6 +52,26 @@ def test_any_of_a_redundant_group_is_enough(
 ) -> None:
     found = parents_of(replace(APP, requires_any=(A, B)), world(a=a, b=b).get, T)
     assert (found.bad, found.suspect) == (bad, suspect)
+
+
+@pytest.mark.parametrize(("is_well", "bad"), [(True, ()), (False, ("db",)), (None, ())])
+def test_what_does_not_answer_in_maintenance_explains_what_requires_it(
+    is_well: bool | None, bad: tuple[str, ...]
+) -> None:
+    known = world(db=State.MAINTENANCE)
+    if is_well is not None:
+        evidence = Evidence.ok("fine") if is_well else Evidence.fail("refused", "connection refused")
+        look = Observation(monitor=DB, source=Source.PROBE, evidence=evidence, started_at=T, ended_at=T)
+        known[DB] = replace(known[DB], last=look)
+    assert parents_of(replace(APP, requires=(DB,)), known.get, T).bad == bad
+
+
+def test_after_a_maintenance_its_first_verdict_is_waited_for_but_not_for_long() -> None:
+    known = world(db=State.NEW)
+    known[DB] = replace(known[DB], since=T, was_up=True)
+    app = replace(APP, requires=(DB,))
+    assert parents_of(app, known.get, T + timedelta(seconds=11)).suspect == (DB,)
+    assert parents_of(app, known.get, T + timedelta(seconds=12)).suspect == ()
 
 
 def test_an_unreachable_monitor_gets_time_to_follow_what_came_back() -> None:

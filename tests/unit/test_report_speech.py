@@ -1,6 +1,6 @@
 """Figures, durations and lists as the report says them, in each language."""
 
-from datetime import date, timedelta
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
@@ -10,7 +10,6 @@ from defib_reports.daily.speech import Speech
 from defib_reports.daily.wording import clean, plain
 
 EN, ZH, TR = Speech("en"), Speech("zh-Hant"), Speech("tr")
-
 
 
 @pytest.mark.parametrize(

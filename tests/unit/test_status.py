@@ -1,12 +1,13 @@
 """The state rule: detectors propose, requirements dispose, bounds are honest."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from defib.model.evidence import Evidence, Observation, Source
 from defib.model.health import Health, State
-from defib.model.ids import MonitorId
+from defib.model.ids import IncidentId, MonitorId
 from defib.ports import Judgement
-from defib.rules.status import PARENT_RECHECK, Decision, Parents, fold, note
+from defib.rules.status import PARENT_RECHECK, Decision, Parents, call_back, fold, look_on, note, set_aside
 
 T = datetime(2026, 11, 20, 12, tzinfo=UTC)
 MAIN, DB = MonitorId("main"), MonitorId("db")
@@ -113,3 +114,49 @@ def test_inconclusive_evidence_is_shown_and_changes_no_state() -> None:
     assert decision.health.last is not None
     assert decision.health.last.evidence.cause == "emfile"
     assert not decision.must_commit
+
+
+# --- set aside -----------------------------------------------------------------------------------------
+
+INCIDENT = IncidentId("inc-1")
+
+
+def fallen() -> Health:
+    """At fault for half a minute, with an incident."""
+    return replace(judged(up(), BAD, 30, State.FAULT, fails=3).health, incident=INCIDENT)
+
+
+def test_a_monitor_is_set_aside_with_its_incident_and_without_what_was_counted() -> None:
+    aside = set_aside(fallen(), State.MAINTENANCE, "until 13:00", T + seconds(60))
+    assert aside.must_commit
+    assert (aside.health.state, aside.health.since, aside.health.reason) == (
+        State.MAINTENANCE, T + seconds(60), "until 13:00",
+    )  # fmt: skip
+    assert (aside.health.incident, aside.health.memory, aside.health.first_fail_at) == (INCIDENT, {}, None)
+    assert aside.transition is not None
+    assert (aside.transition.t_lo, aside.transition.t_hi) == (T + seconds(60), T + seconds(60))
+    longer = set_aside(aside.health, State.MAINTENANCE, "until 14:00", T + seconds(90))
+    assert longer.transition is None, "another reason is no other state"
+    assert (longer.health.since, longer.health.reason) == (T + seconds(60), "until 14:00")
+
+
+def test_what_is_seen_of_it_meanwhile_is_shown_and_changes_nothing() -> None:
+    aside = set_aside(fallen(), State.MAINTENANCE, "", T + seconds(60)).health
+    for evidence, last_ok in ((BAD, T + seconds(0.1)), (OK, T + seconds(70.1))):
+        seen = look_on(aside, saw(evidence, 70))
+        assert seen.transition is None
+        assert seen.health == replace(aside, last=saw(evidence, 70), last_ok_at=last_ok)
+
+
+def test_called_back_it_is_as_new_and_its_incident_goes_on_or_ends_by_what_is_seen() -> None:
+    aside = set_aside(fallen(), State.PAUSED, "", T + seconds(60)).health
+    back = call_back(aside, T + seconds(90)).health
+    assert (back.state, back.reason, back.was_up) == (State.NEW, "not looked at yet since the pause", True)
+    well = judged(back, OK, 91, State.UP)
+    assert well.closes_incident
+    suspect = judged(back, BAD, 91, State.SUSPECT)
+    assert not suspect.closes_incident
+    assert judged(suspect.health, OK, 92, State.WATCH).closes_incident
+    fault = judged(suspect.health, BAD, 93, State.FAULT)
+    assert not fault.closes_incident
+    assert fault.health.incident == INCIDENT

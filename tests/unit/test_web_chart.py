@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from defib.web.drawing import chart
+from defib.web.drawing import chart, chart_of_hours
 
 SINCE = datetime(2026, 3, 28, 22, tzinfo=UTC)
 UNTIL = SINCE + timedelta(days=1)
@@ -64,3 +64,26 @@ def test_a_sample_from_beyond_the_edges_stays_inside() -> None:
     drawn = chart([sample(timedelta(hours=25), 10), sample(-timedelta(hours=1), 10)], SINCE, UNTIL)
 
     assert drawn.lines == ("2.5,0.0", "957.5,0.0")
+
+
+def test_longer_periods_are_drawn_of_hours_with_the_days_of_the_zone_below() -> None:
+    since = datetime(2026, 3, 23, tzinfo=UTC)
+    until = since + timedelta(days=7)  # Berlin sets its clock forward within
+    latency = {"min": 10, "mean": 40, "p50": 50, "p95": 90, "p99": 99, "max": 100}
+    hours: list[dict[str, Any]] = [
+        {"at": since.isoformat(), "counts": {"healthy": 118, "error": 2}, "latency_ms": latency},
+        {
+            "at": (since + timedelta(days=6, hours=23)).isoformat(),
+            "counts": {"unknown": 9},
+            "latency_ms": None,
+        },
+    ]
+
+    drawn = chart_of_hours(hours, since, until, 1, "Europe/Berlin")
+
+    assert drawn.lines == ("2.9,80.0",)
+    assert drawn.spread == ("2.9,0.0 2.9,144.0",)
+    assert [(x, round(width, 2)) for x, width in drawn.failures] == [(0.0, 5.71)]
+    assert (drawn.count, drawn.failed, drawn.top_ms) == (118, 2, 100)
+    assert [label for _, label in drawn.marks] == [f"{day} Mar" for day in range(24, 31)]
+    assert [x for x, _ in drawn.marks][-2:] == [817.1, 948.6]

@@ -84,6 +84,7 @@ def view(state: str, **more: Any) -> dict[str, Any]:
         "name": "Shop", "state": state, "since": SINCE, "reason": "3 failures in a row: connection refused",
         "last": LOOK, "deadline": None, "suspicion": None, "flapping": None, "label": "", "together": [],
         "strategy_detail": {"fail_threshold": 3, "recovery_threshold": 2}, "incident": "inc-1", "alerts": [],
+        "windows": [], "incidents": [],
         "recovery": {"doing": "No recovery is configured"},
     }  # fmt: skip
     return plain | more
@@ -98,6 +99,7 @@ def told(**more: Any) -> dict[str, Any]:
         "kind": "service_down",
         "incident": "inc-1",
         "at": SINCE,
+        "verdicts": [],
         "deliveries": [delivery],
     }
 
@@ -120,6 +122,35 @@ def test_what_fell_together_is_said_to_be_one_story() -> None:
 
     assert "It fell together with db, web: they are told as one story." in found
     assert found[-1] == "“Shop is down” went to mail (delivered, in one message with others)."
+
+
+@pytest.mark.parametrize(
+    ("ruling", "until", "sentence"),
+    [
+        ("held", SINCE,
+         "“Shop is down” was held back until 2026-11-21 04:44:35: silenced “deploy” by ana. It is told afterwards if a "
+         "fresh look finds it so."),
+        ("held", None,
+         "“Shop is down” was held back: silenced “deploy” by ana. It is told afterwards if a fresh look finds it so."),
+        ("dropped", None, "“Shop is down” was not told: silenced “deploy” by ana."),
+    ],
+)  # fmt: skip
+def test_what_was_not_told_says_why(ruling: str, until: str | None, sentence: str) -> None:
+    verdict = {"ruling": ruling, "reason": "silenced “deploy” by ana", "until": until, "channels": []}
+
+    found = sentences("fault", alerts=[told() | {"deliveries": [], "verdicts": [verdict]}])
+
+    assert found[-1] == sentence
+
+
+def test_whoever_has_quiet_hours_is_named_beside_those_who_were_told() -> None:
+    verdict = {"ruling": "held", "reason": "quiet hours of route 2", "until": SINCE, "channels": ["boss"]}
+
+    found = sentences("fault", alerts=[told() | {"verdicts": [verdict, verdict | {"ruling": "passed"}]}])
+
+    assert found[-1] == (
+        "“Shop is down” went to mail (delivered); held back from boss until 2026-11-21 04:44:35: quiet hours of route 2."
+    )
 
 
 def test_a_message_that_waits_for_company_says_when_it_leaves() -> None:
@@ -178,6 +209,7 @@ def test_an_incident_is_told_from_its_beginning_to_its_end() -> None:
         "summary": "connection refused", "members": [{"monitor": "web"}, {"monitor": "db"}], "affected": ["cart"],
         "cases": [], "attempts": [{"intent_at": SINCE, "action": "restart shop", "outcome": "verified"}],
         "closed_at": "2026-11-21T03:45:05+00:00", "resolution": "restart shop helped", "alerts": [told()],
+        "acked_at": "2026-11-21T03:44:50+00:00", "acked_by": "kim", "ack_note": "looking",
     }  # fmt: skip
     assert of_incident(story, "UTC") == [
         "Shop failed at 2026-11-21 03:44:35 or shortly before: connection refused.",
@@ -185,6 +217,22 @@ def test_an_incident_is_told_from_its_beginning_to_its_end() -> None:
         "It fell together with db, web: they are told as one story.",
         "Behind it were cart: they need it, so nobody was told of them.",
         "At 2026-11-21 03:44:35 Defib ran restart shop: verified.",
+        "kim sees to it since 2026-11-21 03:44:50: looking.",
         "It was over at 2026-11-21 03:45:05, after 30 s: restart shop helped.",
         "“Shop is down” went to mail (delivered).",
     ]
+
+
+def test_what_is_set_aside_silenced_or_seen_to_is_said() -> None:
+    silence = {
+        "kind": "silence", "phase": "active", "severity": ["low"], "made_by": "kim", "ends_at": SINCE,
+        "reason": "deploy",
+    }  # fmt: skip
+    seen_to = {"acked_at": SINCE, "acked_by": "lee", "ack_note": "", "closed_at": None}
+    told_of = sentences("maintenance", windows=[silence, silence | {"phase": "planned"}], incidents=[seen_to])
+    assert told_of[1:4] == [
+        "It is looked at as ever, but nothing is judged, told or repaired while that lasts.",
+        "kim has silenced its low alerts until 2026-11-21 04:44:35: deploy.",
+        "lee sees to it since 2026-11-21 04:44:35.",
+    ]
+    assert "Nobody looks at it while that lasts." in sentences("paused")

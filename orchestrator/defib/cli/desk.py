@@ -5,9 +5,9 @@ A running daemon is asked; when none runs, the store is written, and whatever ru
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -32,7 +32,7 @@ class _Beginning(TyperGroup):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if args and args[0] not in self.commands and args[0] not in ("-h", "--help"):
             args = [next(iter(self.commands)), *args]
-        return cast(list[str], super().parse_args(ctx, args))
+        return super().parse_args(ctx, args)
 
 
 silence_app = typer.Typer(
@@ -45,7 +45,8 @@ maintenance_app = typer.Typer(
 )  # fmt: skip
 
 Monitors = Annotated[
-    list[str] | None, typer.Argument(metavar="[MONITOR]…", help="These monitors; none for all that --tag takes.")
+    list[str] | None,
+    typer.Argument(metavar="[MONITOR]…", help="These monitors; none for all that --tag takes."),
 ]
 Tags = Annotated[list[str] | None, typer.Option("--tag", metavar="T", help="Monitors with this tag.")]
 Everything = Annotated[bool, typer.Option("--all", help="All monitors.")]
@@ -74,7 +75,8 @@ def register(app: typer.Typer) -> None:
 def ack(
     context: typer.Context,
     target: Annotated[
-        str, typer.Argument(metavar="INCIDENT|MONITOR", help="An incident, or a monitor that has an open one.")
+        str,
+        typer.Argument(metavar="INCIDENT|MONITOR", help="An incident, or a monitor that has an open one."),
     ],
     note: Annotated[str, typer.Option("--note", metavar="TEXT", help="What is being done, for people.")] = "",
     withdraw: Annotated[bool, typer.Option("--withdraw", help="Nobody sees to it any more.")] = False,
@@ -110,7 +112,9 @@ def silence_add(
     lasting: Lasting = None, until: Until = None, begins: Begins = None, reason: Reason = "",
 ) -> None:  # fmt: skip
     """Begin or plan a silence. 'add' may be left out."""
-    about = {"monitors": monitors or [], "tags": tag or [], "severity": severity or [], "incidents": incident or []}
+    about: dict[str, Sequence[str]] = {
+        "monitors": monitors or (), "tags": tag or (), "severity": severity or (), "incidents": incident or (),
+    }  # fmt: skip
     _begin(state_of(context), WindowKind.SILENCE, about, everything, lasting, until, begins, reason)
 
 
@@ -164,7 +168,9 @@ def pause(
     end = parse_end(lasting, until, now, now, state.settings.timezone)
 
     async def act(engine: "Engine") -> Any:
-        return _shown(engine, await engine.windows.pause(MonitorId(monitor), daemon.actor(), until=end, reason=reason))
+        return _shown(
+            engine, await engine.windows.pause(MonitorId(monitor), daemon.actor(), until=end, reason=reason)
+        )
 
     def ask(running: daemon.Daemon) -> Any:
         body = {"until": end.isoformat() if end else None, "reason": reason}
@@ -191,7 +197,7 @@ def resume(context: typer.Context, monitor: Annotated[str, typer.Argument(metava
 
 
 def _begin(
-    state: State, kind: WindowKind, about: dict[str, Sequence[str]], everything: bool, lasting: str | None,
+    state: State, kind: WindowKind, about: Mapping[str, Sequence[str]], everything: bool, lasting: str | None,
     until: str | None, begins: str | None, reason: str,
 ) -> None:  # fmt: skip
     now, timezone = _now(), state.settings.timezone
@@ -207,7 +213,13 @@ def _begin(
             severity=frozenset(map(Severity, about.get("severity", ()))),
         )  # fmt: skip
         window = await engine.desk.begin(
-            kind, matcher, until=end, who=daemon.actor(), reason=reason, starts_at=starts_at, everything=everything
+            kind,
+            matcher,
+            until=end,
+            who=daemon.actor(),
+            reason=reason,
+            starts_at=starts_at,
+            everything=everything,
         )
         return _shown(engine, window)
 

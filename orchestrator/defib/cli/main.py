@@ -9,7 +9,22 @@ import typer
 from typer.exceptions import TyperException
 
 from defib import __version__
-from defib.cli import agent, agents, demo, desk, doctor, init, polkit, report, run, serve, show, steer, tokens
+from defib.cli import (
+    agent,
+    agents,
+    demo,
+    desk,
+    doctor,
+    export,
+    init,
+    polkit,
+    report,
+    run,
+    serve,
+    show,
+    steer,
+    tokens,
+)
 from defib.cli.context import State
 from defib.errors import ConfigError, DefibError, PluginError, StaleEpochError, UsageError
 
@@ -22,7 +37,22 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for part in (init, run, serve, show, steer, desk, tokens, agents, report, doctor, demo, polkit, agent):
+for part in (
+    init,
+    run,
+    serve,
+    show,
+    steer,
+    desk,
+    tokens,
+    agents,
+    report,
+    export,
+    doctor,
+    demo,
+    polkit,
+    agent,
+):
     part.register(app)
 
 

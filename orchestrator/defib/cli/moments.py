@@ -20,11 +20,9 @@ def parse_moment(text: str, now: datetime, timezone: str) -> datetime:
     except ValueError:
         pass
     else:
-        local = now.astimezone(zone)
-        moment = datetime.combine(local.date(), at.replace(tzinfo=None), zone)
-        return (
-            moment if moment > local else datetime.combine(local.date() + timedelta(days=1), at, zone)
-        ).astimezone(UTC)
+        today = now.astimezone(zone).date()
+        days = (datetime.combine(day, at, zone) for day in (today, today + timedelta(days=1)))
+        return next(moment for moment in days if moment > now).astimezone(UTC)
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
@@ -32,7 +30,9 @@ def parse_moment(text: str, now: datetime, timezone: str) -> datetime:
     return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
 
 
-def parse_end(lasting: str | None, until: str | None, begins: datetime, now: datetime, timezone: str) -> datetime | None:
+def parse_end(
+    lasting: str | None, until: str | None, begins: datetime, now: datetime, timezone: str
+) -> datetime | None:
     """When something ends that begins then; None when neither was given.
 
     :raises UsageError: both were given, or one that is none.

@@ -65,7 +65,9 @@ def report(
     if language is not None and language not in LANGUAGES:
         raise UsageError(f"--language {language}: there are {', '.join(LANGUAGES)}")
     if language is not None and send:
-        raise UsageError("--language is for a look; what is sent is in the language of the report or its channels")
+        raise UsageError(
+            "--language is for a look; what is sent is in the language of the report or its channels"
+        )
     if period is not None and name is not None:
         raise UsageError("--period and --name: a report's name says already what it covers; leave one out")
     span = _span(period)
@@ -125,9 +127,7 @@ def _looking(state: State) -> "Iterator[Reporting]":
         yield Reporting(SystemClock(), roster, None, reader)
 
 
-def _write(
-    state: State, name: str | None, span: Span, date: str, language: str | None
-) -> "ReportDocument":
+def _write(state: State, name: str | None, span: Span, date: str, language: str | None) -> "ReportDocument":
     with _looking(state) as reporting:
         spec = _chosen(reporting, name, span)
         day = _day(date, reporting, spec)

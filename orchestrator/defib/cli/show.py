@@ -94,7 +94,9 @@ def explain(
     """Why a monitor is in its state, what was decided, done and told; or the story of one incident."""
     state = state_of(context)
     known = {str(monitor.id) for monitor in state.settings.monitors}
-    with reading(state) as (_, one, incident):
+    with reading(state) as (overview, one, incident):
+        if subject not in known:  # some are made through the API, or for agents
+            known = {item["id"] for item in overview()["monitors"]}
         found = one(subject) if subject in known else incident(subject)
         if found is None:
             raise UsageError(f"there is no monitor or incident {subject!r}; 'defib status' lists them")

@@ -37,9 +37,22 @@ def register(app: typer.Typer) -> None:
 
 
 def _monitor(state: State, monitor: str) -> MonitorId:
-    if monitor not in {spec.id for spec in state.settings.monitors}:
+    """:raises UsageError: there is none of this id, in the configuration or made in another way."""
+    if monitor not in {spec.id for spec in state.settings.monitors} and not _is_made(state, monitor):
         raise UsageError(f"there is no monitor {monitor!r}; 'defib status' lists them")
     return MonitorId(monitor)
+
+
+def _is_made(state: State, monitor: str) -> bool:
+    """Whether it was made through the API, or for an agent; True too where a daemon runs, which knows better."""
+    from defib import assembly
+
+    if daemon.find(state.settings) is not None:
+        return True
+    if not assembly.has_store(state.settings):
+        return False
+    with assembly.stored_views(state.registry, state.settings) as (_, roster, _):
+        return monitor in roster.monitors
 
 
 def check(context: typer.Context, monitor: Annotated[str, typer.Argument(metavar="ID")]) -> None:

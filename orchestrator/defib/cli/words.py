@@ -349,16 +349,14 @@ def _show(*parts: RenderableType) -> None:
 
 
 def window(view: Json, timezone: str) -> str:
-    """``silence-… : web, tag db: from now until 2026-12-01 22:00, by kim: deploy``, in one line."""
-    begins = "" if view["phase"] == "active" else f"from {local(view['starts_at'], timezone)} "
+    """``silence-…: silence of web, until 2026-12-01 22:00:00, by kim: deploy``."""
+    reason = f": {view['reason']}" if view["reason"] else ""
+    said = f"{view['id']}: {view['kind']} of {_about(view)}"
     if view["ended_at"]:
-        ends = f"ended {local(view['ended_at'], timezone)} by {view['ended_by']}"
-    elif view["ends_at"]:
-        ends = f"until {local(view['ends_at'], timezone)}"
-    else:
-        ends = "until somebody ends it"
-    said = f"{view['kind']} of {_about(view)}, {begins}{ends}"
-    return f"{view['id']}: {said}" + (f": {view['reason']}" if view["reason"] else "")
+        return f"{said}, ended at {local(view['ended_at'], timezone)} by {view['ended_by']}{reason}"
+    begins = "" if view["phase"] == "active" else f"from {local(view['starts_at'], timezone)} "
+    ends = f"until {local(view['ends_at'], timezone)}" if view["ends_at"] else "until somebody ends it"
+    return f"{said}, {begins}{ends}, by {view['made_by']}{reason}"
 
 
 def _about(view: Json) -> str:
@@ -374,17 +372,8 @@ def _about(view: Json) -> str:
 
 
 def print_windows(found: Sequence[Json], kind: str, timezone: str) -> None:
-    """The table of ``defib silence list`` and ``defib maintenance list``."""
+    """One line for each of ``defib silence list`` and ``defib maintenance list``."""
+    for item in found:
+        print(f"{item['phase']:8} {window(item, timezone)}")
     if not found:
         print(f"no {kind} is in force or to come")
-        return
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in ("STATE", "ID", "ABOUT", "FROM", "UNTIL", "BY", "REASON"):
-        table.add_column(name, overflow="fold", no_wrap=name in ("STATE", "ID"))
-    for item in found:
-        until = item["ended_at"] or item["ends_at"]
-        table.add_row(
-            item["phase"], item["id"], _about(item), local(item["starts_at"], timezone),
-            local(until, timezone) if until else "–", item["made_by"], item["reason"],
-        )  # fmt: skip
-    _show(table)

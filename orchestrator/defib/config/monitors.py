@@ -82,6 +82,7 @@ def read_one(spot: Spot, around: Surroundings, findings: Findings) -> MonitorSpe
         group=keys.group,
         recovery=policy,
         enabled=keys.enabled,
+        second_opinion=keys.second_opinion,
         slo=keys.slo,
     )
     if around.context is not None:

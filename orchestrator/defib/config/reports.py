@@ -60,7 +60,9 @@ def _kind(spot: Spot, name: str, registry: Registry, findings: Findings) -> str 
             return name if is_known(spot, name, kinds, registry, findings) else None
         if spot.is_mapping:
             known = ", ".join(kinds.names())
-            findings.mistake(spot, f"a report named {name!r} needs a 'type', which says what it covers: {known}")
+            findings.mistake(
+                spot, f"a report named {name!r} needs a 'type', which says what it covers: {known}"
+            )
         return None
     if named.text is None or not is_known(named, named.text, kinds, registry, findings):
         return None
@@ -75,4 +77,6 @@ def _check_name(spot: Spot, name: str, findings: Findings) -> None:
     if len(name) > _LONGEST_NAME:
         findings.mistake(spot, f"the name is longer than {_LONGEST_NAME} characters; shorten it")
     if name == _TAKEN:
-        findings.mistake(spot, f"the name {name!r} is taken: ids of the daily one begin with it; write another one")
+        findings.mistake(
+            spot, f"the name {name!r} is taken: ids of the daily one begin with it; write another one"
+        )

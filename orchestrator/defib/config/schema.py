@@ -320,6 +320,11 @@ class MonitorKeys(Options):
         description="Redundant monitors of which one must be well: this one is unreachable when all are down.",
     )
     enabled: bool = Field(default=True, description="false keeps it in the file without watching it.")
+    second_opinion: bool = Field(
+        default=False,
+        description="While it fails, ask up to three connected agents on other hosts whether they reach it; what they "
+        "say is told, and a fault waits a minute at most while they do. For http, tcp and postgres.",
+    )
     slo: Objective | None = Field(
         default=None,
         description="Share of the time that it is to be well, such as 99.9%: reports tell its error budget.",
@@ -331,13 +336,19 @@ class ChannelKeys(Options):
 
     type: str = Field(description="What carries the messages: the channel type.")
     language: Language = Field(default="en", description="Of what it carries.")
-    timezone: Timezone | None = Field(default=None, description="Of the times in it; unset is the global one.")
+    timezone: Timezone | None = Field(
+        default=None, description="Of the times in it; unset is the global one."
+    )
     fallback: str | None = Field(
         default=None,
         description="The channel that carries an alert too when this one has not accepted it after 10s; `none` for "
         "none. Unset is the first one that the alert's route escalates to.",
     )
-    rate: Count = Field(default=20, description="Messages a minute; what is beyond goes in one digest.")
+    rate: Count = Field(
+        default=20,
+        description="Messages a minute, and a quarter as many new conversations at once; what is beyond goes in one "
+        "digest.",
+    )
     self_test: Cron | None = Field(
         default=None,
         description="When it carries a message that only says that it works, as a cron expression; unset is never.",
@@ -382,7 +393,9 @@ class MaintenanceKeys(Options):
     )
     ends: Moment | None = Field(default=None, alias="to", description="And when it ends.")
     timezone: Timezone | None = Field(default=None, description="Of the times; unset is the global one.")
-    reason: str = Field(default="", max_length=500, description="What is done, for people; unset is the name.")
+    reason: str = Field(
+        default="", max_length=500, description="What is done, for people; unset is the name."
+    )
 
 
 class RootKeys(Options):

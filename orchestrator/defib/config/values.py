@@ -222,7 +222,9 @@ def _network(value: str) -> str:
     try:
         return str(ip_network(value, strict=False))
     except ValueError:
-        raise ValueError(f"{value!r} is no address and no network; write for example 10.0.0.7 or 10.0.0.0/8") from None
+        raise ValueError(
+            f"{value!r} is no address and no network; write for example 10.0.0.7 or 10.0.0.0/8"
+        ) from None
 
 
 def _forever(value: object) -> timedelta | None:
@@ -248,7 +250,9 @@ Severities = Annotated[
     BeforeValidator(_one_or_many),
     _schema_of_one_or_many({"type": "string", "enum": [str(severity) for severity in Severity]}),
 ]
-Name = Annotated[str, AfterValidator(check_name), WithJsonSchema({"type": "string", "pattern": f"^{_NAME.pattern}$"})]
+Name = Annotated[
+    str, AfterValidator(check_name), WithJsonSchema({"type": "string", "pattern": f"^{_NAME.pattern}$"})
+]
 Moment = Annotated[datetime, BeforeValidator(_moment), WithJsonSchema({"type": "string"})]
 Store = Annotated[str, AfterValidator(_store)]
 Listen = Annotated[str, BeforeValidator(_listen)]
@@ -258,7 +262,9 @@ PingUrl = Annotated[Secret, AfterValidator(_ping_url)]
 Timezone = Annotated[str, AfterValidator(_timezone)]
 Cron = Annotated[str, AfterValidator(_cron)]
 ClockTime = Annotated[
-    time, BeforeValidator(_clock_time), WithJsonSchema({"type": "string", "pattern": "^[0-2]?[0-9]:[0-5][0-9]$"})
+    time,
+    BeforeValidator(_clock_time),
+    WithJsonSchema({"type": "string", "pattern": "^[0-2]?[0-9]:[0-5][0-9]$"}),
 ]
 Days = Annotated[
     tuple[int, ...], BeforeValidator(_days), _schema_of_one_or_many({"type": "string", "enum": list(_WEEK)})
@@ -268,7 +274,11 @@ Interval = Annotated[Duration, AfterValidator(_at_least_a_second)]
 Durations = Annotated[tuple[Duration, ...], BeforeValidator(_one_or_many), Field(max_length=20)]
 Count = Annotated[int, Field(ge=1)]
 Language = Literal["en", "zh-Hant", "tr"]
-Objective = Annotated[float, BeforeValidator(_objective), WithJsonSchema({"type": ["string", "number"]})]
+Objective = Annotated[
+    float,
+    BeforeValidator(_objective),
+    WithJsonSchema({"type": "number", "ge": 0, "le": 100}),  # as of a Percent
+]
 Share = Annotated[float, Field(gt=0, le=1)]
 
 Threshold = Count | Literal["auto"]

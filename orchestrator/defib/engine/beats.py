@@ -123,7 +123,7 @@ class Beats:
                 body=body, facts=facts or {}, metrics=metrics or {}, seq=seq, epoch=epoch, eta=eta,
                 age=max(age, timedelta(0)),
             )  # fmt: skip
-            kept = (beat,) if is_kept else ()
+            kept: tuple[Beat, ...] = (beat,) if is_kept else ()
             plugin = self._plugin(monitor)
             if plugin is None:
                 await self._writer.commit(Changes(beats=kept))
@@ -277,7 +277,8 @@ class Beats:
                 return
             memory = turn(plugin, before.beats)
             deadline = plugin.deadline(memory)
-            health = replace(before, beats=memory, deadline=deadline and deadline.fault_at, last=None)
+            fault_at = None if deadline is None else deadline.fault_at
+            health = replace(before, beats=memory, deadline=fault_at, last=None)
             with self._table.committing(monitor):
                 await self._writer.commit(Changes(health=(health,)))
                 self._table.put(health)

@@ -14,7 +14,7 @@ from defib.engine.telling import Telling
 from defib.model.alert import Alert, AlertKind, Ruling
 from defib.model.changes import Changes
 from defib.model.health import Health, Incident
-from defib.model.ids import MonitorId
+from defib.model.ids import IncidentId, MonitorId
 from defib.rules.alerting import Policy, attention, next_call, policy_of, reminder_due, was_told
 from defib.rules.alerting.escalate import Attention
 from defib.rules.alerting.route import routes_for
@@ -28,6 +28,15 @@ class Calling:
 
     def __init__(self, telling: Telling) -> None:
         self._telling = telling
+        self._leads: dict[IncidentId, MonitorId] = {}  # by story
+
+    def heir(self, closed: Incident) -> MonitorId | None:
+        """Who may stand for a story from now on, when the one that did is over."""
+        if self._leads.get(closed.story) != closed.monitor:
+            return None
+        del self._leads[closed.story]
+        left = [item for item in self._telling.open_story(closed) if item.id != closed.id]
+        return min(left, key=_age).monitor if left else None
 
     async def review(self, watched: Watched, health: Health, now: datetime) -> Step:
         """What is due of the story that a monitor's fault leads; the caller holds its lock and commits."""
@@ -35,10 +44,11 @@ class Calling:
         if health.incident is None or health.state.is_aside:
             return Step()
         incident = telling.incident(health.incident)
-        story = telling.open_story(incident)
+        story = sorted(telling.open_story(incident), key=_age)
+        if (step := await asyncio.to_thread(self._others, incident, story)) is not None:
+            return step
+        self._leads[incident.story] = health.monitor
         alerts = await asyncio.to_thread(telling.reader.story_alerts, incident.story)
-        if _lead(story, alerts) != health.monitor:
-            return Step()
         state = attention(story, alerts, telling.roster.settings.ack_timeout, now)
         if state is None:
             return Step()
@@ -67,6 +77,16 @@ class Calling:
             due_at=max(again, now + RECHECK / 30),
             is_open_ended=not ends,
         )
+
+    def _others(self, incident: Incident, story: Sequence[Incident]) -> Step | None:
+        """None when this is the oldest one of the story that people were told of: it stands for all of it."""
+        told = self._telling.reader.told_channels
+        place = [item.id for item in story].index(incident.id)
+        if any(told(item.id) for item in story[:place]):
+            return Step()
+        if told(incident.id):
+            return None
+        return Step(follow=story[place + 1].monitor if place + 1 < len(story) else None)
 
     def _due(
         self, watched: Watched, health: Health, incident: Incident, alerts: Sequence[Alert], state: Attention,
@@ -97,11 +117,8 @@ class Calling:
         return policy_of(route for _, route in routes)
 
 
-def _lead(story: Sequence[Incident], alerts: Sequence[Alert]) -> MonitorId | None:
-    """Whose incident stands for the story: the oldest open one that people were told of."""
-    told = {alert.incident for alert in alerts if was_told(alert)}
-    known = [item for item in story if item.id in told]
-    return min(known, key=lambda item: (item.opened_at, item.id)).monitor if known else None
+def _age(incident: Incident) -> tuple[datetime, str]:
+    return incident.opened_at, incident.id
 
 
 def _soonest(policy: Policy, state: Attention, now: datetime) -> datetime | None:

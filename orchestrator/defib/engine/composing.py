@@ -99,7 +99,7 @@ def member(alert: Alert) -> Together:
     return Together(
         monitor=facts.monitor, name=facts.monitor_name, family=facts.family, summary=facts.summary,
         since=facts.since, recovery=facts.recovery, duration_s=facts.duration_s, event=facts.event,
-        severity=alert.severity,
+        severity=alert.severity, cause=facts.cause,
     )  # fmt: skip
 
 

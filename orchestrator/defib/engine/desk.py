@@ -74,7 +74,7 @@ class FrontDesk:
 
     async def acknowledge(self, incident: IncidentId, who: str, note: str = "") -> str:
         """See :class:`defib.ports.Desk`. All that began together is acknowledged together."""
-        found, note = self._open(incident), " ".join(note.split())[:LONGEST_NOTE]
+        found, note = self._open(self.find(incident)), " ".join(note.split())[:LONGEST_NOTE]
         count = await self._mark(found, self._clock.now(), who, note)
         log.info("incident acknowledged", incident=found.id, monitor=found.monitor, actor=who)
         others = f" and {count - 1} that fell with it" if count > 1 else ""
@@ -127,7 +127,9 @@ class FrontDesk:
     def _open(self, incident: IncidentId) -> Incident:
         found = self._telling.incidents.get(incident) or self._reader.incident(incident)
         if found is None:
-            raise UsageError(f"there is no incident or monitor {incident!r}; 'defib status' lists what is wrong")
+            raise UsageError(
+                f"there is no incident or monitor {incident!r}; 'defib status' lists what is wrong"
+            )
         if found.closed_at is not None:
             raise UsageError(f"{incident} is over since {self._local(found.closed_at)}: {found.resolution}")
         return found
@@ -151,7 +153,9 @@ class FrontDesk:
         :raises UsageError: it is about everything and nobody said so, or about nothing, or has no end.
         """
         if matcher.is_everything and not everything:
-            raise UsageError("name the monitors, tags or incidents that it is about; or say --all for everything")
+            raise UsageError(
+                "name the monitors, tags or incidents that it is about; or say --all for everything"
+            )
         if everything and not matcher.is_everything:
             raise UsageError("it cannot be about everything and about something at once")
         if until is None and kind is not WindowKind.PAUSE:
@@ -161,9 +165,7 @@ class FrontDesk:
         for incident in sorted(matcher.incidents):
             self._open(incident)
         reason = " ".join(reason.split())[:LONGEST_NOTE]
-        window = self._windows.new(
-            kind, matcher, until=until, reason=reason, actor=who, starts_at=starts_at
-        )
+        window = self._windows.new(kind, matcher, until=until, reason=reason, actor=who, starts_at=starts_at)
         return await self._windows.begin(window, who)
 
     def _bounded(self, lasting: timedelta) -> timedelta:
@@ -177,10 +179,14 @@ class FrontDesk:
         """See :class:`defib.ports.Desk`."""
         healths = [self._table.get(monitor) for monitor in self._recovery.roster.monitors]
         counts = Counter(health.state for health in healths if health is not None)
-        lines = [", ".join(f"{counts[state]} {state}" for state in State if counts[state]) or "nothing is watched"]
+        lines = [
+            ", ".join(f"{counts[state]} {state}" for state in State if counts[state]) or "nothing is watched"
+        ]
         for item in sorted(self._telling.incidents.values(), key=lambda item: item.opened_at)[:MOST_LISTED]:
             seen = f"; {item.acked_by} sees to it" if item.acked_by else ""
-            lines.append(f"{item.monitor} since {self._local(item.opened_at)}: {item.summary} ({item.id}){seen}")
+            lines.append(
+                f"{item.monitor} since {self._local(item.opened_at)}: {item.summary} ({item.id}){seen}"
+            )
         return "\n".join(lines)
 
     async def explain(self, incident: IncidentId) -> str:
@@ -199,7 +205,9 @@ class FrontDesk:
             case = await self._recovery.by_hand(monitor, who, dry_run=False, rung=None)
         except ActionRefusedError as error:
             raise UsageError(str(error)) from error
-        return f"recovery of {monitor} has begun ({case.id}); the same checks hold as for one that Defib begins"
+        return (
+            f"recovery of {monitor} has begun ({case.id}); the same checks hold as for one that Defib begins"
+        )
 
     async def retry(self, delivery: DeliveryId, who: str) -> Delivery:
         """Send a dead letter once more.

@@ -14,7 +14,9 @@ from defib.store import Reader
 Json = dict[str, Any]
 
 
-def windows(found: Iterable[Window], kinds: Collection[WindowKind], roster: Roster, now: datetime) -> list[Json]:
+def windows(
+    found: Iterable[Window], kinds: Collection[WindowKind], roster: Roster, now: datetime
+) -> list[Json]:
     """Windows of these kinds, in the order in which they come."""
     return [
         row_views.window(

@@ -33,13 +33,16 @@ class Duty:
     :ivar on_back: called when a monitor is judged again.
     """
 
-    def __init__(self, clock: Clock, roster: Roster, table: StateTable, judge: Judge, windows: Windows) -> None:
+    def __init__(
+        self, clock: Clock, roster: Roster, table: StateTable, judge: Judge, windows: Windows
+    ) -> None:
         self._clock = clock
         self.roster = roster
         self._table = table
         self._judge = judge
         self._windows = windows
         self._wake = asyncio.Event()
+        self._reviewing = asyncio.Lock()  # what one review goes by is true until it has done it
         self.on_aside: Callable[[Watched, State], None] = lambda watched, state: None
         self.on_back: Callable[[Watched], Awaitable[None]] = _ignore
 
@@ -72,12 +75,13 @@ class Duty:
     async def review(self) -> bool:
         """Set aside and call back whom it is time for; False when the store did not take all of it."""
         is_done = True
-        for watched in tuple(self.roster.monitors.values()):
-            try:
-                await self._review(watched)
-            except StoreError as error:
-                is_done = False
-                log.error("set aside or called back later", monitor=watched.spec.id, error=str(error))
+        async with self._reviewing:
+            for watched in tuple(self.roster.monitors.values()):
+                try:
+                    await self._review(watched)
+                except StoreError as error:
+                    is_done = False
+                    log.error("set aside or called back later", monitor=watched.spec.id, error=str(error))
         return is_done
 
     async def _review(self, watched: Watched) -> None:

@@ -37,12 +37,14 @@ from defib.engine.recovery import Recovery
 from defib.engine.reporting import Reporting
 from defib.engine.roster import STRATEGY_KEY, Roster, Watched
 from defib.engine.scheduler import Scheduler
+from defib.engine.second_opinion import SecondOpinions
 from defib.engine.senses import Lookout, Senses
 from defib.engine.snapshots import Snapshots
+from defib.engine.sources import Sources
 from defib.engine.standing import Standing
 from defib.engine.table import StateTable
 from defib.engine.tripwires import Tripwires
-from defib.engine.views import Sources, Views
+from defib.engine.views import Views
 from defib.engine.vitals import SystemSenses
 from defib.engine.windows import Windows
 from defib.engine.working import obstacle_to_vouching
@@ -134,6 +136,8 @@ class Engine:
         self.guard.on_release = self._look_afresh
         self.guard.on_gap = self._take_gap
         self.judge.on_change = self.fleet.take_change
+        self.second_opinions = SecondOpinions(clock, self.fleet)
+        self.judge.second_opinion = self.second_opinions.weigh
         self.judge.window_of = self.duty.window_of
         self.windows.on_change = self._take_windows
         self.standing.look = self.look
@@ -355,6 +359,7 @@ class Engine:
     async def wind_down(self) -> None:
         """End what runs, write what is left, release the plugins."""
         self.fleet.close()
+        self.second_opinions.close()
         await asyncio.to_thread(self.alarm.close)
         self.guard.close()
         await self.tripwires.close()

@@ -11,14 +11,15 @@ made for it, so that thresholds, tags and recovery can be given by hand.
 import asyncio
 import hmac
 import re
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
 
+from defib.engine.agent_streams import AgentStreams
 from defib.engine.beats import Beats
 from defib.engine.enlisting import AGENT, agent_spec, configured_for
 from defib.engine.events import Event, EventBus
@@ -41,12 +42,13 @@ from defib.model.agent import (
 )
 from defib.model.beat import Signal
 from defib.model.changes import Changes
-from defib.model.evidence import Evidence, Grade, Observation, Source
-from defib.model.health import Health, State
+from defib.model.evidence import Evidence, Grade
+from defib.model.health import State
 from defib.model.ids import AgentId, MonitorId
 from defib.model.recovery import AuditEntry
 from defib.model.settings import IngestSettings
 from defib.ports import Clock, LiveFeed
+from defib.rules import agent_status, introductions
 from defib.store import Reader, Writer
 
 log = structlog.get_logger("defib.fleet")
@@ -54,7 +56,6 @@ log = structlog.get_logger("defib.fleet")
 SAID_EVERY = timedelta(seconds=10)  #: a beat of an agent is logged at most so often
 MOST_ALIASES = 8  #: ids that one agent may beat under besides its own
 MOST_AGENTS = 1000  #: that one token may bring in: a leaked one fills no disk
-_LONGEST_ID = 200
 _TOKEN_PREFIX = "vmoi_"  # noqa: S105 - what clients of the host protocol expect theirs to begin with
 
 
@@ -83,12 +84,10 @@ class Fleet:
         self._names: dict[str, AgentId] = {}  # ids and aliases
         self._by_monitor: dict[MonitorId, AgentId] = {}  # of monitors that were made here
         self._watched: dict[MonitorId, AgentId] = {}  # of those and of the configured ones
-        self._connections: dict[AgentId, Callable[[], None]] = {}
+        self._streams = AgentStreams(self.remote, self._told_of, self._lost)
         self._said: dict[AgentId, datetime] = {}
         self._offline: set[AgentId] = set()
         self._registering = asyncio.Lock()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._is_closing = False
         self.withdraw: Callable[[MonitorId, str], Awaitable[None]] = _nothing  #: closes a monitor's incident
         for agent in self._agents.values():
             self._index(agent)
@@ -139,22 +138,22 @@ class Fleet:
     def may_report(self, token: Token, agent: str) -> bool:
         """See :class:`defib.ports.Fleet`."""
         known = self._names.get(agent)
-        return known is not None and _may_report(token, self._agents[known])
+        return known is not None and introductions.may_report(token, self._agents[known])
 
     def _registered(self, agent: AgentId) -> Agent:
         """:raises RegistrationRefusedError: it was removed meanwhile."""
         known = self._agents.get(agent)
         if known is None:
-            raise RegistrationRefusedError(f"agent {_shown(agent)} is not registered")
+            raise RegistrationRefusedError(f"agent {introductions.shown(agent)} is not registered")
         return known
 
     def _view(self, agent: Agent) -> AgentView:
         health = self._table.get(agent.monitor)
-        heard = _heard(health)
+        heard = agent_status.heard(health)
         since = None if heard is None else max(0.0, (self._clock.now() - heard).total_seconds())
         return AgentView(
-            agent=agent, status=_status(health, heard), last_seen=heard, seconds_since=since,
-            is_connected=agent.id in self._connections, live=self.board.get(agent.id),
+            agent=agent, status=agent_status.status(health, heard), last_seen=heard, seconds_since=since,
+            is_connected=agent.id in self._streams, live=self.board.get(agent.id),
         )  # fmt: skip
 
     # --- registration ------------------------------------------------------------------------------
@@ -166,11 +165,11 @@ class Fleet:
         self._check_may_register(token, key)
         async with self._registering:
             before = self._known_as(introduction, token)
-            if before is not None and token is not None and _may_report(token, before):
-                return await self._put(_renewed(before, introduction), "agent.renewed"), ""
+            if before is not None and token is not None and introductions.may_report(token, before):
+                return await self._put(introductions.renewed(before, introduction), "agent.renewed"), ""
             if before is not None and token is None and not self._has_good_token(before):
                 own, text = self._own_token(before.id)
-                agent = _renewed(replace(before, token=own.root), introduction)
+                agent = introductions.renewed(replace(before, token=own.root), introduction)
                 return await self._put(agent, "agent.renewed", (own,)), text
             if before is not None:
                 raise RegistrationRefusedError(
@@ -195,14 +194,14 @@ class Fleet:
                 return await self._put(self._new(introduction, None), "agent.registered")
             if before.token is not None:
                 raise RegistrationRefusedError(f"agent {before.id} reports with a token")
-            after = _renewed(before, introduction)
+            after = introductions.renewed(before, introduction)
             return before if after == before else await self._put(after, None)
 
     async def resolve(self, token: Token, agent: str, hostname: str = "") -> Agent:
         """See :class:`defib.ports.Fleet`."""
         known = self._names.get(agent)
         if known is not None:
-            if not _may_report(token, self._agents[known]):
+            if not introductions.may_report(token, self._agents[known]):
                 raise RegistrationRefusedError(f"agent {known} reports with another token")
             return self._agents[known]
         if token.agent is not None:  # it has one agent, whatever that calls itself now
@@ -214,7 +213,7 @@ class Fleet:
                 return await self._alias(unnamed, agent)
             if not self.settings.new_agents:
                 raise RegistrationRefusedError(
-                    f"agent {_shown(agent)} is not registered, and new agents are not let in by a beat"
+                    f"agent {introductions.shown(agent)} is not registered, and new agents are not let in by a beat"
                 )
             introduction = Introduction(id=AgentId(agent), hostname=hostname)
             return await self._put(self._new(introduction, token), "agent.registered")
@@ -222,7 +221,7 @@ class Fleet:
     async def describe(self, agent: AgentId, introduction: Introduction) -> Agent:
         """See :class:`defib.ports.Fleet`."""
         before = self._registered(agent)
-        after = _renewed(before, introduction)
+        after = introductions.renewed(before, introduction)
         return before if after == before else await self._put(after, None)
 
     async def amend(self, agent: AgentId, changes: Mapping[str, str | tuple[str, ...]], actor: str) -> Agent:
@@ -256,8 +255,7 @@ class Fleet:
         )
         for token in tokens:
             self.tokens.put(token)
-        if (close := self._connections.pop(agent, None)) is not None:
-            close()
+        self._streams.hang_up(agent)
         del self._agents[agent]
         self._offline.discard(agent)
         self._names = {name: known for name, known in self._names.items() if known != agent}
@@ -318,7 +316,7 @@ class Fleet:
     def _has_good_token(self, agent: Agent) -> bool:
         """Whether anybody can still report for it: the tokens of one that lost them all are made anew."""
         now = self._clock.now()
-        return any(_may_report(token, agent) and token.is_good(now) for token in self.tokens)
+        return any(introductions.may_report(token, agent) and token.is_good(now) for token in self.tokens)
 
     def _check_may_register(self, token: Token | None, key: str) -> None:
         if token is not None or self.settings.open_registration:
@@ -352,7 +350,7 @@ class Fleet:
             if agent.token == token.root
             and is_made_up(agent.id)
             and not agent.aliases
-            and _heard(self._table.get(agent.monitor)) is None
+            and agent_status.heard(self._table.get(agent.monitor)) is None
             and (not hostname or agent.hostname == hostname)
         ]
         return silent[0] if len(silent) == 1 else None
@@ -360,7 +358,7 @@ class Fleet:
     def _new(self, introduction: Introduction, token: Token | None) -> Agent:
         now = self._clock.now()
         agent_id = introduction.id or AgentId(new_id("agent", now))
-        _check_id(agent_id)
+        introductions.check_id(agent_id)
         if (
             token is not None
             and sum(agent.token == token.root for agent in self._agents.values()) >= MOST_AGENTS
@@ -373,7 +371,7 @@ class Fleet:
             name=introduction.name or introduction.hostname or agent_id, registered_at=now,
             token=token.root if token is not None else None,
         )  # fmt: skip
-        return _renewed(agent, introduction)
+        return introductions.renewed(agent, introduction)
 
     def _monitor_for(self, introduction: Introduction, agent: AgentId) -> MonitorId:
         """The configured monitor of this agent, else a free id that resembles what it is called."""
@@ -392,7 +390,7 @@ class Fleet:
     async def _alias(self, agent: Agent, name: str) -> Agent:
         if len(agent.aliases) >= MOST_ALIASES:
             raise RegistrationRefusedError(f"agent {agent.id} beats under {MOST_ALIASES} other ids already")
-        _check_id(name)
+        introductions.check_id(name)
         return await self._put(replace(agent, aliases=(*agent.aliases, AgentId(name))), "agent.renamed")
 
     async def _put(
@@ -405,7 +403,7 @@ class Fleet:
         before = self._agents.get(agent.id)
         self._agents[agent.id] = agent
         self._index(agent)
-        if before is None or _watched_as(before) != _watched_as(agent):
+        if before is None or introductions.watched_as(before) != introductions.watched_as(agent):
             self._watch(agent, self.roster)
             self._table.ensure((agent.monitor,), self._clock.now())
         if event:
@@ -461,44 +459,33 @@ class Fleet:
         """See :class:`defib.ports.Fleet`."""
         return self.board.watch(pool)
 
-    @contextmanager
-    def connect(self, agent: AgentId, close: Callable[[], None], send: Send | None = None) -> Iterator[None]:
+    def connect(
+        self, agent: AgentId, close: Callable[[], None], send: Send | None = None
+    ) -> AbstractContextManager[None]:
         """See :class:`defib.ports.Fleet`."""
         self._registered(agent)
-        if (before := self._connections.get(agent)) is not None:
-            before()
-        self._connections[agent] = close
-        self._bus.publish(Event(type="agent", monitor=self._agents[agent].monitor))
-        try:
-            with self.remote.stream(agent, send):
-                yield
-        finally:
-            if self._connections.get(agent) is close:
-                del self._connections[agent]
-                self._lost(agent)
+        return self._streams.hold(agent, close, send)
 
     def hear(self, agent: AgentId, kind: str, data: Mapping[str, object]) -> None:
         """See :class:`defib.ports.Fleet`."""
         self.remote.hear(agent, kind, data)
 
-    def _lost(self, agent: AgentId) -> None:
-        """Its stream ended. Unless it said that it stops, that is reason for suspicion, and not more."""
-        known = self._agents.get(agent)
-        if known is None or self._is_closing:  # we hang up ourselves: nobody is to blame
-            return
-        self._bus.publish(Event(type="agent", monitor=known.monitor))
-        if self._table[known.monitor].state is State.STOPPED:
-            return
-        evidence = Evidence.fail("stream-closed", "its connection ended without a word", grade=Grade.WEAK)
-        task = asyncio.ensure_future(self._beats.suspect(known.monitor, evidence))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
     def close(self) -> None:
         """Streams that end from now on are ended by ourselves."""
-        self._is_closing = True
-        for task in self._tasks:
-            task.cancel()
+        self._streams.close()
+
+    def _told_of(self, agent: AgentId) -> None:
+        """Its stream has begun or ended."""
+        if agent in self._agents:
+            self._bus.publish(Event(type="agent", monitor=self._agents[agent].monitor))
+
+    def _lost(self, agent: AgentId) -> Coroutine[Any, Any, None] | None:
+        """Its stream ended. Unless it said that it stops, that is reason for suspicion, and not more."""
+        known = self._agents.get(agent)
+        if known is None or self._table[known.monitor].state is State.STOPPED:
+            return None
+        evidence = Evidence.fail("stream-closed", "its connection ended without a word", grade=Grade.WEAK)
+        return self._beats.suspect(known.monitor, evidence)
 
     def take_change(self, monitor: MonitorId, before: State, after: State) -> None:
         """An agent's monitor changed its state."""
@@ -518,79 +505,8 @@ class Fleet:
 _OFFLINE = (AgentStatus.OFFLINE, AgentStatus.STOPPED)
 
 
-def _status(health: Health | None, heard: datetime | None) -> AgentStatus:
-    if health is None or heard is None:
-        return AgentStatus.UNKNOWN
-    match health.state:
-        case State.STOPPED:
-            return AgentStatus.STOPPED
-        case State.FAULT | State.UNREACHABLE:
-            return _status_of_fault(health.last)
-        case State.SUSPECT:
-            return AgentStatus.WARNING
-        case State.DEGRADED:
-            return AgentStatus.DEGRADED
-    return AgentStatus.ONLINE
-
-
-def _status_of_fault(last: Observation | None) -> AgentStatus:
-    """What it said itself, and that it said nothing, are two faults."""
-    if last is None or last.source not in (Source.BEAT, Source.DEADLINE):
-        return AgentStatus.OFFLINE
-    if last.source is Source.BEAT:
-        return AgentStatus.ERROR
-    return AgentStatus.WARNING if last.evidence.grade is Grade.WEAK else AgentStatus.OFFLINE
-
-
-def _heard(health: Health | None) -> datetime | None:
-    """When the newest beat came: monitors that are beaten remember it under ``heard``."""
-    heard = health.beats.get("heard") if health is not None else None
-    return (
-        datetime.fromtimestamp(heard, tz=health.since.tzinfo)
-        if isinstance(heard, int | float) and health
-        else None
-    )
-
-
-def _may_report(token: Token, agent: Agent) -> bool:
-    return token.agent == agent.id if token.agent is not None else token.root == agent.token
-
-
-def _watched_as(agent: Agent) -> tuple[object, ...]:
-    """What its monitor is made of."""
-    return agent.every, agent.offline_after, agent.name, agent.tags
-
-
-def _renewed(agent: Agent, said: Introduction) -> Agent:
-    """What it says now, over what was known, but for what an operator has set."""
-
-    def own(field: str) -> Any:
-        known = getattr(agent, field)
-        return known if field in agent.given else getattr(said, field) or known
-
-    return replace(
-        agent, name=own("name"), hostname=said.hostname or agent.hostname,
-        address=said.address or agent.address, os=said.os or agent.os, version=said.version or agent.version,
-        tags=own("tags"), pool=own("pool"), protocol=said.protocol or agent.protocol,
-        facts={**agent.facts, **said.facts}, every=said.every or agent.every,
-        offline_after=said.offline_after or agent.offline_after,
-    )  # fmt: skip
-
-
 async def _nothing(monitor: MonitorId, why: str) -> None: ...
-
-
-def _check_id(agent: str) -> None:
-    """:raises RegistrationRefusedError: it cannot be an agent's id."""
-    if not agent.isprintable() or len(agent) > _LONGEST_ID or not agent.strip():
-        raise RegistrationRefusedError(
-            f"an agent's id is printable and has at most {_LONGEST_ID} characters: {_shown(agent)} is not one"
-        )
 
 
 def _equal(one: str, other: str) -> bool:
     return hmac.compare_digest(one.encode("utf-8", "surrogatepass"), other.encode())
-
-
-def _shown(text: str) -> str:
-    return repr(text if len(text) <= 60 else text[:60] + "…")

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from typing import Protocol
 
 import structlog
 
@@ -31,6 +32,21 @@ from defib.store import Reader, Writer
 log = structlog.get_logger("defib.judge")
 
 OnCase = Callable[[Case], None]
+
+
+class SecondOpinion(Protocol):
+    """See :meth:`defib.engine.second_opinion.SecondOpinions.weigh`."""
+
+    async def __call__(
+        self, watched: Watched, observation: Observation, *, is_suspect: bool
+    ) -> tuple[Observation, str]: ...
+
+
+async def _no_opinion(watched: Watched, observation: Observation, *, is_suspect: bool) -> tuple[Observation, str]:
+    """Nobody is asked."""
+    return observation, ""
+
+
 _RESOLUTIONS = {State.NEW: "well when it was looked at again"}
 _DOWN_OR_UNKNOWN = frozenset({State.FAULT, State.UNREACHABLE, State.NEW})
 
@@ -71,6 +87,7 @@ class Judge:
         """What to credit with a recovery: (text, attempts), or None when it healed by itself."""
         self.window_of: Callable[[Watched], Window | None] = lambda watched: None
         """The maintenance or pause that a monitor is in: nothing about it is judged."""
+        self.second_opinion: SecondOpinion = _no_opinion
         self.decision_latency_s: list[float] = []
 
     async def take(self, observation: Observation) -> timedelta | None:
@@ -86,6 +103,9 @@ class Judge:
         opinion = await self._guard.consider(watched, observation)
         if opinion.evidence is not observation.evidence:
             observation = replace(observation, evidence=opinion.evidence)
+        is_suspect = self._table[observation.monitor].state is State.SUSPECT
+        observation, hold = await self.second_opinion(watched, observation, is_suspect=is_suspect)
+        opinion = replace(opinion, hold=opinion.hold or hold)
         async with watched.lock:
             self._table.remember(observation)
             health = self._table[observation.monitor]
@@ -270,6 +290,7 @@ class Judge:
             self._table.amend(replace(decision.health, beats=now.beats, deadline=now.deadline))
         self._log(watched, before.state, decision.health)
         self.on_change(before.monitor, before.state, decision.health.state)
+        self.on_lasting(before.monitor)
         self._bus.publish(Event(type="monitor", monitor=before.monitor))
 
     async def withdraw(self, monitor: MonitorId, why: str) -> None:

@@ -1,11 +1,12 @@
 """Makes alerts: facts to words, words to rows of the outbox. Sends nothing itself."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo
+from datetime import UTC, datetime
+from typing import Any
 
 from defib.engine import composing
+from defib.engine.facts import facts_about, facts_about_observer, plan, will_act
 from defib.engine.ids import new_id
 from defib.engine.roster import Roster, Watched
 from defib.engine.scenes import Scenes, notice_of
@@ -21,10 +22,9 @@ from defib.model.alert import (
     Verdict,
 )
 from defib.model.changes import Changes
-from defib.model.evidence import Fact, Grade, Observation
-from defib.model.health import FaultLabel, Flaps, Health, Incident
+from defib.model.evidence import Observation
+from defib.model.health import Flaps, Health, Incident
 from defib.model.ids import AlertId, DeliveryId, IncidentId, MonitorId
-from defib.model.monitor import RecoveryMode
 from defib.model.report import ReportDocument
 from defib.rules.alerting import Call, Scene, decide, loudness
 from defib.rules.alerting.matter import Owed
@@ -287,7 +287,9 @@ class Notifier:
 
     def observer_sick(self, trouble: Trouble, now: datetime) -> Changes:
         """Defib itself is not well, and has not been for a while."""
-        facts = self._facts_of_observer(AlertKind.OBSERVER_SICK, trouble, now, recovery=trouble.effect)
+        facts = facts_about_observer(
+            self.roster.settings, AlertKind.OBSERVER_SICK, trouble, now, recovery=trouble.effect
+        )
         return self._alert(facts, None, now, thread=_thread_of_observer(trouble))
 
     def observer_well(self, trouble: Trouble, now: datetime) -> Changes:
@@ -296,7 +298,8 @@ class Notifier:
         :param trouble: as it was told of; its beginning makes the two a conversation.
         """
         over = "Whatever was seen meanwhile is looked at afresh"
-        facts = self._facts_of_observer(
+        facts = facts_about_observer(
+            self.roster.settings,
             AlertKind.OBSERVER_WELL,
             trouble,
             now,
@@ -306,22 +309,6 @@ class Notifier:
         began = self.observer_sick(trouble, now)
         told = tuple(delivery.channel for delivery in began.new_deliveries)  # the routes say who was told
         return self._alert(facts, None, now, thread=_thread_of_observer(trouble), told=told)
-
-    def _facts_of_observer(
-        self,
-        event: AlertKind,
-        trouble: Trouble,
-        now: datetime,
-        *,
-        recovery: str,
-        duration_s: float | None = None,
-    ) -> AlertFacts:
-        return AlertFacts(
-            event=event, monitor=composing.NO_MONITOR, monitor_name="Defib", monitor_kind="observer", family="observer",
-            target="", at=now, since=min(trouble.since, now), cause=f"observer-{trouble.ailment}",
-            summary=trouble.reason, recovery=recovery, duration_s=duration_s,
-            timezone=self.roster.settings.timezone, url=self.roster.settings.server.public_url,
-        )  # fmt: skip
 
     def report(
         self, document: ReportDocument, channels: tuple[str, ...], now: datetime, *, again: str = ""
@@ -382,7 +369,7 @@ class Notifier:
         if self.scenes is not None:
             self.scenes.note(notice, incident.opened_at if incident else facts.since)
         is_quiet = loudness.is_quiet(
-            notice, is_recovering=watched is not None and self._will_act(watched, health, incident)
+            notice, is_recovering=watched is not None and will_act(self.roster, watched, health, incident)
         )
         about = about or (f"{incident.id}|{text.kind}" if incident else alert.id)
         thread = thread or (incident.story if incident else alert.id)
@@ -398,73 +385,13 @@ class Notifier:
         )  # fmt: skip
 
     def _facts(
-        self, event: AlertKind, watched: Watched, health: Health, now: datetime, *, since: datetime,
-        recovery: str = "", healed_by: str | None = None, duration: timedelta | None = None, attempts: int = 0,
-        cause: str = "", label: str = "", falls: int = 0,
-    ) -> AlertFacts:  # fmt: skip
-        spec, settings = watched.spec, self.roster.settings
-        evidence = health.last.evidence if health.last else None
-        facts: Mapping[str, Fact] = evidence.facts if evidence else {}
-        base = settings.server.public_url
-        zone = ZoneInfo(settings.timezone)
-        seen = tuple(
-            f"{item.ended_at.astimezone(zone):%H:%M:%S}  {item.evidence.summary}"
-            for item in self.recent(spec.id)
-        )
-        return AlertFacts(
-            event=event,
-            monitor=spec.id,
-            monitor_name=spec.name,
-            monitor_kind=spec.kind,
-            family=spec.family,
-            target=watched.plugin.target,
-            at=now,
-            since=since,
-            cause=cause or (evidence.cause if evidence else "unknown"),
-            summary=evidence.summary if evidence else "",
-            evidence=seen or ((evidence.summary,) if evidence else ()),
-            facts=facts,
-            recovery=recovery,
-            healed_by=healed_by,
-            duration_s=None if duration is None else duration.total_seconds(),
-            attempts=attempts,
-            tags=tuple(sorted(spec.tags)),
-            timezone=settings.timezone,
-            url=f"{base}/monitors/{spec.id}" if base else "",
-            label=str(label),
-            state=str(health.state),
-            falls=falls,
-        )
+        self, event: AlertKind, watched: Watched, health: Health, now: datetime, **more: Any
+    ) -> AlertFacts:
+        """See :func:`defib.engine.facts.facts_about`, which says what ``more`` may be."""
+        return facts_about(self.roster, event, watched, health, now, self.recent(watched.spec.id), **more)
 
     def _plan(self, watched: Watched, health: Health, incident: Incident) -> str:
-        """What Defib is going to do about a fault."""
-        if incident.label is FaultLabel.UNVERIFIED:
-            return (
-                "Defib will not act before it has seen it afresh: it was not well itself when it decided this"
-            )
-        if incident.grade == Grade.INTENT:
-            return "Defib will not act: it was stopped on purpose"
-        if not health.was_up:
-            return "Defib will not act: it has never been seen well"
-        mode = self.roster.recovery_mode(watched.spec)
-        if not watched.actions or mode is RecoveryMode.OFF:
-            return "Defib will not act: no recovery is configured"
-        first = watched.actions[0].description
-        if mode is RecoveryMode.DRY_RUN:
-            return f"Defib would run: {first} (recovery is in dry-run mode)"
-        return f"Defib will run: {first}"
-
-    def _will_act(self, watched: Watched, health: Health | None, incident: Incident | None) -> bool:
-        """Whether Defib is going to repair it without being asked."""
-        return (
-            health is not None
-            and incident is not None
-            and incident.label is not FaultLabel.UNVERIFIED
-            and incident.grade != Grade.INTENT
-            and health.was_up
-            and bool(watched.actions)
-            and self.roster.recovery_mode(watched.spec) is RecoveryMode.AUTO
-        )
+        return plan(self.roster, watched, health, incident)
 
 
 def _thread_of_observer(trouble: Trouble) -> str:

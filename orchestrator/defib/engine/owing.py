@@ -34,6 +34,7 @@ class Step:
     due_at: datetime | None = None  #: when to review it again, if nothing happens before
     wants_look: bool = False
     is_open_ended: bool = False  #: what holds it may end at any time
+    follow: MonitorId | None = None  #: whose turn it is
 
 
 class Owing:

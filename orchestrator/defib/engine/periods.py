@@ -9,14 +9,11 @@ from itertools import pairwise
 from defib import __version__
 from defib.engine.roster import Roster
 from defib.model.alert import Alert, AlertKind
-from defib.model.health import Health, Incident, State, Transition
+from defib.model.health import Health, State, Transition
 from defib.model.history import Latencies
 from defib.model.ids import MonitorId, ReportId
 from defib.model.monitor import MonitorSpec
 from defib.model.report import (
-    Expiry,
-    Forecast,
-    Missed,
     MonitorPeriod,
     ObserverPeriod,
     OwnGap,
@@ -28,21 +25,13 @@ from defib.model.report import (
 )
 from defib.model.settings import ReportSpec
 from defib.ports import Clock
-from defib.rules import calendar
+from defib.rules import calendar, outlook
 from defib.rules.availability import ZERO, Spans, Uptime, clip, timeline, uptime
 from defib.rules.budget import WINDOW, budget
-from defib.rules.forecasting import Trend, forecast
 from defib.store import Reader
 
 DECIDED_LATER = timedelta(hours=1)  #: what is decided so long after a period may have begun within it
 GAP = timedelta(minutes=2)  #: not watching for shorter than that is no gap worth telling
-EXPIRES_SOON = timedelta(days=30)
-MISSED_BEAT = "missed-beat"  #: cause of an incident of a job that did not report
-_CERT_METRIC = "cert_days_left"
-_DAY = timedelta(days=1)
-_FILLS_UP = ("disk_percent", "inodes_percent")
-_LOOKED_BACK = timedelta(days=14)
-_FORESEEN_DAYS = 90.0  #: what is farther away is not worth a word
 _SLOWEST = 3  #: monitors whose response times are told by the hour
 
 
@@ -79,9 +68,7 @@ class Periods:
         self._reader = reader
         self._lateness = lateness
 
-    def read(
-        self, report: ReportId, spec: ReportSpec, span: Span, day: date, roster: Roster
-    ) -> Period:
+    def read(self, report: ReportId, spec: ReportSpec, span: Span, day: date, roster: Roster) -> Period:
         """The numbers of the span that ``day`` is in; of its part up to now, when it is not over."""
         now, reader = self._clock.now(), self._reader
         start, end = calendar.bounds(span, day, spec.timezone)
@@ -94,7 +81,9 @@ class Periods:
         week_before: dict[MonitorId | None, Past] = {}
         if span is Span.DAY:
             week_before = self._past(calendar.bounds(span, day - timedelta(days=7), spec.timezone), ids)
-        incidents = [i for i in reader.incidents(overlapping=(start, end)) if i.monitor in ids or not spec.tags]
+        incidents = [
+            i for i in reader.incidents(overlapping=(start, end)) if i.monitor in ids or not spec.tags
+        ]
         health = reader.health()
         latencies = reader.latencies(start, until)
         counts = reader.status_counts(start, until)
@@ -129,9 +118,16 @@ class Periods:
             tags=tuple(sorted(spec.tags)),
             before=before.get(None, Past()),
             week_before=week_before.get(None, Past()),
-            forecasts=self._forecasts(ids, until),
-            expiries=_expiries(health, ids, until),
-            missed=_missed(incidents, health, until),
+            forecasts=outlook.forecasts(
+                {
+                    metric: reader.metric_hours(metric, until - outlook.LOOKED_BACK, until)
+                    for metric in outlook.FILLS_UP
+                },
+                ids,
+                until,
+            ),
+            expiries=outlook.expiries(health, ids, until),
+            missed=outlook.missed(incidents, health, until),
             responses=self._responses(span, start, until, latencies, ids),
             observer=self._observer(window, alerts),
         )
@@ -201,12 +197,15 @@ class Periods:
         )
 
     def _responses(
-        self, span: Span, start: datetime, until: datetime, latencies: Mapping[MonitorId, Latencies], ids: set[MonitorId]
+        self, span: Span, start: datetime, until: datetime, latencies: Mapping[MonitorId, Latencies],
+        ids: set[MonitorId]
     ) -> dict[MonitorId, tuple[ResponseHour, ...]]:  # fmt: skip
         """By the hour, of the monitors with the highest p95; not of a month, whose hours are too many to be seen."""
         if span is Span.MONTH:
             return {}
-        known = sorted((item for item in latencies.items() if item[0] in ids), key=lambda item: -item[1].p95_ms)
+        known = sorted(
+            (item for item in latencies.items() if item[0] in ids), key=lambda item: -item[1].p95_ms
+        )
         return {
             monitor: tuple(
                 ResponseHour(at=hour.at, p50_ms=hour.latencies.p50_ms, p95_ms=hour.latencies.p95_ms)
@@ -215,16 +214,6 @@ class Periods:
             )
             for monitor, _ in known[:_SLOWEST]
         }
-
-    def _forecasts(self, ids: set[MonitorId], now: datetime) -> tuple[Forecast, ...]:
-        found = []
-        for metric in _FILLS_UP:
-            for monitor, hours in self._reader.metric_hours(metric, now - _LOOKED_BACK, now).items():
-                trend = forecast([((hour.at - now) / _DAY, hour.mean) for hour in hours])
-                if monitor in ids and trend is not None and trend.full_in <= _FORESEEN_DAYS:
-                    newest = hours[-1].at
-                    found.append(_forecast(monitor, metric, trend, newest))
-        return tuple(sorted(found, key=lambda one: (one.full_at, one.monitor, one.metric)))
 
     def _observer(self, window: _Window, alerts: Iterable[Alert]) -> ObserverPeriod:
         edges = [window.start, *(edge for span in window.watched for edge in span), window.end]
@@ -247,48 +236,6 @@ def _scope(roster: Roster, tags: frozenset[str]) -> list[MonitorSpec]:
 
 def _percentiles(latencies: Latencies | None) -> tuple[float, float, float] | None:
     return (latencies.p50_ms, latencies.p95_ms, latencies.p99_ms) if latencies else None
-
-
-def _forecast(monitor: MonitorId, metric: str, trend: Trend, newest: datetime) -> Forecast:
-    return Forecast(
-        monitor=monitor,
-        metric=metric,
-        value=trend.level,
-        per_day=trend.slope,
-        full_at=newest + timedelta(days=trend.full_in),
-        full_lo=newest + timedelta(days=trend.full_in_lo),
-        full_hi=None if trend.full_in_hi is None else newest + timedelta(days=trend.full_in_hi),
-    )
-
-
-def _expiries(health: Mapping[MonitorId, Health], ids: set[MonitorId], at: datetime) -> tuple[Expiry, ...]:
-    """Certificates that end soon, by each monitor's newest look."""
-    found = []
-    for monitor, known in health.items():
-        days = known.last.evidence.metrics.get(_CERT_METRIC) if known.last and monitor in ids else None
-        if days is not None and known.last is not None:
-            ends = known.last.ended_at + timedelta(days=days)
-            if ends - at <= EXPIRES_SOON:
-                found.append(Expiry(monitor=monitor, ends_at=ends))
-    return tuple(sorted(found, key=lambda expiry: (expiry.ends_at, expiry.monitor)))
-
-
-def _missed(
-    incidents: Iterable[Incident], health: Mapping[MonitorId, Health], at: datetime
-) -> tuple[Missed, ...]:
-    missed: dict[MonitorId, list[Incident]] = defaultdict(list)
-    for incident in incidents:
-        if incident.cause == MISSED_BEAT:
-            missed[incident.monitor].append(incident)
-    return tuple(
-        Missed(
-            monitor=monitor,
-            times=len(found),
-            is_missing=any(incident.closed_at is None or incident.closed_at > at for incident in found),
-            next_due=health[monitor].deadline if monitor in health else None,
-        )
-        for monitor, found in sorted(missed.items())
-    )
 
 
 def _sick_spells(alerts: Iterable[Alert]) -> Iterable[SickSpell]:

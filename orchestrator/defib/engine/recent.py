@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from datetime import datetime, timedelta
 from threading import Lock
 
@@ -34,8 +34,11 @@ class Recent:
         self._followed: int | None = None
         self._counts: dict[MonitorId, dict[int, dict[str, int]]] = {}
         self._points: dict[MonitorId, deque[tuple[int, float]]] = {}
-        self._cells: Mapping[MonitorId, list[str]] = {}
-        self._lines: Mapping[MonitorId, list[float]] = {}
+        self._hour = 0  # the present one, since 1970
+        self._cells: dict[
+            MonitorId, list[str]
+        ] = {}  # lists are replaced, never changed: they were handed out
+        self._lines: dict[MonitorId, list[float]] = {}
         self._fresh_until = 0.0
         self._read_at = 0.0
 
@@ -55,30 +58,35 @@ class Recent:
         with self._lock:
             if time.monotonic() < self._fresh_until:
                 return
-            self._follow(reader, now)
+            changed = self._follow(reader, now)
             now_us = round(now.timestamp() * _MICROSECONDS)
-            self._drop(now_us)
             this_hour = now_us // HOUR_US
-            wanted = range(this_hour - HOURS + 1, this_hour + 1)
-            self._cells = {
-                monitor: [cell(hours.get(hour, _NOTHING)) for hour in wanted]
-                for monitor, hours in self._counts.items()
-            }
-            self._lines = {monitor: [ms for _, ms in points] for monitor, points in self._points.items()}
+            if this_hour != self._hour:
+                self._hour = this_hour
+                self._drop_hours()
+                changed = self._counts.keys()
+            self._draw(changed)
+            self._draw_lines(changed | self._drop_points(now_us))
             self._read_at = time.monotonic()
             self._fresh_until = self._read_at + self._max_age_s
 
-    def _follow(self, reader: Reader, now: datetime) -> None:
+    def _follow(self, reader: Reader, now: datetime) -> Set[MonitorId]:
+        """Take in what is new; returns the monitors that it is about."""
         news = self._news(reader)
+        changed: Set[MonitorId]
         if news is None:
+            changed = self._counts.keys() | self._points.keys()
             self._counts, news = reader.recent(now - timedelta(hours=HOURS), now - LINE)
             self._points = {}
+            changed |= self._counts.keys()
         else:
+            changed = news.looks.keys()
             self._count(news)
         for monitor, looks in news.looks.items():
             points = self._points.setdefault(monitor, deque(maxlen=POINTS))
             points.extend(_points(looks))
         self._followed = news.upto
+        return changed
 
     def _news(self, reader: Reader) -> News | None:
         """What has come since the last time; None when that cannot be told any more."""
@@ -95,15 +103,31 @@ class Recent:
                 counts = hours.setdefault(look.at_us // HOUR_US, {})
                 counts[look.status] = counts.get(look.status, 0) + 1
 
-    def _drop(self, now_us: int) -> None:
-        """Let go of what is too old to be shown."""
-        oldest, begins_us = now_us // HOUR_US - HOURS, now_us - LINE // timedelta(microseconds=1)
+    def _drop_hours(self) -> None:
+        """Let go of hours that are too old to be shown."""
         for hours in self._counts.values():
-            for hour in [hour for hour in hours if hour < oldest]:
+            for hour in [hour for hour in hours if hour <= self._hour - HOURS]:
                 del hours[hour]
-        for points in self._points.values():
+
+    def _drop_points(self, now_us: int) -> Set[MonitorId]:
+        """Let go of latencies that are too old to be shown; returns the monitors whose they were."""
+        begins_us = now_us - LINE // timedelta(microseconds=1)
+        old = {monitor for monitor, points in self._points.items() if points and points[0][0] < begins_us}
+        for monitor in old:
+            points = self._points[monitor]
             while points and points[0][0] < begins_us:
                 points.popleft()
+        return old
+
+    def _draw(self, monitors: Set[MonitorId]) -> None:
+        wanted = range(self._hour - HOURS + 1, self._hour + 1)
+        for monitor in monitors:
+            hours = self._counts.get(monitor, {})
+            self._cells[monitor] = [cell(hours.get(hour, _NOTHING)) for hour in wanted]
+
+    def _draw_lines(self, monitors: Set[MonitorId]) -> None:
+        for monitor in monitors:
+            self._lines[monitor] = [ms for _, ms in self._points.get(monitor, ())]
 
 
 def _points(looks: Iterable[Sample]) -> Iterable[tuple[int, float]]:

@@ -1,4 +1,4 @@
-"""Actions that agents run for us on other hosts, over the streams that they hold open.
+"""What agents do for us on other hosts, over the streams that they hold open: actions, and looks at a target.
 
 A name travels, never a command: what it stands for is in the agent's own settings, and an agent that has nothing under
 it refuses. The id of the attempt goes along; an agent runs nothing twice under one id.
@@ -7,6 +7,7 @@ it refuses. The id of the attempt goes along; an agent runs nothing twice under 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import timedelta
 
 import structlog
@@ -20,8 +21,20 @@ log = structlog.get_logger("defib.remote")
 Send = Callable[[str, Mapping[str, object]], Awaitable[None]]
 """``send(type, data)``: one message over an agent's stream."""
 ANSWERS_WITHIN = timedelta(seconds=5)  #: an agent that is there says at once that it has started
+_LONGEST_WHY = 120  #: characters of an agent's words
 _SLACK = timedelta(seconds=2)  #: for its last word, after the deadline that it was given
 _STARTED, _ENDED, _REFUSED = "action_started", "action_ended", "action_refused"
+_ACK, _NACK = "probe_ack", "probe_nack"
+_KINDS = (_STARTED, _ENDED, _REFUSED, _ACK, _NACK)
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What an agent says of a target that it looked at for us."""
+
+    has_answered: bool
+    why: str  #: in its own words, on one line
+    is_refused: bool = False  #: it did not look
 
 
 class Remote:
@@ -50,8 +63,37 @@ class Remote:
     def hear(self, agent: AgentId, kind: str, data: Mapping[str, object]) -> None:
         """An agent answers. What nobody asked it for is dropped."""
         answers = self._asked.get((agent, str(data.get("id", ""))))
-        if answers is not None and kind in (_STARTED, _ENDED, _REFUSED):
+        if answers is not None and kind in _KINDS:
             answers.put_nowait((kind, data))
+
+    def can_ask(self, agent: AgentId) -> bool:
+        """Whether it holds a stream open that it can be asked over."""
+        return agent in self._streams
+
+    async def look(
+        self, agent: AgentId, *, key: str, kind: str, target: str, timeout: timedelta
+    ) -> Said | None:
+        """Have an agent look at a target from where it stands; None when it does not answer in time.
+
+        :param kind: ``tcp`` or ``http``.
+        """
+        send = self._streams.get(agent)
+        if send is None:
+            return None
+        answers: asyncio.Queue[tuple[str, Mapping[str, object]]] = asyncio.Queue()
+        self._asked[agent, key] = answers
+        try:
+            with suppress(Exception):  # a stream that breaks gives no answer
+                await send("probe_request", {"id": key, "kind": kind, "target": target})
+            said, data = await _next(answers, timeout)
+        except TimeoutError:
+            return None
+        finally:
+            del self._asked[agent, key]
+        if said not in (_ACK, _NACK):
+            return None
+        why = "".join(c if c.isprintable() else "\ufffd" for c in _text(data, "why"))[:_LONGEST_WHY]
+        return Said(said == _ACK, why, is_refused=data.get("is_refused") is True)
 
     async def run(self, agent: AgentId, action: str, *, key: str, timeout: timedelta) -> ActionResult:
         """See :class:`defib.ports.RemoteActions`."""

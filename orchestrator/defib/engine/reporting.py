@@ -185,9 +185,7 @@ class Reporting:
             changes += notifier.report(one.document, one.channels, now, again=again)
         return changes
 
-    def write(
-        self, spec: ReportSpec, day: date, *, language: str | None = None
-    ) -> ReportDocument:
+    def write(self, spec: ReportSpec, day: date, *, language: str | None = None) -> ReportDocument:
         """The report of the period that ``day`` is in. Reads the store; runs in a thread.
 
         :param language: None is the first that the report is sent in.

@@ -218,7 +218,9 @@ class Roster:
 
     def sign(self, text: str) -> bytes:
         """32 bytes that nobody can guess, the same for one text as long as the store lives."""
-        return hmac.digest(self._beat_secret, f"signed {text}".encode(), "sha256")  # no id of a monitor has a space
+        return hmac.digest(
+            self._beat_secret, f"signed {text}".encode(), "sha256"
+        )  # no id of a monitor has a space
 
     def children(self, monitor: MonitorId) -> list[MonitorId]:
         """Monitors that require this one directly."""

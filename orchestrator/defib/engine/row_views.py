@@ -139,6 +139,7 @@ def verdict(item: Verdict) -> Json:
         "ruling": str(item.ruling),
         "reason": item.reason,
         "until": _iso(item.until),
+        "channels": list(item.channels),
     }
 
 

@@ -1,7 +1,7 @@
 """Gathers what the stages of alerting go by: windows, what is required, what else is at fault, what people know."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from defib.engine.guard import Guard
@@ -18,6 +18,7 @@ from defib.store import Reader
 
 _WELL = (State.UP, State.WATCH, State.DEGRADED)
 _FOLLOW = AFTERWARDS | {AlertKind.DOWN}
+_MOST_STORIES = 1000  #: of which it is kept who was called
 _LOOK_BACK = 50  #: alerts of a monitor among which its newest stop is
 
 
@@ -30,6 +31,7 @@ class Scenes:
     guard: Guard
     incidents: Mapping[IncidentId, Incident]  #: the open ones
     windows: Callable[[], tuple[Window, ...]] = lambda: ()  #: in force
+    _called: dict[IncidentId, tuple[str, ...]] = field(default_factory=dict)  # by story, as far as known
     _firing: dict[MonitorId, Firing] = field(default_factory=dict)
     _is_loaded: bool = False
 
@@ -49,10 +51,16 @@ class Scenes:
         return Scene(
             now=now, windows=self.windows(), behind=behind, settling=settling,
             observer=self.guard.path_trouble(watched.spec.id),
-            firing=self.firing(roster) if roster.settings.inhibit or notice.cause.startswith("tls-") else (),
-            told=self._told(notice, incident, since, now), is_flapping=health.is_flapping,
+            firing=self.firing(roster, now) if self._may_be_explained(notice, roster) else (),
+            told=tuple(name for name in self._told(notice, incident, since, now) if name in roster.channels),
+            is_flapping=health.is_flapping,
             began=incident.opened_at if incident else health.since,
         )  # fmt: skip
+
+    def _may_be_explained(self, notice: Notice, roster: Roster) -> bool:
+        """By what else is at fault, beyond what it requires: else nobody needs to look."""
+        is_tls = notice.cause.startswith("tls-")
+        return bool(roster.settings.inhibit) or is_tls or notice.event is AlertKind.DEGRADED
 
     def _above(
         self, watched: Watched, now: datetime
@@ -85,15 +93,22 @@ class Scenes:
             return self.told_of(stops[:1])
         if event is AlertKind.SETTLED:
             return self.told_of(self.reader.alerts(monitor=monitor, since=since))
-        is_news = event is AlertKind.DOWN and incident is not None and incident.opened_at == now
+        is_news = event is AlertKind.DOWN and incident is not None and incident.opened_at >= now
         if incident is None or is_news or not (notice.is_end or event in _FOLLOW):
             return ()
-        story = self.reader.story_alerts(incident.story)
+        called = self._called_for(incident.story)
         if event in AFTERWARDS:
-            return self.told_of(story)
-        return self.told_of(
-            [item for item in story if item.incident == incident.id or item.facts.event in AFTERWARDS]
-        )
+            return tuple(dict.fromkeys((*self.told_of(self.reader.story_alerts(incident.story)), *called)))
+        return tuple(dict.fromkeys((*self.reader.told_channels(incident.id), *called)))
+
+    def _called_for(self, story: IncidentId) -> tuple[str, ...]:
+        """Channels through which somebody was called or reminded of a story: of one of its incidents for them all."""
+        if story not in self._called:
+            if len(self._called) >= _MOST_STORIES:
+                self._called.clear()
+            alerts = self.reader.story_alerts(story)
+            self._called[story] = self.told_of([item for item in alerts if item.facts.event in AFTERWARDS])
+        return self._called[story]
 
     def told_of(self, alerts: Sequence[Alert]) -> tuple[str, ...]:
         """Channels that took or will take any of ``alerts``, the first one leading."""
@@ -108,11 +123,13 @@ class Scenes:
 
     def note(self, notice: Notice, since: datetime) -> None:
         """An alert was made: it may explain others while it stands."""
+        if notice.event in AFTERWARDS and notice.story is not None:
+            self._called.pop(notice.story, None)
         if notice.monitor is not None and not notice.is_end and notice.event not in AFTERWARDS:
             self._firing[notice.monitor] = Firing(notice=notice, since=since)
 
-    def firing(self, roster: Roster) -> tuple[Firing, ...]:
-        """The alerts that stand, told or not."""
+    def firing(self, roster: Roster, now: datetime) -> tuple[Firing, ...]:
+        """The alerts that stand, told or not, and those that are over since a moment ago."""
         if not self._is_loaded:
             self._is_loaded = True
             for incident in self.incidents.values():
@@ -121,17 +138,25 @@ class Scenes:
                         self.note(
                             notice_of(alert, roster.monitors[incident.monitor], incident), incident.opened_at
                         )
-        standing = {name: item for name, item in self._firing.items() if self._stands(name, item)}
-        self._firing = standing
-        return tuple(standing.values())
+        found = {name: self._at_the_moment(name, item) for name, item in self._firing.items()}
+        self._firing = {
+            name: item
+            for name, item in found.items()
+            if item is not None and (item.until is None or now < item.until)
+        }
+        return tuple(self._firing.values())
 
-    def _stands(self, monitor: MonitorId, firing: Firing) -> bool:
+    def _at_the_moment(self, monitor: MonitorId, firing: Firing) -> Firing | None:
+        """As it stands; None once it has been over for a while."""
         health = self.table.get(monitor)
         if health is None:
-            return False
-        if firing.notice.incident is not None:
-            return firing.notice.incident in self.incidents
-        return health.state is State.DEGRADED or health.is_flapping
+            return None
+        notice = firing.notice
+        if notice.incident is not None and notice.incident in self.incidents:
+            return firing
+        if notice.incident is None and (health.state is State.DEGRADED or health.is_flapping):
+            return firing
+        return replace(firing, until=health.since + SETTLE)
 
 
 def notice_of(alert: Alert, watched: Watched | None, incident: Incident | None) -> Notice:

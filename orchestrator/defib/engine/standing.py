@@ -23,7 +23,7 @@ from defib.engine.telling import FLAPPING, Telling
 from defib.errors import StoreError
 from defib.model.changes import Changes
 from defib.model.evidence import Observation
-from defib.model.health import Flaps, Health, State
+from defib.model.health import Flaps, Health, Incident, State
 from defib.model.ids import MonitorId
 from defib.ports import Clock
 from defib.rules.flapping import DIGEST_EVERY, is_digest_due
@@ -33,6 +33,7 @@ from defib.store import Writer
 log = structlog.get_logger("defib.standing")
 
 STORE_RETRY = timedelta(seconds=1)
+CRASH_RETRY = timedelta(minutes=1)
 LONGEST_WAIT_S = 30.0
 """In case the wall clock, by which everything is due, goes another way than the one we sleep by."""
 PASS_LOOKS_TAKE_S = 10.0
@@ -50,6 +51,7 @@ class Standing:
         self._writer = writer
         self._telling = telling
         self._bus = bus
+        telling.on_closed = self._take_closed
         self._owing, self._calling, self._morning = Owing(telling), Calling(telling), Morning(telling)
         self._wake = asyncio.Event()
         self._is_all_changed = True
@@ -69,6 +71,11 @@ class Standing:
             self._changed.add(monitor)
             self._changed |= self._open_ended
         self._wake.set()
+
+    def _take_closed(self, incident: Incident) -> None:
+        """One that stood for its story is over: another one may have to."""
+        if (heir := self._calling.heir(incident)) is not None:
+            self.take_change(heir)
 
     async def run(self) -> None:
         """Review until cancelled."""
@@ -98,6 +105,8 @@ class Standing:
         if wanted:
             looks = [asyncio.ensure_future(self._look(monitor)) for monitor in wanted]
             await asyncio.wait(looks, timeout=PASS_LOOKS_TAKE_S)
+            for look in looks:
+                look.cancel()
             await self.review()
 
     async def review(self) -> None:
@@ -117,7 +126,12 @@ class Standing:
             except StoreError as error:
                 self._due[monitor] = self._clock.now() + STORE_RETRY
                 log.error("not told yet; trying again", monitor=monitor, error=str(error))
+            except Exception as error:  # the boundary of one monitor: the others are told all the same
+                self._due[monitor] = self._clock.now() + CRASH_RETRY
+                log.error("review crashed", monitor=monitor, error=repr(error), exc_info=error)
         await self._review_morning()
+        if self._changed:  # the turn of others has come
+            self._wake.set()
 
     def _wait_s(self) -> float:
         now = self._clock.now()
@@ -138,7 +152,8 @@ class Standing:
 
     async def _review(self, watched: Watched) -> None:
         monitor = watched.spec.id
-        after, told, due = await self._of_state(watched, self._table[monitor], self._clock.now())
+        before = self._table[monitor]
+        after, told, due = await self._of_state(watched, before, self._clock.now())
         steps = [Step(told=told, due_at=due)]
         if not told:
             for part in (self._owing, self._calling):
@@ -151,13 +166,17 @@ class Standing:
             self._due[monitor] = min(instants)
         if any(step.is_open_ended for step in steps):
             self._open_ended.add(monitor)
+        self._changed |= {step.follow for step in steps if step.follow is not None}
         if any(step.wants_look for step in steps):
             self._wanted.add(monitor)
-        if changes:
-            if after is not self._table[monitor]:
-                changes += Changes(health=(after,))
-            await self._commit(changes, monitor)
+        if after is not before:
+            await self._commit(changes + Changes(health=(after,)), monitor)
+            now = self._table[monitor]
             self._table.put(after)
+            if now.beats != before.beats:  # it was heard meanwhile
+                self._table.amend(replace(after, beats=now.beats, deadline=now.deadline))
+        elif changes:
+            await self._commit(changes, monitor)
 
     async def _commit(self, changes: Changes, monitor: MonitorId | None) -> None:
         await self._writer.commit(changes)
@@ -174,8 +193,8 @@ class Standing:
             return replace(health, stop_told=True), notifier.stopped(watched, health, now), now
         if health.state is State.STOPPED and not health.stop_told:
             return health, Changes(), health.since + STOP_PATIENCE
-        if not health.is_flapping:
-            return health, Changes(), None
+        if not health.is_flapping or health.state.is_aside or health.state is State.NEW:
+            return health, Changes(), None  # while nothing is judged, calm says nothing
         flaps = health.flaps
         incident = self._telling.incident(health.incident) if health.incident else None
         is_quiet = FLAPPING.has_settled(flaps, now)  # gaps can only show that less time was watched

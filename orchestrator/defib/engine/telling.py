@@ -5,6 +5,7 @@ passing of time brings to light is :mod:`defib.engine.standing`'s.
 """
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -43,6 +44,7 @@ class Telling:
     """The open ones; one that is about to be committed is among them, so that another may join it."""
     called: dict[MonitorId, datetime] = field(default_factory=dict)
     scenes: Scenes = field(init=False)
+    on_closed: Callable[[Incident], None] = lambda incident: None
 
     def __post_init__(self) -> None:
         self.scenes = Scenes(self.table, self.reader, self.guard, self.incidents)
@@ -64,7 +66,8 @@ class Telling:
 
     def forget(self, incident: IncidentId) -> None:
         """It is over, or could not be written."""
-        self.incidents.pop(incident, None)
+        if (known := self.incidents.pop(incident, None)) is not None:
+            self.on_closed(known)
 
     def open_story(self, incident: Incident) -> list[Incident]:
         """Those of the incidents that began with this one which are still open, itself included; oldest first."""
@@ -191,9 +194,10 @@ class Telling:
         return joining_due(began, incident.opened_at)
 
     def _return_due(self, incident: Incident, now: datetime) -> datetime:
-        """Of those that fell together, the last one back tells at once, and of the others, too."""
-        others = [item for item in self.open_story(incident) if item.id != incident.id]
-        return now + RETURN_WAIT if others else now
+        """Of those that fell together, and were told of, the last one back tells at once, and of the others, too."""
+        others = (item for item in self.open_story(incident) if item.id != incident.id)
+        is_told = any(self.reader.told_channels(item.id) for item in others)
+        return now + RETURN_WAIT if is_told else now
 
 
 def _labels(watched: Watched) -> frozenset[str]:

@@ -1,51 +1,24 @@
 """What people and programs are shown: one read model for pages, API, metrics and command line."""
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from defib import __version__
-from defib.engine import desk_views, inventory, row_views, wording
+from defib.engine import desk_views, inventory, monitor_views, row_views, wording
 from defib.engine.recent import Recent
-from defib.engine.roster import Roster, Watched
-from defib.engine.windows import Windows
-from defib.model.alert import Alert
-from defib.model.evidence import Outcome
-from defib.model.health import FaultLabel, Health, Incident, State
+from defib.engine.sources import Sources
+from defib.model.alert import Alert, DeliveryState
+from defib.model.health import Incident, State
 from defib.model.ids import IncidentId, MonitorId, ReportId
-from defib.model.options import format_duration
-from defib.model.recovery import Case
 from defib.model.report import ReportDocument
 from defib.model.window import WindowKind
-from defib.ports import Clock
-from defib.rules.availability import uptime
-from defib.rules.flapping import NAGIOS_STATES, nagios_percent, scheduled
-from defib.rules.heartbeat import suspicion
-from defib.rules.observer import Trouble
-from defib.rules.recovery import budgets
 from defib.store import Reader, rows
 
 Json = dict[str, Any]
 
+DEAD_LETTERS_TOLD = timedelta(days=1)  #: how long they count as a problem; they are kept for ever
 _ORDER = list(wording.STATE_WORDS)
-
-
-@dataclass(frozen=True, slots=True)
-class Sources:
-    """Where the read model gets its state from: a running engine, or the store alone."""
-
-    roster: Roster
-    reader: Reader
-    clock: Clock
-    windows: Windows
-    health: Callable[[MonitorId], Health | None]
-    case: Callable[[MonitorId], Case | None]
-    store_error: Callable[[], str]
-    observer: Callable[[], Trouble | None]  #: what is wrong with the observer itself; None when it is well
-    dead_man_problem: Callable[[], str]  #: why the newest dead-man ping failed; "" when it did not
-    report_problem: Callable[[], str]
-    started_at: datetime | None
 
 
 class Views:
@@ -62,7 +35,7 @@ class Views:
         """Everything the first page shows."""
         s = self._sources()
         self._recent.renew(s.reader, s.clock.now())
-        monitors = [self._monitor(s, watched) for watched in s.roster.monitors.values()]
+        monitors = [monitor_views.monitor(s, self._recent, watched) for watched in s.roster.monitors.values()]
         monitors.sort(key=lambda item: (_ORDER.index(State(item["state"])), item["name"].lower()))
         counts: dict[str, int] = {}
         for item in monitors:
@@ -114,9 +87,11 @@ class Views:
                 | {
                     "name": watched.spec.name if watched else incident.monitor,
                     "together": [
-                        _name(s, other.monitor) for other in stories[incident.story] if other is not incident
+                        monitor_views.name(s, other.monitor)
+                        for other in stories[incident.story]
+                        if other is not incident
                     ],
-                    "recovery": self._recovery(s, watched, newest.get(incident.id)),
+                    "recovery": monitor_views.recovery(s, watched, newest.get(incident.id)),
                 }
             )
         return found
@@ -151,6 +126,16 @@ class Views:
             }
             for name, (n, error) in stuck.items()
         ]
+        counts = s.reader.delivery_counts(now - DEAD_LETTERS_TOLD, now)
+        found += [
+            {
+                "what": "channel",
+                "message": f"channel {name} refused {dead} {'notice' if dead == 1 else 'notices'} for good: see the "
+                "dead letters among the deliveries",
+            }
+            for name, states in counts.items()
+            if (dead := states.get(DeliveryState.DEAD, 0))
+        ]
         return found
 
     # --- one monitor -------------------------------------------------------------------------------
@@ -164,26 +149,31 @@ class Views:
         now = s.clock.now()
         self._recent.renew(s.reader, now)
         health = s.health(monitor)
-        view = self._monitor(s, watched)
+        view = monitor_views.monitor(s, self._recent, watched)
         if health is not None and health.incident is not None:
             cases = s.reader.cases(incident=health.incident)
-            view["recovery"] = self._recovery(s, watched, s.case(monitor) or (cases[-1] if cases else None))
+            view["recovery"] = monitor_views.recovery(
+                s, watched, s.case(monitor) or (cases[-1] if cases else None)
+            )
         transitions = s.reader.transitions(monitor=monitor, newest=30)
         attempts = s.reader.attempts(monitor=monitor, newest=20)
         snapshot = s.reader.snapshot(attempts[0].incident) if attempts else None
         incidents = s.reader.incidents(monitor=monitor, newest=20)
         story = view | {
-            "flap_percent": self._flap_percent(s, watched, now),
-            "together": self._together(s, incidents),
+            "flap_percent": monitor_views.flap_percent(s, watched, now),
+            "together": monitor_views.together(s, incidents),
             "requires": [*watched.spec.requires, *watched.spec.requires_any],
             "ladder": [action.description for action in watched.actions],
             "strategy_detail": inventory.strategy(s.roster, monitor),
             "last": rows.observation_json(health.last) if health else None,
-            "availability": {name: self._availability(s, monitor, now - span, now) for name, span in _SPANS},
+            "availability": {
+                name: monitor_views.availability(s, monitor, now - span, now)
+                for name, span in monitor_views.SPANS
+            },
             "transitions": [row_views.transition(item) for item in transitions],
             "incidents": [row_views.incident(item) for item in incidents],
             "attempts": [row_views.attempt(item) for item in attempts],
-            "budget": _budget(s, watched, now),
+            "budget": monitor_views.budget(s, watched, now),
             "snapshot": row_views.snapshot(snapshot),
             "alerts": self._told(s.reader, s.reader.alerts(monitor=monitor, newest=20)),
             "windows": desk_views.of_monitor(s.windows.known(), watched, s.roster, now),
@@ -196,26 +186,6 @@ class Views:
         return story | {
             "parents": parents, "sentences": wording.why(story, parents, s.roster.settings.timezone),
         }  # fmt: skip
-
-    @staticmethod
-    def _together(s: Sources, incidents: list[Incident]) -> list[str]:
-        """The other monitors of the newest incident's story, while it is open."""
-        if not incidents or incidents[0].closed_at is not None:
-            return []
-        story = s.reader.incidents(story=incidents[0].story)
-        return sorted(item.monitor for item in story if item.monitor != incidents[0].monitor)
-
-    @staticmethod
-    def _flap_percent(s: Sources, watched: Watched, now: datetime) -> float | None:
-        """How much it changes, as Nagios counts it over its last 21 scheduled looks; None for what is not looked at."""
-        if watched.polled is None:
-            return None
-        interval = s.roster.strategy(watched.spec.id).interval
-        samples = s.reader.samples(
-            monitor=watched.spec.id, since=now - (NAGIOS_STATES + 4) * interval, until=now
-        )
-        looks = [(row["at"], row["status"] == "healthy") for row in samples if row["status"] != "unknown"]
-        return round(nagios_percent(scheduled(looks, interval)), 1)
 
     def why(self, monitor: MonitorId) -> Json | None:
         """Why a monitor is in its state, in words and with what was known; None when there is none of that id."""
@@ -251,61 +221,25 @@ class Views:
             for row in self._sources().reader.samples(monitor=monitor, since=since, until=until)
         ]  # fmt: skip
 
-    def _monitor(self, s: Sources, watched: Watched) -> Json:
-        spec = watched.spec
-        health = s.health(spec.id) or Health(monitor=spec.id, since=s.clock.now())
-        last = health.last.evidence if health.last else None
-        return {
-            "id": spec.id,
-            "name": spec.name,
-            "type": spec.kind,
-            "family": str(spec.family),
-            "target": watched.plugin.target,
-            "tags": sorted(spec.tags),
-            "state": str(health.state),
-            "since": health.since.isoformat(),
-            "reason": health.reason,
-            "says": _says(health),
-            "status": str(last.status) if last else "unknown",
-            "summary": last.summary if last else "",
-            "inconclusive": last is not None and str(last.outcome) == "inconclusive",
-            "latency_ms": last.latency / timedelta(milliseconds=1)
-            if last and last.latency is not None
-            else None,
-            "last_seen": health.last.ended_at.isoformat() if health.last else None,
-            "deadline": health.deadline.isoformat() if health.deadline else None,
-            "strategy": s.roster.strategy(spec.id).name,
-            "interval": format_duration(s.roster.strategy(spec.id).interval),
-            "incident": health.incident,
-            "label": str(self._label(s, health)),
-            "flapping": _flapping(health),
-            "suspicion": _suspicion(health, s.clock.now()),
-            "recovery": self._recovery(s, watched, s.case(spec.id)),
-            "hours": self._recent.cells(spec.id),
-            "latencies_ms": self._recent.latencies_ms(spec.id),
-            "metrics": dict(last.metrics) if last else {},
-        }
-
-    @staticmethod
-    def _label(s: Sources, health: Health) -> FaultLabel:
-        incident = s.reader.incident(health.incident) if health.incident else None
-        return incident.label if incident else FaultLabel.NONE
-
-    def _recovery(self, s: Sources, watched: Watched | None, case: Case | None) -> Json:
-        """How a monitor recovers, and how far its case is; ``watched`` is None once it is not configured any more."""
-        mode = str(s.roster.recovery_mode(watched.spec)) if watched and watched.actions else "none"
-        actions = watched.actions if watched else ()
-        view = None
-        if case is not None:
-            known = case.rung < len(actions)
-            view = row_views.case(case) | {"action": actions[case.rung].description if known else "an action"}
-        return {"mode": mode, "case": view, "doing": wording.doing(mode, view)}
-
-    def _availability(self, s: Sources, monitor: MonitorId, start: datetime, end: datetime) -> float | None:
-        before = s.reader.states_at(start).get(monitor)
-        spans = [(span.started_at, span.seen_at) for span in s.reader.watch_spans(start, end)]
-        changes = s.reader.transitions(monitor=monitor, since=start, until=end)
-        return uptime(before.to_state if before else None, changes, start, end, spans).availability
+    def hours(self, monitor: MonitorId, since: datetime, until: datetime, per: int = 1) -> list[Json]:
+        """What the looks of each hour came to, or of ``per`` hours together, oldest first."""
+        return [
+            {
+                "at": hour.at.isoformat(),
+                "counts": dict(hour.counts),
+                "latency_ms": None
+                if hour.latencies is None
+                else {
+                    "min": hour.min_ms,
+                    "mean": round(hour.latencies.mean_ms, 3),
+                    "p50": round(hour.latencies.p50_ms, 3),
+                    "p95": round(hour.latencies.p95_ms, 3),
+                    "p99": round(hour.latencies.p99_ms, 3),
+                    "max": hour.max_ms,
+                },
+            }
+            for hour in self._sources().reader.hours(monitor, since, until, per)
+        ]
 
     # --- what happened -----------------------------------------------------------------------------
 
@@ -321,14 +255,17 @@ class Views:
         return [row_views.alert(alert) | {"deliveries": deliveries.get(alert.id, [])} for alert in alerts]
 
     def incidents(self, newest: int = 100, skip: int = 0) -> list[Json]:
-        return [row_views.incident(item) for item in self._sources().reader.incidents(newest=newest, skip=skip)]
+        return [
+            row_views.incident(item) for item in self._sources().reader.incidents(newest=newest, skip=skip)
+        ]
 
     def recoveries(self, newest: int = 100, skip: int = 0) -> list[Json]:
         """The newest recovery cases with their attempts."""
         reader = self._sources().reader
         cases = reader.cases(newest=newest, skip=skip)
         return [
-            row_views.case(case) | {"tries": [row_views.attempt(item) for item in reader.attempts(case=case.id)]}
+            row_views.case(case)
+            | {"tries": [row_views.attempt(item) for item in reader.attempts(case=case.id)]}
             for case in cases
         ]
 
@@ -346,7 +283,7 @@ class Views:
         until = None if found.closed_at is None else found.closed_at + timedelta(seconds=1)
         changes = reader.transitions(monitor=found.monitor, since=found.fault_hi, until=until)
         story = row_views.incident(found) | {
-            "name": _name(s, found.monitor),
+            "name": monitor_views.name(s, found.monitor),
             "transitions": [row_views.transition(item) for item in changes],
             "cases": [row_views.case(case) for case in reader.cases(incident=incident)],
             "attempts": [row_views.attempt(item) for item in reader.attempts(incident=incident)],
@@ -354,7 +291,9 @@ class Views:
             "affected": reader.affected(incident),
             "snapshot": row_views.snapshot(reader.snapshot(incident)),
             "members": [
-                row_views.incident(item) for item in reader.incidents(story=found.story) if item.id != incident
+                row_views.incident(item)
+                for item in reader.incidents(story=found.story)
+                if item.id != incident
             ],
         }
         return story | {"sentences": wording.of_incident(story, s.roster.settings.timezone)}
@@ -368,12 +307,17 @@ class Views:
         """The newest alerts with each delivery and each of its tries."""
         s = self._sources()
         found = desk_views.with_tries(s.reader, self.alerts(newest, skip))
-        return [item | {"name": _name(s, item["monitor"]) if item["monitor"] else ""} for item in found]
+        return [
+            item | {"name": monitor_views.name(s, item["monitor"]) if item["monitor"] else ""}
+            for item in found
+        ]
 
     def incident_list(self, newest: int = 100, skip: int = 0) -> list[Json]:
         """The newest incidents with the names of their monitors."""
         s = self._sources()
-        return [item | {"name": _name(s, item["monitor"])} for item in self.incidents(newest, skip)]
+        return [
+            item | {"name": monitor_views.name(s, item["monitor"])} for item in self.incidents(newest, skip)
+        ]
 
     def delivery_log(self, newest: int = 100, skip: int = 0) -> list[Json]:
         """See :func:`defib.engine.desk_views.delivery_log`."""
@@ -415,61 +359,6 @@ class Views:
     def report(self, report: ReportId) -> ReportDocument | None:
         """A stored report; None when there is none of that id."""
         return self._sources().reader.report(report)
-
-
-_SPANS = (("24h", timedelta(days=1)), ("7d", timedelta(days=7)), ("30d", timedelta(days=30)))
-
-
-def _budget(s: Sources, watched: Watched, now: datetime) -> Json | None:
-    """What recovery has spent on a monitor, and what it may spend; None without a ladder."""
-    policy, monitor = watched.spec.recovery, watched.spec.id
-    if not watched.actions:
-        return None
-    since = now - budgets.DAY
-    settled_at = budgets.settled_at(s.reader.transitions(monitor=monitor, since=since), since, now)
-    spent = budgets.count(
-        s.reader.attempts(monitor=monitor, since=since), policy, now, settled_at=settled_at,
-        reset_at=s.roster.budgets_reset_at(monitor),
-    )  # fmt: skip
-    return {
-        "failed": spent.failed, "max_attempts": policy.max_attempts, "window_s": policy.window.total_seconds(),
-        "relapses": spent.relapses, "max_relapses": policy.max_relapses,
-        "today": spent.today, "max_per_day": policy.max_per_day,
-    }  # fmt: skip
-
-
-def _says(health: Health) -> str:
-    """What to show beside a state: what was seen while all is well, else why it is not."""
-    last = health.last.evidence if health.last else None
-    if last is None:
-        return health.reason
-    if last.outcome is Outcome.INCONCLUSIVE:
-        return f"could not look: {last.summary}"
-    return last.summary if health.state is State.UP else health.reason or last.summary
-
-
-def _name(s: Sources, monitor: MonitorId) -> str:
-    watched = s.roster.monitors.get(monitor)
-    return watched.spec.name if watched else monitor
-
-
-def _flapping(health: Health) -> Json | None:
-    """Since when it goes up and down, and how often it fell; None when it does not."""
-    if health.flaps.since is None:
-        return None
-    return {"since": health.flaps.since.isoformat(), "falls": health.flaps.falls}
-
-
-def _suspicion(health: Health, now: datetime) -> float | None:
-    """How far a beat that is late is on its way to a fault, 0 to 1; None while none is."""
-    if health.state is not State.SUSPECT or health.last is None:
-        return None
-    facts = health.last.evidence.facts
-    expected_at, fault_at = facts.get("expected_at"), facts.get("fault_at")
-    if not isinstance(expected_at, str) or not isinstance(fault_at, str):
-        return None
-    expected, fault = (datetime.fromisoformat(item).timestamp() for item in (expected_at, fault_at))
-    return round(suspicion(expected, fault, now.timestamp()), 3)
 
 
 def worst(states: "Any") -> str:

@@ -112,14 +112,18 @@ class Windows:
         """
         now = self._clock.now()
         if window.ends_at is not None and window.ends_at <= max(now, window.starts_at):
-            raise UsageError("it would be over before it began; give it an end that is later than its beginning")
+            raise UsageError(
+                "it would be over before it began; give it an end that is later than its beginning"
+            )
         monitors = self._roster.monitors
         for monitor in sorted(window.matcher.monitors):
             if monitor not in monitors:
                 raise UsageError(f"there is no monitor {monitor!r}; 'defib status' lists them")
         known = {tag for watched in monitors.values() for tag in watched.spec.tags}
         for tag in sorted(window.matcher.tags - known):
-            raise UsageError(f"no monitor has the tag {tag!r}; there are: {', '.join(sorted(known)) or 'none'}")
+            raise UsageError(
+                f"no monitor has the tag {tag!r}; there are: {', '.join(sorted(known)) or 'none'}"
+            )
         await self._store(window, "begin", actor)
         return window
 
@@ -167,7 +171,9 @@ class Windows:
             raise UsageError(f"{monitor} is not paused")
         for pause in pauses:
             if pause.matcher.monitors != {monitor}:
-                raise UsageError(f"{monitor} is paused together with others; end {pause.id} to resume them all")
+                raise UsageError(
+                    f"{monitor} is paused together with others; end {pause.id} to resume them all"
+                )
         return tuple([await self.end(pause.id, actor) for pause in pauses])
 
     def pauses_of(self, monitor: MonitorId) -> tuple[Window, ...]:
@@ -191,7 +197,9 @@ class Windows:
         assert self._writer is not None
         await self._writer.commit(Changes(windows=(window,), audit=(audit,)))
         self._stored[window.id] = window
-        log.info("window", act=act, kind=window.kind, id=window.id, until=until, actor=actor, reason=window.reason)
+        log.info(
+            "window", act=act, kind=window.kind, id=window.id, until=until, actor=actor, reason=window.reason
+        )
         self._changed()
 
     # --- what follows from the time ----------------------------------------------------------------
@@ -211,7 +219,9 @@ class Windows:
         found |= self._stored
         self._stored = {id_: w for id_, w in self._stored.items() if not _is_past(w, now)}
         self._known = tuple(
-            sorted((w for w in found.values() if not rules.is_over(w, now)), key=lambda w: (w.starts_at, w.id))
+            sorted(
+                (w for w in found.values() if not rules.is_over(w, now)), key=lambda w: (w.starts_at, w.id)
+            )
         )
         self._in_force = rules.active(self._known, now)
         self._stale_at = rules.next_change(self._known, now)

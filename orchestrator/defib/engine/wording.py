@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from defib.engine.alert_wording import telling
 from defib.model.health import State
 from defib.model.recovery import CaseState
 from defib.rules.observer import Trouble
@@ -138,6 +139,8 @@ def _of_incident(story: Json, zone: ZoneInfo) -> Iterator[str]:
     if not story["attempts"] and story["cases"]:
         case = story["cases"][-1]
         yield f"Defib has done nothing: {case['reason']}"
+    if story["acked_at"]:
+        yield _acked(story, zone)
     if story["closed_at"]:
         lasted = datetime.fromisoformat(story["closed_at"]) - datetime.fromisoformat(story["fault_at"])
         seconds = round(lasted.total_seconds())
@@ -147,14 +150,15 @@ def _of_incident(story: Json, zone: ZoneInfo) -> Iterator[str]:
     if not story["alerts"]:
         yield "Nobody was told of it by itself"
     for alert in story["alerts"]:
-        yield _telling(alert, zone)
+        yield telling(alert, zone)
 
 
 def _sentences(view: Json, parents: Mapping[str, str], zone: ZoneInfo) -> Iterator[str]:
     state = State(view["state"])
-    word = STATE_WORDS[state].lower()
+    word = "in maintenance" if state is State.MAINTENANCE else STATE_WORDS[state].lower()
     since = _local(view["since"], zone)
     yield f"{view['name']} is {word} since {since}: {view['reason']}"
+    yield from _set_aside(view, state, zone)
     last = view["last"]
     if last is None:
         yield "It has not been looked at yet"
@@ -205,6 +209,27 @@ def _sentences(view: Json, parents: Mapping[str, str], zone: ZoneInfo) -> Iterat
         yield from _told(view, zone)
 
 
+def _set_aside(view: Json, state: State, zone: ZoneInfo) -> Iterator[str]:
+    """What somebody has decided about it for a while."""
+    if state is State.MAINTENANCE:
+        yield "It is looked at as ever, but nothing is judged, told or repaired while that lasts"
+    if state is State.PAUSED:
+        yield "Nobody looks at it while that lasts"
+    for window in view["windows"]:
+        if window["phase"] == "active" and window["kind"] == "silence":
+            what = f"its {' and '.join(window['severity'])} alerts" if window["severity"] else "its alerts"
+            reason = f": {window['reason']}" if window["reason"] else ""
+            yield f"{window['made_by']} has silenced {what} until {_local(window['ends_at'], zone)}{reason}"
+    for incident in view["incidents"]:
+        if incident["acked_at"] and not incident["closed_at"]:
+            yield _acked(incident, zone)
+
+
+def _acked(incident: Json, zone: ZoneInfo) -> str:
+    note = f": {incident['ack_note']}" if incident["ack_note"] else ""
+    return f"{incident['acked_by']} sees to it since {_local(incident['acked_at'], zone)}{note}"
+
+
 def _told(view: Json, zone: ZoneInfo) -> Iterator[str]:
     told = [alert for alert in view["alerts"] if alert["incident"] == view["incident"]]
     if not told and view["flapping"]:
@@ -212,22 +237,7 @@ def _told(view: Json, zone: ZoneInfo) -> Iterator[str]:
     elif not told:
         yield "Nobody was told: no alert was made for this incident"
     for alert in told:
-        yield _telling(alert, zone)
-
-
-def _telling(alert: Json, zone: ZoneInfo) -> str:
-    ways = [_way(item, zone) for item in alert["deliveries"]]
-    return f"“{alert['title']}” went to {', '.join(ways) if ways else 'no channel: no route takes it'}"
-
-
-def _way(delivery: Json, zone: ZoneInfo) -> str:
-    """``mail (delivered)``; with what is worth knowing about the rest."""
-    state = delivery["state"]
-    if state == "pending" and not delivery["tries"]:
-        state = f"leaves at {_local(delivery['due_at'], zone)}, with all that falls together with it"
-    elif delivery["sent_with"]:
-        state += ", in one message with others"
-    return f"{delivery['channel']} ({state})"
+        yield telling(alert, zone)
 
 
 def _local(instant: str, zone: ZoneInfo) -> str:

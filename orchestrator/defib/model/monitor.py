@@ -85,6 +85,7 @@ class MonitorSpec:
     group: str = ""  #: monitors that do the same work for one another: never restarted all at once
     recovery: RecoveryPolicy = RecoveryPolicy()
     enabled: bool = True
+    second_opinion: bool = False  #: agents on other hosts are asked whether they reach it while it fails
     slo: float | None = None  #: share of the time that it is to be well, 0..1: its service level objective
 
 

@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from functools import lru_cache
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, SecretStr, WithJsonSchema
@@ -22,14 +23,16 @@ def parse_duration(value: object) -> timedelta:
     if value == 0 and not isinstance(value, bool):
         return timedelta(0)
     if isinstance(value, str) and _DURATIONS.fullmatch(text := value.strip()):
-        return timedelta(
-            seconds=sum(float(number) * _UNITS[unit] for number, unit in _DURATION.findall(text))
-        )
+        seconds = sum(float(number) * _UNITS[unit] for number, unit in _DURATION.findall(text))
+        if seconds > _LONGEST:
+            raise ValueError("must not be longer than 100 years; write for example 7d")
+        return timedelta(seconds=seconds)
     raise ValueError(
         f"{value!r} is not a duration; write a number with its unit, such as 250ms, 15s, 5m, 2h or 7d"
     )
 
 
+@lru_cache
 def format_duration(value: timedelta) -> str:
     """The shortest way to write it that :func:`parse_duration` reads back, rounded to milliseconds."""
     milliseconds = round(value.total_seconds() * 1000)

@@ -101,7 +101,7 @@ class Forecast:
     per_day: float  #: percent points
     full_at: datetime  #: likely
     full_lo: datetime  #: at the earliest
-    full_hi: datetime | None  #: at the latest; None: perhaps never
+    full_hi: datetime  #: at the latest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ A monitor requires all of some monitors, and any of a group of redundant ones. T
 is the monitor at fault behind it that has no monitor at fault behind itself.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -54,6 +55,8 @@ def _is_doubtful(parent: Health, own: Health | None, now: datetime) -> bool:
     """
     if parent.state is State.SUSPECT:
         return True
+    if parent.state is State.NEW and parent.was_up:  # it was set aside, and is looked at afresh
+        return now - parent.since < VERDICT_WAIT
     if own is None or own.first_fail_at is None or parent.state not in _WELL or parent.deadline is not None:
         return False
     is_stale = parent.last is None or parent.last.started_at < own.first_fail_at
@@ -100,9 +103,15 @@ def implied(footings: Mapping[MonitorId, Footing]) -> dict[MonitorId, tuple[Moni
     Never a circle: who is required by something, directly or not, does not require it.
     """
     found = {name: footing.requires for name, footing in footings.items()}
+    places = {name: place for place, name in enumerate(footings)}
+    carriers: dict[str, list[MonitorId]] = defaultdict(list)
     for name, footing in footings.items():
-        for other, base in footings.items():
-            if other == name or base.carries.isdisjoint(footing.stands_on) or other in found[name]:
+        for thing in footing.carries:
+            carriers[thing].append(name)
+    for name, footing in footings.items():
+        under = {other for thing in footing.stands_on for other in carriers.get(thing, ())}
+        for other in sorted(under, key=places.__getitem__):
+            if other == name or other in found[name]:
                 continue
             if not _leads_to(other, name, found):
                 found[name] = (*found[name], other)

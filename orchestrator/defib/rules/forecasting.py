@@ -15,6 +15,7 @@ _LEAST_POINTS = 24
 _LEAST_DAYS = 1.0
 _MOST_POINTS = 200  #: more are thinned out, evenly: there are half their square of pairs
 _LEAST_SLOPE = 0.02  #: percent points a day; slower than that is standing still
+_LEAST_CERTAIN = 0.1  #: of the slope: where it may be less than that, it may as well be none
 _CLOSE = 3.0  #: percent points: the line is believed only where the typical distance to it is less
 
 
@@ -26,7 +27,7 @@ class Trend:
     slope: float  #: per day
     full_in: float  #: days
     full_in_lo: float  #: at the earliest
-    full_in_hi: float | None  #: at the latest; None: perhaps never
+    full_in_hi: float  #: at the latest
 
 
 def forecast(points: Sequence[tuple[float, float]], limit: float = 100.0) -> Trend | None:
@@ -44,7 +45,7 @@ def forecast(points: Sequence[tuple[float, float]], limit: float = 100.0) -> Tre
         (y2 - y1) / (x2 - x1) for i, (x1, y1) in enumerate(points) for x2, y2 in points[i + 1 :] if x2 > x1
     )
     slope, (slowest, fastest) = median(slopes), _range(slopes, len(points))
-    if slowest <= 0.0 or slope < _LEAST_SLOPE:
+    if slope < _LEAST_SLOPE or slowest < slope * _LEAST_CERTAIN:
         return None
     now, newest = points[-1]
     offset = median(y - slope * x for x, y in points)
@@ -59,7 +60,7 @@ def forecast(points: Sequence[tuple[float, float]], limit: float = 100.0) -> Tre
         slope=slope,
         full_in=room / slope,
         full_in_lo=room / fastest,
-        full_in_hi=room / slowest if slowest > slope / 10 else None,
+        full_in_hi=room / slowest,
     )
 
 

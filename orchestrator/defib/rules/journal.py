@@ -13,7 +13,8 @@ import json
 import sys
 import zlib
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import accumulate
@@ -89,6 +90,18 @@ class Part:
         ):
             status, cause = codes[seen]
             yield monitor, Sample(start + at, status, cause, None if latency == _NO_LATENCY else latency)
+
+    def counts(self, within: tuple[int, int] | None = None) -> Iterator[tuple[tuple[int, str], int]]:
+        """How many looks each monitor has of each status.
+
+        :param within: instants in microseconds since 1970, the second of them not included; None for all.
+        """
+        looks: Iterable[tuple[int, int]] = zip(self.monitors, self.seen, strict=True)
+        if within is not None:
+            begin, end = (at - self.hour * HOUR_US for at in within)
+            looks = (look for look, at in zip(looks, self.times, strict=True) if begin <= at < end)
+        for (monitor, code), n in Counter(looks).items():
+            yield (monitor, self.codes[code][0]), n
 
     def measured(self) -> Iterator[tuple[int, str, float]]:
         """Every metric of every look: number of the monitor within the shard, name, value."""

@@ -10,7 +10,9 @@ STOP_PATIENCE = timedelta(seconds=60)
 
 def is_lasting(health: Health) -> bool:
     """Whether time alone may give something to tell about a monitor: something about it is open."""
-    return health.incident is not None or health.is_flapping or health.state in (State.STOPPED, State.DEGRADED)
+    return (
+        health.incident is not None or health.is_flapping or health.state in (State.STOPPED, State.DEGRADED)
+    )
 
 
 def is_stop_to_tell(health: Health, now: datetime) -> bool:

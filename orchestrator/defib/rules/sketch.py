@@ -8,10 +8,10 @@ Source: C. Masson, J. E. Rim, H. K. Lee, "DDSketch: A Fast and Fully-Mergeable Q
 Relative-Error Guarantees", PVLDB 12(12), 2019.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from math import ceil, log
 
-from defib.rules.varint import put, take
+from defib.rules.varint import put
 
 ALPHA = 0.02  #: relative error of a quantile
 BUCKETS = 640  #: up to 22 hours in microseconds; whatever is larger counts in the last
@@ -19,6 +19,7 @@ BUCKETS = 640  #: up to 22 hours in microseconds; whatever is larger counts in t
 _GAMMA = (1 + ALPHA) / (1 - ALPHA)
 _PER_LOG = 1 / log(_GAMMA)
 _WIDE = 3  #: a gap that does not fit into its two bits
+_MORE = 0x80  #: a byte that is not the last of its number
 
 
 class Sketch:
@@ -40,21 +41,21 @@ class Sketch:
 
         :raises ValueError: it is no sketch.
         """
-        counts, place, index = self.counts, 0, -1
-        end = len(encoded)
-        while place < end:
-            token = encoded[place]
-            place += 1
-            if token >= 0x80:
-                token, place = take(encoded, place - 1)
-            gap = token & _WIDE
-            if gap == _WIDE:
-                more, place = take(encoded, place)
-                gap += more
-            index += gap + 1
-            if index >= BUCKETS:
-                raise ValueError(f"a sketch has {BUCKETS} buckets, and no bucket {index}")
-            counts[index] += (token >> 2) + 1
+        counts, index = self.counts, -1
+        rest = iter(encoded)
+        try:
+            for token in rest:
+                if token >= _MORE:
+                    token = _long(token, rest)
+                gap = token & _WIDE
+                if gap == _WIDE:
+                    gap += _long(next(rest), rest)
+                index += gap + 1
+                counts[index] += (token >> 2) + 1
+        except StopIteration:
+            raise ValueError("the last number of a sketch is not whole") from None
+        except IndexError:
+            raise ValueError(f"a sketch has {BUCKETS} buckets, and no bucket {index}") from None
 
     def encode(self) -> bytes:
         """For each bucket that counted something one varint: its count - 1, and in the lowest two bits how many
@@ -86,3 +87,13 @@ class Sketch:
             if count and seen > rank:
                 return 2 * _GAMMA**index / (_GAMMA + 1) if index else 0.0
         return None
+
+
+def _long(first: int, rest: Iterator[int]) -> int:
+    """A varint of which the first byte was taken already."""
+    number, shift = first & 0x7F, 7
+    while first >= _MORE:
+        first = next(rest)
+        number |= (first & 0x7F) << shift
+        shift += 7
+    return number

@@ -2,9 +2,10 @@
 
 import struct
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 
 from defib.model.evidence import ProbeStatus
-from defib.model.history import Latencies, Sample
+from defib.model.history import Hour, Latencies, Sample
 from defib.rules.journal import fitted
 from defib.rules.sketch import Sketch
 from defib.rules.varint import put, take
@@ -47,6 +48,12 @@ class Tally:
         for status, count in counts.items():
             if count:
                 self.counts[status] = self.counts.get(status, 0) + count
+        self.merge_latencies(sum_us, min_us, max_us, sketch)
+
+    def merge_latencies(
+        self, sum_us: int | None, min_us: int | None, max_us: int | None, sketch: bytes | None
+    ) -> None:
+        """Add the latencies of another alone; raises like :meth:`merge`."""
         if sketch is not None and sum_us is not None and min_us is not None and max_us is not None:
             self._sketch.merge(sketch)
             self._widen(sum_us, min_us, max_us)
@@ -68,6 +75,14 @@ class Tally:
         found = [self._sketch.quantile(q) or 0.0 for q in (0.5, 0.95, 0.99)]
         p50, p95, p99 = (max(self.min_us, min(value, self.max_us)) / 1000 for value in found)
         return Latencies(mean_ms=self.sum_us / self._sketch.n / 1000, p50_ms=p50, p95_ms=p95, p99_ms=p99)
+
+    def hour(self, at: datetime) -> Hour:
+        """All of it as the hour that began at ``at``."""
+        return Hour(
+            at=at, counts=self.counts, latencies=self.latencies(),
+            min_ms=None if self.min_us is None else self.min_us / 1000,
+            max_ms=None if self.max_us is None else self.max_us / 1000,
+        )  # fmt: skip
 
 
 class Figures:

@@ -1,6 +1,5 @@
 """Everything that survives a restart: one schema on SQLite (WAL) or PostgreSQL, one writer, many readers."""
 
-from defib.model.history import Latencies
 from defib.store.beat_secret import KEY as BEAT_SECRET
 from defib.store.beat_secret import ensure_beat_secret
 from defib.store.database import Database, open_database

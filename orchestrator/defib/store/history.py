@@ -7,7 +7,7 @@ counted; once those are forgotten, the hour counts to the stretch in which it be
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -21,12 +21,24 @@ from defib.rules.samples import HOUR_US
 from defib.rules.tally import Figures, Tally, decode_metrics
 from defib.store import schema
 from defib.store.database import Database, snapshot, translated
+from defib.store.hours import (
+    every_hour,
+    hour_rows,
+    instant,
+    journal_counts,
+    journal_parts,
+    journal_samples,
+    last_hour,
+    places,
+    raw_samples,
+    rollups,
+)  # fmt: skip
 from defib.store.rolling import Rolling, merge_rollup
-from defib.store.slots import beginning, hour_of, next_hour, parted, shard_of, slot
+from defib.store.slots import beginning, hour_of, next_hour, parted, slot
 from defib.store.space import Space
 from defib.store.symbols import Symbols
+from defib.store.walk import Walk
 
-_MICROSECOND = timedelta(microseconds=1)
 _STATUSES = tuple(map(str, ProbeStatus))
 
 Counts = dict[str, int]
@@ -40,6 +52,7 @@ class HistoryReader:
         self._symbols = Symbols()
         self.rolling = Rolling(database)  #: makes hours of the journal
         self.space = Space(database)
+        self.walk = Walk(database)  #: through everything
 
     def oldest_hours(self) -> tuple[int | None, int | None]:
         """The oldest hours since 1970 that there are single looks of, and rollups; None without any."""
@@ -70,13 +83,13 @@ class HistoryReader:
                 return []
             found = [
                 _row(self._name(connection, owner), sample, None)
-                for owner, sample in _raw(connection, since, until, number)
+                for owner, sample in raw_samples(connection, since, until, number)
             ]
-            for part, first in _journal(connection, since, until, number):
+            for part, first in journal_parts(connection, since, until, number):
                 begins = part.numbers()
-                for place in _places(part, number):
+                for place in places(part, number):
                     sample = part.sample(place)
-                    if since <= _instant(sample.at_us) < until:
+                    if since <= instant(sample.at_us) < until:
                         name = self._name(connection, first + part.monitors[place])
                         found.append(_row(name, sample, part.metrics(place, begins) or None))
         found.sort(key=lambda row: row["at"])
@@ -102,14 +115,14 @@ class HistoryReader:
         """:meth:`hourly_counts` since an instant, all looks since another, and where to go on following."""
         with self._snapshot() as connection:
             newest = connection.execute(sa.select(sa.func.max(schema.journal.c.id))).scalar() or 0
+            end = beginning(max(hour_of(since), last_hour(connection)) + 1)
             counts = self._hourly_counts(connection, since)
-            looks: dict[MonitorId, list[Sample]] = defaultdict(list)
-            end = beginning(_last_hour(connection) + 1)
-            for owner, sample in _raw(connection, looks_since, end, None):
-                looks[self._name(connection, owner)].append(sample)
-            for part, first in _journal(connection, looks_since, end, None):
-                self._sort(connection, looks, part, first)
-        return counts, News(looks=looks, upto=newest)
+            looks: dict[int, list[Sample]] = defaultdict(list)
+            for owner, sample in raw_samples(connection, looks_since, end, None):
+                looks[owner].append(sample)
+            for owner, sample in journal_samples(connection, looks_since, end, None):
+                looks[owner].append(sample)
+            return counts, News(looks=self._named(connection, looks), upto=newest)
 
     def _sort(
         self, connection: sa.Connection, looks: dict[MonitorId, list[Sample]], part: Part, first: int
@@ -134,9 +147,9 @@ class HistoryReader:
                 counts[row["owner"]] = {status: row[status] for status in _STATUSES if row[status]}
             for number, tally in self._edges(connection, since, until, None).items():
                 _add(counts[number], tally.counts)
-            for number, sample in _journaled(connection, since, until, None):
+            for _, number, status, n in journal_counts(connection, since, until):
                 into = counts[number]
-                into[sample.status] = into.get(sample.status, 0) + 1
+                into[status] = into.get(status, 0) + n
             return self._named(connection, {number: found for number, found in counts.items() if found})
 
     def hourly_counts(self, since: datetime) -> dict[MonitorId, dict[int, Counts]]:
@@ -156,45 +169,44 @@ class HistoryReader:
             counts[number][hour] = {
                 status: count for status, count in zip(_STATUSES, found, strict=True) if count
             }
-        until = beginning(max(next_hour(since), _last_hour(connection) + 1))
+        until = beginning(max(next_hour(since), last_hour(connection) + 1))
         for number, tally in self._edges(connection, since, until, None).items():
             _add(counts[number][hour_of(since)], tally.counts)
-        for number, sample in _journaled(connection, since, until, None):
-            into = counts[number][sample.at_us // HOUR_US]
-            into[sample.status] = into.get(sample.status, 0) + 1
+        for hour, number, status, n in journal_counts(connection, since, until):
+            into = counts[number][hour]
+            into[status] = into.get(status, 0) + n
         return self._named(connection, {number: dict(hours) for number, hours in counts.items()})
 
     def latencies(self, since: datetime, until: datetime) -> dict[MonitorId, Latencies]:
         """Latencies of healthy answers in ``[since, until)`` by monitor."""
         with self._snapshot() as connection:
             tallies = self._edges(connection, since, until, None)
-            for _, number, row in _rollups(connection, next_hour(since), hour_of(until), None):
-                merge_rollup(tallies[number], row)
+            table = schema.hour_rollup
+            columns = (table.c.slot, table.c.sum_us, table.c.min_us, table.c.max_us, table.c.sketch)
+            whole = sa.and_(table.c.slot >= slot(next_hour(since)), table.c.slot < slot(hour_of(until)))
+            for place, *latencies in connection.execute(sa.select(*columns).where(whole)):
+                tallies[place % schema.SLOT].merge_latencies(*latencies)
             self._add_journal(connection, tallies, since, until, None)
             found = ((number, tally.latencies()) for number, tally in tallies.items())
             return self._named(connection, {number: value for number, value in found if value is not None})
 
-    def hours(self, monitor: MonitorId, since: datetime, until: datetime) -> list[Hour]:
-        """Each hour of a monitor that began in ``[since, until)`` and in which it was looked at, oldest first."""
+    def hours(self, monitor: MonitorId, since: datetime, until: datetime, per: int = 1) -> list[Hour]:
+        """Each hour of a monitor that began in ``[since, until)`` and in which it was looked at, oldest first.
+
+        :param per: so many hours together, the first of them from the first whole hour on.
+        """
         begin, end = next_hour(since), next_hour(until)
         tallies: dict[int, Tally] = defaultdict(Tally)
         with self._snapshot() as connection:
-            number = self._number(connection, monitor)
-            for hour, _, row in _rollups(connection, begin, end, number):
-                merge_rollup(tallies[hour], row)
+            owner = self._number(connection, monitor)
+            for hour, _, row in rollups(connection, begin, end, owner):
+                merge_rollup(tallies[(hour - begin) // per], row)
             looks: dict[int, list[Sample]] = defaultdict(list)
-            for _, sample in _journaled(connection, beginning(begin), beginning(end), number):
-                looks[sample.at_us // HOUR_US].append(sample)
-        for hour, some in looks.items():
-            tallies[hour].add(some)
-        return [
-            Hour(
-                at=beginning(hour), counts=tally.counts, latencies=tally.latencies(),
-                min_ms=None if tally.min_us is None else tally.min_us / 1000,
-                max_ms=None if tally.max_us is None else tally.max_us / 1000,
-            )
-            for hour, tally in sorted(tallies.items())
-        ]  # fmt: skip
+            for _, sample in journal_samples(connection, beginning(begin), beginning(end), owner):
+                looks[(sample.at_us // HOUR_US - begin) // per].append(sample)
+        for number, some in looks.items():
+            tallies[number].add(some)
+        return [tally.hour(beginning(begin + number * per)) for number, tally in sorted(tallies.items())]
 
     def _edges(
         self, connection: sa.Connection, since: datetime, until: datetime, number: int | None
@@ -205,12 +217,12 @@ class HistoryReader:
         for hour in hours:
             begins, known = beginning(hour), set[int]()
             start, end = max(since, begins), min(until, beginning(hour + 1))
-            for _, owner, row in _hours(connection, schema.raw_hour, hour, hour + 1, number):
+            for _, owner, row in hour_rows(connection, schema.raw_hour, hour, hour + 1, number):
                 known.add(owner)
                 found = samples.decode(row["samples"], hour)
-                tallies[owner].add(sample for sample in found if start <= _instant(sample.at_us) < end)
+                tallies[owner].add(sample for sample in found if start <= instant(sample.at_us) < end)
             if begins >= since:
-                for _, owner, row in _rollups(connection, hour, hour + 1, number):
+                for _, owner, row in rollups(connection, hour, hour + 1, number):
                     if owner not in known:
                         merge_rollup(tallies[owner], row)
         return tallies
@@ -220,7 +232,7 @@ class HistoryReader:
         number: int | None,
     ) -> None:  # fmt: skip
         looks: dict[int, list[Sample]] = defaultdict(list)
-        for owner, sample in _journaled(connection, since, until, number):
+        for owner, sample in journal_samples(connection, since, until, number):
             looks[owner].append(sample)
         for owner, some in looks.items():
             tallies[owner].add(some)
@@ -246,7 +258,7 @@ class HistoryReader:
             if wanted is None:
                 return {}
             series, table = schema.metric_series, schema.metric_hour
-            hours = _every_hour(connection, table, begin, end)
+            hours = every_hour(connection, table, begin, end)
             query = (
                 sa.select(table)
                 .select_from(series)
@@ -260,7 +272,7 @@ class HistoryReader:
                 hour, owner = parted(place)
                 if (figures := decode_metrics(encoded).get(wanted)) is not None:
                     found[owner][hour] = figures
-            for part, first in _journal(connection, beginning(begin), beginning(end), number):
+            for part, first in journal_parts(connection, beginning(begin), beginning(end), number):
                 _add_metric(found, part, first, name, number)
             named = {self._name(connection, owner): by_hour for owner, by_hour in found.items()}
         return {
@@ -293,13 +305,9 @@ class HistoryReader:
 _NOBODY = -1
 
 
-def _instant(at_us: int) -> datetime:
-    return schema.EPOCH + at_us * _MICROSECOND
-
-
 def _row(monitor: MonitorId, sample: Sample, metrics: Mapping[str, float] | None) -> dict[str, Any]:
     return {
-        "monitor": monitor, "at": _instant(sample.at_us), "status": sample.status, "cause": sample.cause,
+        "monitor": monitor, "at": instant(sample.at_us), "status": sample.status, "cause": sample.cause,
         "latency_us": sample.latency_us, "metrics": metrics,
     }  # fmt: skip
 
@@ -321,87 +329,3 @@ def _add_metric(
             found[owner][part.hour].merge(Figures.of(some))
         else:
             found[owner][part.hour] = Figures.of(some)
-
-
-def _last_hour(connection: sa.Connection) -> int:
-    """The newest hour that there is anything of."""
-    newest = connection.execute(sa.select(sa.func.max(schema.hour_rollup.c.slot))).scalar() or 0
-    journaled = connection.execute(sa.select(sa.func.max(schema.journal.c.hour))).scalar() or 0
-    return max(parted(newest)[0], journaled)
-
-
-# --- rows ----------------------------------------------------------------------------------------------
-
-
-def _every_hour(connection: sa.Connection, table: sa.Table, begin: int, end: int) -> sa.CTE:
-    """The slots of monitor 0 in ``[begin, end)``, as far as ``table`` goes."""
-    newest = connection.execute(sa.select(sa.func.max(table.c.slot))).scalar() or 0
-    oldest = connection.execute(sa.select(sa.func.min(table.c.slot))).scalar() or 0
-    first, last = max(begin, parted(oldest)[0]), min(end - 1, parted(newest)[0])
-    start = sa.cast(sa.literal(slot(first)), sa.BigInteger).label("slot")
-    hours = sa.select(start).where(sa.literal(first) <= last).cte("hours", recursive=True)
-    step = sa.cast(hours.c.slot + schema.SLOT, sa.BigInteger)
-    return hours.union_all(sa.select(step).where(hours.c.slot < slot(last)))
-
-
-def _hours(
-    connection: sa.Connection, table: sa.Table, begin: int, end: int, number: int | None
-) -> Iterator[tuple[int, int, sa.RowMapping]]:
-    """Hour, monitor and row in ``[begin, end)``: of all monitors, or of one, whose hours are looked up one by one."""
-    query = sa.select(table)
-    if number is None:
-        query = query.where(table.c.slot >= slot(begin), table.c.slot < slot(end))
-    else:
-        hours = _every_hour(connection, table, begin, end)
-        query = query.select_from(hours).join(table, table.c.slot == hours.c.slot + number)
-    for row in connection.execute(query).mappings():
-        yield *parted(row["slot"]), row
-
-
-def _rollups(
-    connection: sa.Connection, begin: int, end: int, number: int | None
-) -> Iterator[tuple[int, int, sa.RowMapping]]:
-    return _hours(connection, schema.hour_rollup, begin, end, number)
-
-
-def _raw(
-    connection: sa.Connection, since: datetime, until: datetime, number: int | None
-) -> Iterator[tuple[int, Sample]]:
-    for hour, owner, row in _hours(connection, schema.raw_hour, hour_of(since), next_hour(until), number):
-        for sample in samples.decode(row["samples"], hour):
-            if since <= _instant(sample.at_us) < until:
-                yield owner, sample
-
-
-def _journal(
-    connection: sa.Connection, since: datetime, until: datetime, number: int | None
-) -> Iterator[tuple[Part, int]]:
-    """Parts with anything of ``[since, until)``, oldest first, each with the number of its shard's first monitor."""
-    journal = schema.journal
-    query = sa.select(journal).where(
-        journal.c.hour >= hour_of(since), journal.c.hour < next_hour(until), journal.c.newest >= since
-    )
-    if number is not None:
-        query = query.where(journal.c.shard == shard_of(number)[0])
-    for row in connection.execute(query.order_by(journal.c.id)):
-        yield unpack(row.looks, row.hour), row.shard * SHARD
-
-
-def _places(part: Part, number: int | None) -> Iterator[int]:
-    return iter(range(len(part.monitors))) if number is None else part.places(shard_of(number)[1])
-
-
-def _journaled(
-    connection: sa.Connection, since: datetime, until: datetime, number: int | None
-) -> Iterator[tuple[int, Sample]]:
-    begin, end = ((at - schema.EPOCH) // _MICROSECOND for at in (since, until))
-    for part, first in _journal(connection, since, until, number):
-        if number is None:
-            for owner, sample in part.samples():
-                if begin <= sample.at_us < end:
-                    yield first + owner, sample
-        else:
-            for place in part.places(shard_of(number)[1]):
-                sample = part.sample(place)
-                if begin <= sample.at_us < end:
-                    yield number, sample

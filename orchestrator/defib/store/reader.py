@@ -218,6 +218,17 @@ class Reader(HistoryReader):
             rows.alert_from_row(row) for row in self._rows(query.order_by(order).limit(newest).offset(skip))
         ]
 
+    def told_channels(self, incident: IncidentId) -> tuple[str, ...]:
+        """Channels that took or will take an alert of an incident, the first one leading."""
+        alert, delivery = schema.alert, schema.delivery
+        query = (
+            sa.select(delivery.c.channel, sa.func.min(delivery.c.id).label("first"))
+            .join_from(alert, delivery, delivery.c.notice == alert.c.id)
+            .where(alert.c.incident == incident, delivery.c.state != DeliveryState.DEAD)
+            .group_by(delivery.c.channel)
+        )
+        return tuple(row["channel"] for row in sorted(self._rows(query), key=lambda row: str(row["first"])))
+
     def story_alerts(self, story: IncidentId) -> list[Alert]:
         """Those of the incidents that are told as one story, oldest first."""
         table, incident = schema.alert, schema.incident

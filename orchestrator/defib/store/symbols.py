@@ -1,6 +1,6 @@
 """Numbers for names that long tables repeat: of monitors, and of metrics."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from threading import Lock
 
 import sqlalchemy as sa
@@ -31,6 +31,11 @@ class Symbols:
         if number not in self._texts:
             self._learn(connection)
         return self._texts[number]
+
+    def names(self, connection: sa.Connection) -> Mapping[int, str]:
+        """The name of every number."""
+        self._learn(connection)
+        return self._texts
 
     def _learn(self, connection: sa.Connection) -> None:
         query = sa.select(symbol.c.id, symbol.c.text).where(symbol.c.id > self._newest).order_by(symbol.c.id)

@@ -37,7 +37,9 @@ def addresses(request: Request, engine: Engine, access: Access, monitor: Monitor
         found = [
             Address("Address", url, is_secret=True),
             Address("From a script", f"{_CURL} {url}", is_secret=True),
-            Address("From cron, with its exit status", f"{cron} /path/to/job; {_CURL} {url}/$?", is_secret=True),
+            Address(
+                "From cron, with its exit status", f"{cron} /path/to/job; {_CURL} {url}/$?", is_secret=True
+            ),
         ]
     if badge := Badges(engine).address(monitor):
         found.append(Address("Badge", f"{site}{badge}"))

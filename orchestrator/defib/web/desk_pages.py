@@ -55,7 +55,11 @@ class DeskPages:
 
         def read() -> tuple[list[dict[str, Any]], int, int]:
             found = self._views.incident_list(PER_PAGE, (number - 1) * PER_PAGE)
-            return found, self._views.totals()["incidents"], len(self._engine.reader.incidents(only_open=True))
+            return (
+                found,
+                self._views.totals()["incidents"],
+                len(self._engine.reader.incidents(only_open=True)),
+            )
 
         found, total, are_open = await asyncio.to_thread(read)
         return self._pages.page(
@@ -66,7 +70,9 @@ class DeskPages:
         name = request.path_params["id"]
         story = await asyncio.to_thread(self._views.explain, IncidentId(name))
         if story is None:
-            raise Problem(HTTPStatus.NOT_FOUND, f"There is no incident “{name}”. Old ones are deleted in time.")
+            raise Problem(
+                HTTPStatus.NOT_FOUND, f"There is no incident “{name}”. Old ones are deleted in time."
+            )
         watched = self._engine.roster.monitors.get(story["monitor"])
         return self._pages.page(
             request, "incident.html", story=story, moments=timeline.of_incident(story), why=timeline.why,
@@ -107,5 +113,5 @@ def _number(request: Request) -> int:
     return min(max(1, int(text)), 100_000) if text.isascii() and text.isdigit() else 1
 
 
-def _paging(number: int, total: int) -> dict[str, int]:
+def _paging(number: int, total: int) -> dict[str, Any]:
     return {"page_number": number, "pages": max(1, -(-total // PER_PAGE)), "total": total}

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from statistics import median
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -108,25 +108,57 @@ def chart(
             latencies.setdefault(i, []).append(sample["latency_ms"])
         if sample["status"] in ("unhealthy", "error"):
             failed_in[i] = failed_in.get(i, 0) + 1
-    top = _nice(max((max(values) for values in latencies.values()), default=1.0))
-    width = CHART_WIDTH / _SLICES
+    drawn = {i: (min(values), median(values), max(values)) for i, values in latencies.items()}
+    marks = tuple(_marks(since, until, ZoneInfo(timezone)))
+    return _draw(drawn, failed_in, _SLICES, marks, count=sum(map(len, latencies.values())))
+
+
+def chart_of_hours(
+    hours: Sequence[Mapping[str, Any]], since: datetime, until: datetime, per: int, timezone: str = "UTC"
+) -> Chart:
+    """Draw ``hours`` (as :meth:`defib.engine.views.Views.hours` gives them) as :func:`chart` does looks.
+
+    :param since: aware, in UTC, as is ``until``; a whole number of ``per`` hours apart.
+    :param timezone: of the labels.
+    """
+    slices = (until - since) // timedelta(hours=per)
+    drawn: dict[int, tuple[float, float, float]] = {}
+    failed_in: dict[int, int] = {}
+    count = 0
+    for hour in hours:
+        i = min(slices - 1, max(0, (datetime.fromisoformat(hour["at"]) - since) // timedelta(hours=per)))
+        if (found := hour["latency_ms"]) is not None:
+            drawn[i] = (found["min"], found["p50"], found["max"])
+            count += hour["counts"].get("healthy", 0)
+        if failed := hour["counts"].get("unhealthy", 0) + hour["counts"].get("error", 0):
+            failed_in[i] = failed
+    return _draw(drawn, failed_in, slices, tuple(_days(since, until, ZoneInfo(timezone))), count=count)
+
+
+def _draw(
+    slices: Mapping[int, tuple[float, float, float]], failed_in: Mapping[int, int], number: int,
+    marks: tuple[tuple[float, str], ...], *, count: int,
+) -> Chart:  # fmt: skip
+    """Of each slice its least, its middle and its greatest; ``number`` slices fill the width."""
+    top = _nice(max((high for _, _, high in slices.values()), default=1.0))
+    width = CHART_WIDTH / number
 
     def point(i: int, value: float) -> str:
         return f"{(i + 0.5) * width:.1f},{CHART_HEIGHT - value / top * CHART_HEIGHT:.1f}"
 
     lines, spread = [], []
-    for run in _runs(sorted(latencies)):
-        lines.append(" ".join(point(i, median(latencies[i])) for i in run))
-        low = [point(i, min(latencies[i])) for i in run]
-        high = [point(i, max(latencies[i])) for i in run]
+    for run in _runs(sorted(slices)):
+        lines.append(" ".join(point(i, slices[i][1]) for i in run))
+        low = [point(i, slices[i][0]) for i in run]
+        high = [point(i, slices[i][2]) for i in run]
         spread.append(" ".join([*high, *reversed(low)]))
     return Chart(
         lines=tuple(lines),
         spread=tuple(spread),
         failures=tuple((i * width, width) for i in sorted(failed_in)),
         top_ms=top,
-        marks=tuple(_marks(since, until, ZoneInfo(timezone))),
-        count=sum(map(len, latencies.values())),
+        marks=marks,
+        count=count,
         failed=sum(failed_in.values()),
     )
 
@@ -150,6 +182,18 @@ def _nice(value: float) -> float:
             if value <= size * factor:
                 return size * factor
         size *= 10
+
+
+def _days(since: datetime, until: datetime, zone: ZoneInfo) -> Iterator[tuple[float, str]]:
+    """Where days of the zone's clock begin: each, or each so many that about seven labels stand side by side."""
+    step = max(1, round((until - since) / timedelta(days=7)))
+    day = since.astimezone(zone).date()
+    while True:
+        day += timedelta(days=step)
+        at = datetime.combine(day, time(), zone)
+        if at >= until:
+            return
+        yield round((at - since) / (until - since) * CHART_WIDTH, 1), f"{at.day} {at:%b}"
 
 
 def _marks(since: datetime, until: datetime, zone: ZoneInfo) -> Iterator[tuple[float, str]]:

@@ -76,12 +76,28 @@ class EngineCollector(Collector):
         yield GaugeMetricFamily(
             "defib_deliveries_pending", "Notices that wait in the outbox.", engine.courier.pending
         )
+        yield from self._channels()
         yield GaugeMetricFamily(
             "defib_store_error", "1 while the store cannot be written.", bool(engine.housekeeping.store_error)
         )
         yield GaugeMetricFamily(
             "defib_plugin_faults", "Plugins that do not load.", len(engine.roster.registry.faults)
         )
+
+    def _channels(self) -> Iterator[Metric]:
+        """Families with one sample for each channel."""
+        dead = GaugeMetricFamily(
+            "defib_dead_letters", "Notices that a channel refused for good.", labels=["channel"]
+        )
+        failing = GaugeMetricFamily(
+            "defib_channel_failing",
+            "1 while a channel accepts nothing of what it is given.",
+            labels=["channel"],
+        )
+        for channel in self._engine.courier.health():
+            dead.add_metric([channel.name], channel.dead)
+            failing.add_metric([channel.name], channel.failing_since is not None)
+        yield from (dead, failing)
 
     def _monitors(self) -> Iterator[Metric]:
         """Families with one sample or more for each monitor."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from http import HTTPStatus
@@ -17,16 +18,32 @@ from defib.model.ids import MonitorId, ReportId
 from defib.model.report import ReportDocument
 from defib.web.access import Access
 from defib.web.addresses import addresses
-from defib.web.drawing import chart
+from defib.web.drawing import Chart, chart, chart_of_hours
 from defib.web.front_door import DOCUMENT_POLICY
 from defib.web.problems import Problem
 from defib.web.questions import ReportFormat
 from defib.web.rendering import Pages
-from defib.web.reports import body_of
+from defib.web.reports import body_of, neighbours
 from defib.web.services import Services
 from defib.web.snapshot import Snapshot
 
-CHARTED = timedelta(days=1)
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """What a chart shows."""
+
+    name: str  #: in the address
+    words: str
+    span: timedelta
+    per: int | None  #: hours in one slice; None: single looks
+
+
+PERIODS = (
+    Period("24h", "24 hours", timedelta(days=1), None),
+    Period("7d", "7 days", timedelta(days=7), 1),
+    Period("30d", "30 days", timedelta(days=30), 4),
+    Period("90d", "90 days", timedelta(days=90), 12),
+)
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -75,25 +92,38 @@ class PageRoutes:
 
     async def monitor(self, request: Request) -> Response:
         monitor = MonitorId(request.path_params["id"])
-        until = datetime.now(UTC)
-        since = until - CHARTED
+        period = request.query_params.get("period", PERIODS[0].name)
+        charted = next((item for item in PERIODS if item.name == period), PERIODS[0])
 
-        def read() -> tuple[dict[str, Any] | None, dict[str, Any] | None, list[dict[str, Any]]]:
+        def read() -> tuple[dict[str, Any] | None, dict[str, Any] | None, Chart]:
             views = self._services.views
-            return views.monitor(monitor), views.why(monitor), views.history(monitor, since, until)
+            return views.monitor(monitor), views.why(monitor), self._chart(monitor, charted)
 
-        view, why, samples = await asyncio.to_thread(read)
+        view, why, drawn = await asyncio.to_thread(read)
         if view is None or why is None:
             raise Problem(
                 HTTPStatus.NOT_FOUND, f"There is no monitor “{monitor}”. It may have been renamed or removed."
             )
         settings = self._services.engine.roster.settings
         return self._pages.page(
-            request, "monitor.html", view=view, why=why, chart=chart(samples, since, until, settings.timezone),
+            request, "monitor.html", view=view, why=why, chart=drawn, charted=charted, periods=PERIODS,
             strategies=sorted(settings.strategies), switched=self._switched(monitor),
             words={str(state): word for state, word in STATE_WORDS.items()},
             addresses=addresses(request, self._services.engine, self._access, monitor),
         )  # fmt: skip
+
+    def _chart(self, monitor: MonitorId, period: "Period") -> Chart:
+        """The newest ``period`` of a monitor: a day out of single looks, longer ones out of hours."""
+        views, timezone = self._services.views, self._services.engine.roster.settings.timezone
+        until = datetime.now(UTC)
+        if period.per is None:
+            since = until - period.span
+            return chart(views.history(monitor, since, until), since, until, timezone)
+        until = until.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
+        since = until - period.span
+        return chart_of_hours(
+            views.hours(monitor, since, until, period.per), since, until, period.per, timezone
+        )
 
     def _switched(self, monitor: MonitorId) -> str | None:
         """The strategy this monitor was switched to at run time."""
@@ -101,12 +131,21 @@ class PageRoutes:
 
     async def reports(self, request: Request) -> Response:
         titles = await asyncio.to_thread(self._services.views.reports)
-        kinds = sorted({spec.kind for spec in self._services.engine.roster.settings.reports} or {"daily"})
-        return self._pages.page(request, "reports.html", reports=titles, kinds=kinds)
+        roster = self._services.engine.roster
+        configured = [spec.name for spec in roster.settings.reports]
+        makeable = dict.fromkeys([*configured, *roster.registry.reports.names()])
+        names = list(dict.fromkeys([*configured, *(title["name"] for title in titles)]))
+        wanted = request.query_params.get("name", "")
+        shown = [title for title in titles if wanted in ("", title["name"])]
+        return self._pages.page(
+            request, "reports.html", reports=shown, kinds=list(makeable), names=names, wanted=wanted
+        )
 
     async def report(self, request: Request) -> Response:
         document = await self._document(request)
-        return self._pages.page(request, "report.html", report=document)
+        titles = await asyncio.to_thread(self._services.views.reports, document.name)
+        older, newer = neighbours(document.id, titles)
+        return self._pages.page(request, "report.html", report=document, older=older, newer=newer)
 
     async def document(self, request: Request) -> Response:
         """The report's own page, which may run nothing; its links lead out of the frame."""
@@ -138,5 +177,6 @@ _BLANK: dict[str, Any] = {
 
 _BLANK_INCIDENT: dict[str, Any] = {
     "id": "", "monitor": "", "name": "", "fault_at": None, "summary": "", "together": [],
+    "acked_at": None, "acked_by": "",
     "recovery": _BLANK_RECOVERY,
 }  # fmt: skip

@@ -119,6 +119,16 @@ class HistoryQuery(Question):
     offset: int = Field(default=0, ge=0, description="Items to leave out at the beginning.")
 
 
+class HoursQuery(Question):
+    """Which hours: of at most 400 days, and 5000 of them."""
+
+    since: Instant | None = Field(
+        default=None, description="From this instant on (RFC 3339); a week before until."
+    )
+    until: Instant | None = Field(default=None, description="Up to this instant (RFC 3339); now.")
+    per: int = Field(default=1, ge=1, le=744, description="So many hours together.")
+
+
 class ReportFormat(StrEnum):
     JSON = "json"
     HTML = "html"
@@ -325,7 +335,9 @@ def _valid(model: type[M], data: Mapping[str, Any], where: str) -> M:
             {"path": ".".join(map(str, item["loc"])), "message": _said(item["type"], item["msg"], model)}
             for item in error.errors(include_url=False, include_context=False, include_input=False)
         ]
-        summary = "; ".join(f"{item['path']}: {item['message']}" for item in errors)
+        summary = "; ".join(
+            f"{item['path']}: {item['message']}" if item["path"] else item["message"] for item in errors
+        )
         raise Problem(
             HTTPStatus.UNPROCESSABLE_ENTITY, f"{where} is wrong: {summary}", errors=errors
         ) from error

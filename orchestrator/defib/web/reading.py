@@ -20,6 +20,8 @@ from defib.web.services import Services
 from defib.web.snapshot import Snapshot
 
 LONGEST_HISTORY = timedelta(days=31)
+LONGEST_HOURS = timedelta(days=400)
+MOST_HOURS = timedelta(hours=5000)
 
 _NOT_FOUND = {HTTPStatus.NOT_FOUND: "There is none of that name."}
 
@@ -52,6 +54,11 @@ class Reading:
                 method="GET", path="/monitors/{id}/history", name="getHistory", group="Monitors",
                 answer=self.history, summary="Single observations, oldest first.", query=questions.HistoryQuery,
                 shape=answers.History, refusals=_NOT_FOUND,
+            ),
+            Operation(
+                method="GET", path="/monitors/{id}/hours", name="getHours", group="Monitors", answer=self.hours,
+                summary="What its looks of each hour came to, oldest first.", query=questions.HoursQuery,
+                shape=answers.Hours, refusals=_NOT_FOUND,
             ),
             Operation(
                 method="GET", path="/monitors/{id}/explain", name="explainMonitor", group="Monitors",
@@ -107,7 +114,8 @@ class Reading:
         newest = await self._snapshot.get()
         if "gzip" in call.request.headers.get("accept-encoding", ""):
             headers = {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
-            return Response(newest.compressed, headers=headers, media_type="application/json")
+            compressed = await asyncio.to_thread(lambda: newest.compressed)
+            return Response(compressed, headers=headers, media_type="application/json")
         return Response(newest.body, headers={"Vary": "Accept-Encoding"}, media_type="application/json")
 
     async def monitors(self, call: Call) -> dict[str, Any]:
@@ -151,6 +159,24 @@ class Reading:
         found = await asyncio.to_thread(self._views.history, MonitorId(monitor), since, until)
         part = page(found[wanted.offset : wanted.offset + wanted.limit], len(found), wanted)
         return {"monitor": monitor, "since": since.isoformat(), "until": until.isoformat()} | part
+
+    async def hours(self, call: Call) -> dict[str, Any]:
+        monitor = call.part("id")
+        wanted: questions.HoursQuery = call.query
+        until = wanted.until or datetime.now(UTC)
+        since = wanted.since or until - timedelta(days=7)
+        is_long = until - since > wanted.per * MOST_HOURS or until - since > LONGEST_HOURS
+        if since >= until or is_long:
+            most = MOST_HOURS // timedelta(hours=1)
+            raise Problem(
+                HTTPStatus.UNPROCESSABLE_ENTITY,
+                f"since must be before until, by {LONGEST_HOURS.days} days and {most} items at most; "
+                "'per' takes hours together",
+            )
+        if monitor not in (item["id"] for item in (await self._snapshot.get()).view["monitors"]):
+            raise no_monitor(monitor)
+        found = await asyncio.to_thread(self._views.hours, MonitorId(monitor), since, until, wanted.per)
+        return {"monitor": monitor, "since": since.isoformat(), "until": until.isoformat(), "items": found}
 
     # --- what happened -----------------------------------------------------------------------------
 

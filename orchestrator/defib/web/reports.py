@@ -1,7 +1,12 @@
 """Stored reports, as they are shown and downloaded."""
 
+import re
+from collections.abc import Iterable, Mapping
+
 from defib.model.report import ReportDocument
 from defib.web.questions import ReportFormat
+
+_DAY = re.compile(r"_\d{8}")
 
 
 def body_of(document: ReportDocument, form: ReportFormat) -> tuple[str, str]:
@@ -15,3 +20,21 @@ def body_of(document: ReportDocument, form: ReportFormat) -> tuple[str, str]:
             return document.text, "text/plain"
         case ReportFormat.CSV:
             return document.csv, "text/csv"
+
+
+def neighbours(report: str, titles: Iterable[Mapping[str, str]]) -> tuple[str | None, str | None]:
+    """The ids of the report before and of the one after, in the same language.
+
+    :param titles: of the same report, newest first.
+    """
+    ids = [title["id"] for title in titles if _edition(title["id"]) == _edition(report)]
+    if report not in ids:
+        return None, None
+    place = ids.index(report)
+    older = ids[place + 1] if place + 1 < len(ids) else None
+    return older, ids[place - 1] if place else None
+
+
+def _edition(report: str) -> str:
+    """``tr`` of ``report_20261120.tr``: what stands behind the day."""
+    return _DAY.split(report)[-1]

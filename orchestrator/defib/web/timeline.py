@@ -5,8 +5,16 @@ from typing import Any
 
 from defib.engine.wording import STATE_WORDS
 from defib.model.health import State
+from defib.web.words import seconds_between
 
 Moment = dict[str, Any]
+
+LATE_S = 10.0  #: after its alert: a delivery that is worth a line of its own
+_OUTCOMES = {
+    "verified": ("It helped", "up"),
+    "dry-run": ("It was a dry run: nothing was done", "watch"),
+    "unknown": ("What became of it is not known", "degraded"),
+}
 
 
 def of_incident(story: Mapping[str, Any]) -> list[Moment]:
@@ -26,9 +34,10 @@ def _moments(story: Mapping[str, Any]) -> Iterator[Moment]:
         title = f"{by} ran {attempt['action']}"
         yield _moment(attempt["intent_at"], "watch", title, f"attempt {attempt['number']}", icon="heal")
         if ended := attempt["verified_at"] or attempt["ended_at"]:
-            is_good = attempt["outcome"] == "verified"
-            outcome = "It helped" if is_good else f"It did not help: {attempt['outcome']}"
-            yield _moment(ended, "up" if is_good else "fault", outcome, attempt["detail"], icon="heal")
+            title, state = _OUTCOMES.get(
+                attempt["outcome"], (f"It did not help: {attempt['outcome']}", "fault")
+            )
+            yield _moment(ended, state, title, attempt["detail"], icon="heal")
     for case in story["cases"]:
         if case["closed_at"] and case["state"] == "needs-human":
             yield _moment(case["closed_at"], "fault", "Recovery was given up", case["reason"], icon="heal")
@@ -39,9 +48,9 @@ def _moments(story: Mapping[str, Any]) -> Iterator[Moment]:
     for alert in story["alerts"]:
         yield _moment(alert["at"], "new", f"Alert: {alert['title']}", why(alert), icon="info")
         for delivery in alert["deliveries"]:
-            if delivery["accepted_at"]:
-                name = delivery["channel"]
-                yield _moment(delivery["accepted_at"], "new", f"{name} took it", alert["title"], icon="info")
+            if delivery["accepted_at"] and seconds_between(alert["at"], delivery["accepted_at"]) > LATE_S:
+                title = f"{delivery['channel']} took it late"
+                yield _moment(delivery["accepted_at"], "degraded", title, alert["title"], icon="info")
     if story["closed_at"]:
         yield _moment(story["closed_at"], "up", "It was over", story["resolution"])
 
@@ -52,11 +61,12 @@ def _moment(at: str, state: str, title: str, note: str, *, icon: str = "") -> Mo
 
 def why(alert: Mapping[str, Any]) -> str:
     """Why an alert was told, or why not, in one line."""
-    for verdict in alert["verdicts"]:
+    for verdict in alert["verdicts"][-1:]:
         if verdict["ruling"] != "passed":
             word = "Held back" if verdict["ruling"] == "held" else "Not told"
             return f"{word}: {verdict['reason']}"
     if not alert["deliveries"]:
         return "Not told: no route takes it"
     channels = ", ".join(dict.fromkeys(item["channel"] for item in alert["deliveries"]))
-    return f"Goes to {channels}"
+    is_through = all(item["state"] == "delivered" for item in alert["deliveries"])
+    return f"{'Told through' if is_through else 'Goes to'} {channels}"

@@ -8,7 +8,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from defib.plugin import Alert, Attempt, AttemptOutcome, MonitorId, MonitorPeriod, Period, ProbeStatus, Ruling, State
+from defib.plugin import (
+    Alert,
+    Attempt,
+    AttemptOutcome,
+    MonitorId,
+    MonitorPeriod,
+    Period,
+    ProbeStatus,
+    Ruling,
+    State,
+)
 from defib_reports.daily.outages import NOTHING, Ending, Outage, find_outages
 
 _EXCUSED = frozenset((State.PAUSED, State.MAINTENANCE, State.STOPPED))
@@ -112,7 +122,9 @@ class Digest:
     outages: tuple[Outage, ...]  #: open ones first, each group by its beginning
     attempts: tuple[Attempt, ...]  #: by time
     alerts: tuple[Alert, ...]  #: by time
-    noisiest: tuple[Noise, ...]  #: those with more than one incident, fall or alert about a fault, worst first
+    noisiest: tuple[
+        Noise, ...
+    ]  #: those with more than one incident, fall or alert about a fault, worst first
     overall: Overall
 
     @property

@@ -71,9 +71,23 @@ def write_json(figures: Digest, concerns: tuple[Concern, ...], head: Headline, l
         "alerts": [_alert(alert, figures, local) for alert in figures.alerts],
         "deliveries": {channel: dict(states) for channel, states in sorted(period.deliveries.items())},
     }
-    text = json.dumps(data, ensure_ascii=False, allow_nan=False, indent=2)
+    text = _laid_out(data)
     # What a command printed may carry surrogates, which UTF-8 cannot.
     return text.encode("utf-8", "replace").decode("utf-8") + "\n"
+
+
+def _laid_out(data: dict[str, Any]) -> str:
+    """One line for each key, and for each item of a list: readable, and many times as fast as a full indentation."""
+
+    def flat(value: Any) -> str:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+    def block(value: Any) -> str:
+        if not isinstance(value, list) or not value:
+            return flat(value)
+        return "[\n" + ",\n".join(f"    {flat(item)}" for item in value) + "\n  ]"
+
+    return "{\n" + ",\n".join(f"  {flat(key)}: {block(value)}" for key, value in data.items()) + "\n}"
 
 
 def _overall(overall: Overall) -> dict[str, Any]:
@@ -225,7 +239,7 @@ def _ahead(figures: Digest, local: LocalTime) -> dict[str, Any]:
                 "percent_per_day": f.per_day,
                 "full_at": local.iso(f.full_at),
                 "full_at_lo": local.iso(f.full_lo),
-                "full_at_hi": _instant(f.full_hi, local),
+                "full_at_hi": local.iso(f.full_hi),
             }
             for f in period.forecasts
         ],

@@ -1,6 +1,5 @@
 """Defib itself, and how the report is to be read, in words."""
 
-
 from defib_reports.daily.figures import Digest
 from defib_reports.daily.local_time import LocalTime
 from defib_reports.daily.speech import Speech
@@ -56,7 +55,9 @@ def describe_observer(figures: Digest, local: LocalTime) -> tuple[str, ...]:
         )
     if observer.lateness_p99_ms is not None:
         value = words.milliseconds(observer.lateness_p99_ms)
-        told.append(words.gettext("Of the newest looks 99 % began within {value} of their time.", value=value))
+        told.append(
+            words.gettext("Of the newest looks 99 % began within {value} of their time.", value=value)
+        )
     if observer.store_bytes is not None:
         told.append(words.gettext("Its store takes {size}.", size=words.size(observer.store_bytes)))
     return tuple(told)

@@ -62,7 +62,9 @@ class Pictures:
     def files(self) -> dict[str, bytes]:
         """By content id."""
         return {
-            picture.cid: picture.png for group in (self.strips, self.responses, self.heat) for picture in group
+            picture.cid: picture.png
+            for group in (self.strips, self.responses, self.heat)
+            for picture in group
         }
 
 
@@ -204,7 +206,8 @@ def _heat(figures: Digest, local: LocalTime) -> tuple[tuple[Picture, ...], tuple
         axis = tuple(local.words.weekday(monday + timedelta(days=n)) for n in range(7))
     cells = _Availability(figures)
     return tuple(
-        _heat_row(number, label, edges, cells, figures, local) for number, (label, edges) in enumerate(rows, 1)
+        _heat_row(number, label, edges, cells, figures, local)
+        for number, (label, edges) in enumerate(rows, 1)
     ), axis
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
-from defib.plugin import Budget, Expiry, Forecast, Missed, N_
+from defib.plugin import N_, Budget, Expiry, Forecast, Missed
 from defib_reports.daily.figures import Component, Digest
 from defib_reports.daily.local_time import LocalTime
 from defib_reports.daily.states import BAD, FAIR, GOOD, MUTE
@@ -50,7 +50,9 @@ def describe_prospects(figures: Digest, local: LocalTime) -> tuple[ProspectPhras
     found = []
     for expiry in period.expiries:
         sign, colour = tone(expiry.ends_at - period.generated_at)
-        found.append(_prospect(expiry.monitor, sign, colour, describe_expiry(expiry, figures, local), figures))
+        found.append(
+            _prospect(expiry.monitor, sign, colour, describe_expiry(expiry, figures, local), figures)
+        )
     for forecast in period.forecasts:
         sign, colour = tone(forecast.full_at - period.generated_at)
         text = describe_forecast(forecast, figures, local)
@@ -88,11 +90,8 @@ def describe_forecast(forecast: Forecast, figures: Digest, local: LocalTime) -> 
         "{what} is {value} full and will be full in about {n} days",
         likely, what=what, value=words.roughly(forecast.value / 100),
     )  # fmt: skip
-    if forecast.full_hi is None:
-        span = words.gettext("not before {lo} days", lo=words.number(soonest))
-    else:
-        latest = max(0, (forecast.full_hi - now) // _DAY)
-        span = words.gettext("between {lo} and {hi}", lo=words.number(soonest), hi=words.number(latest))
+    latest = max(0, (forecast.full_hi - now) // _DAY)
+    span = words.gettext("between {lo} and {hi}", lo=words.number(soonest), hi=words.number(latest))
     pace = words.gettext("+{points} a day", points=words.roughly_fine(forecast.per_day / 100))
     return words.gettext("{forecast} ({span}; {pace}).", forecast=text, span=span, pace=pace)
 

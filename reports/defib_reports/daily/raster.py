@@ -1,6 +1,7 @@
 """Small pictures of rectangles as PNG, without a library: everything the report draws is made of them.
 
-Pictures carry no letters: those stand beside them as text, in the reader's language, font and size, and in colours that
+Pictures carry no letters: those stand beside them as text, in the reader's language, font and size,
+and in colours that
 fit a light and a dark page. The colours here are of middle brightness on nothing, so that they show on both.
 """
 
@@ -60,7 +61,8 @@ class Raster:
         opacity = bytes(_COLOURS[ink][3] for ink in Ink)
         pixels = b"".join(b"\0" + bytes(row) for row in self._rows)
         chunks = (
-            (b"IHDR", header), (b"PLTE", colours), (b"tRNS", opacity), (b"IDAT", zlib.compress(pixels, 9)), (b"IEND", b""),
+            (b"IHDR", header), (b"PLTE", colours), (b"tRNS", opacity), (b"IDAT", zlib.compress(pixels, 9)),
+            (b"IEND", b""),
         )  # fmt: skip
         return b"\x89PNG\r\n\x1a\n" + b"".join(
             struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))

@@ -1,6 +1,6 @@
 """Signs and tones for what is shown: every colour has a shape and a word beside it."""
 
-from defib.plugin import AlertKind, AttemptOutcome, Hold, N_, ProbeStatus, Severity, State
+from defib.plugin import N_, AlertKind, AttemptOutcome, Hold, ProbeStatus, Severity, State
 from defib_reports.daily.outages import Ending
 
 GOOD, FAIR, BAD, MUTE = "good", "fair", "bad", "mute"

@@ -62,7 +62,11 @@ def headline(figures: Digest, concerns: tuple[Concern, ...], local: LocalTime) -
 def _subject(title: str, figures: Digest, local: LocalTime) -> str:
     overall, words = figures.overall, local.words
     dates = local.dates if figures.is_complete else words.gettext("{dates} so far", dates=local.dates)
-    available = words.percent(overall.availability.value) if overall.availability else words.gettext("nothing observed")
+    available = (
+        words.percent(overall.availability.value)
+        if overall.availability
+        else words.gettext("nothing observed")
+    )
     return f"[Defib] {title} {dates} · {available} · {_endings(figures, words)}"
 
 
@@ -71,7 +75,9 @@ def _endings(figures: Digest, words: Speech) -> str:
     if not figures.outages:
         return words.gettext("no incidents")
     ended = figures.overall.endings
-    healed, itself, otherwise, still = (ended[e] for e in (Ending.DEFIB, Ending.ITSELF, Ending.OTHERWISE, Ending.OPEN))
+    healed, itself, otherwise, still = (
+        ended[e] for e in (Ending.DEFIB, Ending.ITSELF, Ending.OTHERWISE, Ending.OPEN)
+    )
     parts = []
     if healed:
         parts.append(words.ngettext("{n} incident healed", "{n} incidents healed", healed))
@@ -114,7 +120,9 @@ def _on_availability(figures: Digest, words: Speech) -> str:
         clauses += words.gettext(_AGAINST[span], percent=words.percent(before))
     if overall.down_hi and overall.flawless_components:
         clauses += words.ngettext(
-            ", and {n} of them had no downtime", ", and {n} of them had no downtime", overall.flawless_components
+            ", and {n} of them had no downtime",
+            ", and {n} of them had no downtime",
+            overall.flawless_components,
         )
     share = figures.watched_share
     if share is not None and share < _BRIEF_GAP:
@@ -202,7 +210,11 @@ def _without_incidents(figures: Digest, words: Speech) -> str:
 
 def _on_people(concerns: tuple[Concern, ...], words: Speech) -> str:
     act = _subjects([concern for concern in concerns if concern.urgency is Urgency.ACT])
-    look = [subject for subject in _subjects([c for c in concerns if c.urgency is Urgency.LOOK]) if subject not in act]
+    look = [
+        subject
+        for subject in _subjects([c for c in concerns if c.urgency is Urgency.LOOK])
+        if subject not in act
+    ]
     if not act and not look:
         return words.gettext("Nothing needs a person.")
     if not act:
@@ -227,7 +239,9 @@ def _named(outages: list[Outage], words: Speech) -> str:
 
 def _all_healed(outages: list[Outage], words: Speech) -> str:
     """``Main Agent in 6.4 s, Gateway ×3``: how long it took, of those that were healed once."""
-    once = {name for name, count in Counter(outage.incident.monitor for outage in outages).items() if count == 1}
+    once = {
+        name for name, count in Counter(outage.incident.monitor for outage in outages).items() if count == 1
+    }
     several = [outage for outage in outages if outage.incident.monitor not in once]
     told = [_healed(outage, words) for outage in outages if outage.incident.monitor in once]
     counts = Counter(clean(outage.name, _NAME) for outage in several)

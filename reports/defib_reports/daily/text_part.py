@@ -51,7 +51,9 @@ def _lines(view: View) -> Iterator[str]:
         yield view.archive  # never cut: it must stay clickable
 
 
-def _section(words: Speech, title: str, lines: Iterable[str], *, note: str = "", more: str = "") -> Iterator[str]:
+def _section(
+    words: Speech, title: str, lines: Iterable[str], *, note: str = "", more: str = ""
+) -> Iterator[str]:
     """The lines under their title; nothing at all when there are none."""
     body = list(lines)
     if not body:

@@ -79,7 +79,9 @@ def trends(figures: Digest, words: Speech) -> tuple[str, ...]:
     if period.before.availability is not None:
         told.append(words.gettext(_BEFORE[period.span], percent=words.percent(period.before.availability)))
     if period.week_before.availability is not None:
-        told.append(words.gettext("a week before {percent}", percent=words.percent(period.week_before.availability)))
+        told.append(
+            words.gettext("a week before {percent}", percent=words.percent(period.week_before.availability))
+        )
     return tuple(told)
 
 

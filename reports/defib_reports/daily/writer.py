@@ -50,7 +50,12 @@ class Writer:
         )
 
     def _fit(
-        self, figures: Digest, concerns: tuple[Concern, ...], head: Headline, local: LocalTime, pictures: Pictures
+        self,
+        figures: Digest,
+        concerns: tuple[Concern, ...],
+        head: Headline,
+        local: LocalTime,
+        pictures: Pictures,
     ) -> tuple[View, str]:
         """As much as fits into :data:`LARGEST_PAGE`: showing less until it does, or one of each is left."""
         limits = Limits()

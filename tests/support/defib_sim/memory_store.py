@@ -17,6 +17,13 @@ from defib.model.recovery import Attempt, AuditEntry, Case
 from defib.model.window import Window
 
 
+class _NothingToRoll:
+    """Observations are not kept, so none wait to become history."""
+
+    def waiting(self, before: datetime) -> list[object]:
+        return []
+
+
 class MemoryStore:
     """Reader and writer in one. Observations are dropped: there would be millions.
 
@@ -25,6 +32,7 @@ class MemoryStore:
 
     epoch = 0
     stale = None  #: nobody else is here
+    rolling = _NothingToRoll()
 
     def __init__(self) -> None:
         self.all_decisions: list[DecisionRecord] = []
@@ -41,6 +49,7 @@ class MemoryStore:
         self._deliveries: dict[str, Delivery] = {}
         self.all_tries: list[DeliveryTry] = []
         self._keys: set[str] = set()
+        self._settings: dict[str, str] = {}
         self._agents: dict[str, Agent] = {}
         self._tokens: dict[str, Token] = {}
         self._made: dict[MonitorId, MadeMonitor] = {}
@@ -80,6 +89,11 @@ class MemoryStore:
                 self._deliveries[delivery.id] = delivery
         self._deliveries.update((item.id, item) for item in changes.deliveries)
         self.all_tries += changes.tries
+        for key, value in changes.settings:
+            if value is None:
+                self._settings.pop(key, None)
+            else:
+                self._settings[key] = value
 
     async def confirm(self) -> None: ...
 
@@ -91,7 +105,7 @@ class MemoryStore:
         return dict(self._health)
 
     def settings(self) -> dict[str, str]:
-        return {}
+        return dict(self._settings)
 
     def made_monitors(self) -> list[MadeMonitor]:
         return [item for item in self._made.values() if item.removed_at is None]
@@ -173,6 +187,16 @@ class MemoryStore:
         ]
         return found[::-1][:newest] if newest else found
 
+    def told_channels(self, incident: str) -> tuple[str, ...]:
+        told = (
+            item.channel
+            for item in self._deliveries.values()
+            if item.state is not DeliveryState.DEAD
+            and (alert := self._alerts.get(item.notice)) is not None
+            and alert.incident == incident
+        )
+        return tuple(dict.fromkeys(told))
+
     def story_alerts(self, story: str) -> list[Alert]:
         members = {item.id for item in self._incidents.values() if story in (item.id, item.root)}
         return [item for item in self._alerts.values() if item.incident in members]
@@ -206,7 +230,9 @@ class MemoryStore:
         return sorted(found, key=lambda item: (item.accepted_at or item.created_at, item.created_at, item.id))
 
     def with_receipt(self, channel: str, receipt: str) -> list[Delivery]:
-        found = [item for item in self._deliveries.values() if (item.channel, item.receipt) == (channel, receipt)]
+        found = [
+            item for item in self._deliveries.values() if (item.channel, item.receipt) == (channel, receipt)
+        ]
         return sorted(found, key=lambda item: (item.created_at, item.id))
 
     def delivery_tries(self, deliveries: Sequence[str]) -> list[DeliveryTry]:

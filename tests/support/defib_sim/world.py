@@ -1,7 +1,7 @@
 """One company on virtual time: the real engine over targets that live by a script, and what people are told of it."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -139,18 +139,18 @@ class World:
     def state(self, name: str) -> State:
         return self.engine.table[MonitorId(name)].state
 
-    async def silence(self, lasting: float, *, reason: str = "deploy", **matcher: object) -> Window:
+    async def silence(self, lasting: float, *, reason: str = "deploy", **matcher: Iterable[str]) -> Window:
         """Somebody silences what ``matcher`` fits, from now on."""
         return await self._begin(WindowKind.SILENCE, lasting, reason, matcher)
 
-    async def maintain(self, lasting: float, *, reason: str = "upgrade", **matcher: object) -> Window:
+    async def maintain(self, lasting: float, *, reason: str = "upgrade", **matcher: Iterable[str]) -> Window:
         return await self._begin(WindowKind.MAINTENANCE, lasting, reason, matcher)
 
     async def _begin(
-        self, kind: WindowKind, lasting: float, reason: str, matcher: dict[str, object]
+        self, kind: WindowKind, lasting: float, reason: str, matcher: dict[str, Iterable[str]]
     ) -> Window:
         windows, until = self.engine.windows, self.clock.now() + timedelta(seconds=lasting)
-        fields = {name: frozenset(cast(Any, values)) for name, values in matcher.items()}
+        fields = {name: frozenset(values) for name, values in matcher.items()}
         made = windows.new(kind, Matcher(**cast(Any, fields)), until=until, reason=reason, actor="ana")
         return await windows.begin(made, "ana")
 

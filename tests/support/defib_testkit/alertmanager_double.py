@@ -3,7 +3,7 @@
 import json
 import re
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -15,7 +15,7 @@ _MATCHER = re.compile(r'(\w+)(=~|=)"(.*)"')
 
 
 class AlertmanagerDouble(HttpDouble):
-    """Records every alert that was posted in ``posts``.
+    """Records what was accepted in ``posts``: the alerts of each request.
 
     | mode | the client sees |
     |---|---|
@@ -33,7 +33,7 @@ class AlertmanagerDouble(HttpDouble):
         """
         self.remark = ""
         self._now = now
-        self.posts: Recorder[Mapping[str, Any]] = Recorder("posts")
+        self.posts: Recorder[Sequence[Mapping[str, Any]]] = Recorder("posts")
         self._firing: dict[tuple[tuple[str, str], ...], Mapping[str, Any]] = {}
         super().__init__(tls)
 
@@ -54,8 +54,9 @@ class AlertmanagerDouble(HttpDouble):
                 if all(matcher is not None and _fits(matcher, alert["labels"]) for matcher in matchers)
             ]
             return Response(body=json.dumps(found).encode(), headers={"Content-Type": "application/json"})
-        for alert in request.json():
-            self.posts.add(alert)
+        alerts = request.json()
+        self.posts.add(alerts)
+        for alert in alerts:
             key = tuple(sorted(alert["labels"].items()))
             self._firing.pop(key, None)
             if datetime.fromisoformat(alert["endsAt"]) > (self._now or datetime.now(UTC)):

@@ -5,4 +5,4 @@ import re
 
 def headline(subject: str) -> str:
     """``[HIGH] Main Agent is down: connection refused (since 02:10)`` without what differs from run to run."""
-    return re.split(r": | \((?:since|after) ", subject.strip(), maxsplit=1)[0]
+    return re.split(r": | \((?:since|after) ", subject, maxsplit=1)[0]

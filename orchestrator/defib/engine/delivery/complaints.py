@@ -41,6 +41,7 @@ class Complaints:
         self._lanes = lanes
         self._on_deliveries = on_deliveries
         self._changed = asyncio.Event()
+        self._is_reviewing = False
         self._told: dict[str, tuple[datetime, str]] = {}  #: channel → since when, and through which other one
         self._refusing: dict[str, datetime] = {}  #: channels that refused something for good
 
@@ -65,15 +66,23 @@ class Complaints:
         if channel in self._told:
             self._changed.set()
 
+    @property
+    def is_idle(self) -> bool:
+        """Nothing is left to decide for now."""
+        return not (self._is_reviewing or self._changed.is_set())
+
     async def watch(self) -> None:
         """Tell until cancelled."""
         while True:
             self._changed.clear()
+            self._is_reviewing = True
             try:
                 wait = await self._review()
             except StoreError as error:
                 log.error("nobody told of a channel yet; trying again", error=str(error))
                 wait = STORE_RETRY_S
+            finally:
+                self._is_reviewing = False
             with suppress(TimeoutError):
                 async with asyncio.timeout(wait):
                     await self._changed.wait()
@@ -98,7 +107,7 @@ class Complaints:
         return soonest
 
     def _broken_since(self, lane: Lane) -> datetime | None:
-        return self._refusing.get(lane.name) or lane.pace.failing_since
+        return self._refusing.get(lane.name) or lane.refused_since
 
     async def _tell(self, name: str, lane: Lane, since: datetime, now: datetime) -> None:
         other = self._another(name)

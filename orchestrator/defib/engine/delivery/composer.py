@@ -9,14 +9,14 @@ import structlog
 from defib.engine import composing
 from defib.engine.roster import Roster
 from defib.model.alert import Alert, AlertKind, Delivery
-from defib.model.ids import AlertId, IncidentId, ReportId
+from defib.model.ids import AlertId, ReportId
 from defib.model.monitor import RecoveryMode
 from defib.model.report import ReportDocument
 from defib.model.settings import ChannelSpec
 from defib.ports import Button
 from defib.rules.delivering.buttons import buttons_for
 from defib.rules.delivering.local_time import in_zone
-from defib.rules.delivering.messages import Message
+from defib.rules.delivering.messages import LATE, Message
 from defib.rules.delivering.shaping import Opening, Shape, worst
 from defib.store import Reader
 
@@ -68,7 +68,7 @@ class Composer:
         if not told:
             return None
         alert = self._one_of(message, told, shape, opening, spec)
-        late_since = message.ready_at if now - message.ready_at >= NOTED_LATE else None
+        late_since = message.ready_at if _is_late(message, now) else None
         alert = self._in_words(alert, spec, late_since)
         if told[0].facts.event is AlertKind.ACKNOWLEDGED and shape is Shape.EDIT:
             note = self._in_words(told[-1], spec, None)
@@ -90,14 +90,15 @@ class Composer:
         if shape is not Shape.EDIT or opening is None or told[0].facts.event is AlertKind.RECOVERED:
             return composing.together(texts, told)
         seen = self._alerts(self._reader.with_receipt(spec.name, opening.receipt))
-        falls = [alert for alert in (*seen, *told) if alert.facts.event is AlertKind.DOWN]
+        falls = [alert for alert in (*seen, *told) if alert.facts.event is AlertKind.DOWN] or seen[:1]
         return composing.together(texts, falls or told)
 
-    def _over(self, alerts: Sequence[Alert]) -> list[IncidentId]:
-        """Incidents of these that have ended."""
-        ids = {alert.incident for alert in alerts if alert.incident is not None}
-        found = (self._reader.incident(incident) for incident in ids)
-        return [one.id for one in found if one is not None and one.closed_at is not None]
+    def _over(self, alerts: Sequence[Alert]) -> list[AlertId]:
+        """Those of these whose incident has ended."""
+        incidents = {alert.incident for alert in alerts if alert.incident is not None}
+        found = (self._reader.incident(incident) for incident in incidents)
+        ended = {one.id for one in found if one is not None and one.closed_at is not None}
+        return [alert.id for alert in alerts if alert.incident in ended]
 
     def _in_words(self, alert: Alert, spec: ChannelSpec, late_since: datetime | None) -> Alert:
         """``alert`` as this channel's readers want it; as it is stored, where that is the same."""
@@ -133,3 +134,10 @@ class Composer:
     def _alerts(self, rows: Iterable[Delivery]) -> list[Alert]:
         found = (self._reader.alert(AlertId(row.notice)) for row in rows if row.notice_type == "alert")
         return [alert for alert in found if alert is not None]
+
+
+def _is_late(message: Message, now: datetime) -> bool:
+    """Whether people should have heard of it long ago, had the channel worked."""
+    age = now - message.ready_at
+    was_tried = any(row.delivery.tries for row in message.rows)
+    return age >= LATE or (was_tried and age >= NOTED_LATE)

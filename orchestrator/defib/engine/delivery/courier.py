@@ -27,6 +27,7 @@ log = structlog.get_logger("defib.delivery")
 
 SOON = timedelta(seconds=3)  #: what is due later in a pass is left to the next one
 FAREWELL_S = 0.5  #: for tries under way when all is over
+CRASH_PAUSE_S = 1.0
 _LANE = "channel "  #: begins the names of their tasks
 
 
@@ -57,13 +58,14 @@ class Courier:
         self._listeners: Listeners | None = None
         self._closing = False
         self._bus = bus
-        self._shelf = Shelf(
-            clock=clock, roster=lambda: self.roster, writer=writer, reader=reader, bus=bus, outbox=self._outbox,
-            on_outcome=self._take_outcome,
-        )  # fmt: skip
         self._stand_ins = StandIns(
             clock, lambda: self.roster, writer, reader, self._outbox, self._lanes, self.added
         )
+        self._shelf = Shelf(
+            clock=clock, roster=lambda: self.roster, writer=writer, reader=reader, bus=bus, outbox=self._outbox,
+            on_outcome=self._take_outcome, stand_in_for=self._stand_ins.row_for,
+            on_deliveries=self.added,
+        )  # fmt: skip
         self._complaints = Complaints(clock, lambda: self.roster, writer, reader, self._lanes, self.added)
         self._self_tests = SelfTests(clock, lambda: self.roster, writer, self.added)
 
@@ -79,8 +81,9 @@ class Courier:
         self._outbox.put(self._reader.pending_deliveries(), self._clock.now())
         for name in {*self.roster.channels, *(row.delivery.channel for row in self._outbox.all())}:
             self._lane(name).reload()
-        self._ensure("stand-ins", self._stand_ins.watch)
-        self._ensure("complaints", self._complaints.watch)
+            self._lanes[name].recall(self._outbox.tried_since(name))
+        self._ensure("stand-ins", self._guarded(self._stand_ins.watch))
+        self._ensure("complaints", self._guarded(self._complaints.watch))
         self._stand_ins.reload()
         self._self_tests.take_change()
 
@@ -92,7 +95,7 @@ class Courier:
         if self._listeners is None:
             self._listeners = Listeners(self._clock, desk)
         await self._listeners.attend(self.roster.channels)
-        self._ensure("self-tests", self._self_tests.watch)
+        self._ensure("self-tests", self._guarded(self._self_tests.watch))
 
     def added(self, changes: Changes) -> None:
         """New rows were committed."""
@@ -122,9 +125,12 @@ class Courier:
         return row
 
     async def wait_tried(self, within: timedelta = SOON) -> None:
-        """Return when everything that is pending and due ``within`` that time has been tried at least once."""
+        """Return when everything that is pending and due ``within`` that time has been tried at least once.
+
+        What follows from that is waited for, too: another channel that stands in.
+        """
         until = self._clock.now() + within
-        while self._outbox.has_untried(until):
+        while self._outbox.has_untried(until) or not (self._stand_ins.is_idle and self._complaints.is_idle):
             await self._clock.sleep(0.02)
 
     def take_step(self, step: timedelta) -> None:
@@ -148,7 +154,7 @@ class Courier:
         return [
             ChannelHealth(
                 name=name, pending=pending.get(name, 0), dead=self._dead.get(name, 0),
-                failing_since=lane.pace.failing_since, error=lane.error, accepted_at=lane.accepted_at,
+                failing_since=lane.refused_since, error=lane.error, accepted_at=lane.accepted_at,
             )
             for name, lane in sorted(self._lanes.items())
         ]  # fmt: skip
@@ -183,6 +189,21 @@ class Courier:
         if not self._closing and (task is None or task.done()):
             self._tasks[name] = asyncio.create_task(serve(), name=f"defib-delivery-{name}")
 
+    def _guarded(
+        self, watch: Callable[[], Coroutine[Any, Any, None]]
+    ) -> Callable[[], Coroutine[Any, Any, None]]:
+        """What goes on whatever happens to it."""
+
+        async def serve() -> None:
+            while True:
+                try:
+                    await watch()
+                except Exception as error:
+                    log.error("delivery's watch crashed; going on", error=repr(error), exc_info=error)
+                    await self._clock.sleep(CRASH_PAUSE_S)
+
+        return serve
+
     def _take_outcome(self, lane: Lane, rows: Sequence[Delivery]) -> None:
         state = rows[0].state
         if state is DeliveryState.DELIVERED:
@@ -191,6 +212,5 @@ class Courier:
             self._dead[lane.name] = self._dead.get(lane.name, 0) + len(rows)
             if lane.name in self.roster.channels:
                 self._complaints.take_refusal(lane.name)
-            self._stand_ins.take_dead(rows)
         self._complaints.take_change()
         self._stand_ins.take_change()

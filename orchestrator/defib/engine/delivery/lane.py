@@ -10,7 +10,6 @@ under the same key, and no other:
 """
 
 import asyncio
-import hashlib
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -18,8 +17,9 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from defib.engine.delivery.composer import Composer, Letter
+from defib.engine.delivery.composer import Composer
 from defib.engine.delivery.outbox import Outbox
+from defib.engine.delivery.sending import Sending
 from defib.engine.events import Event, EventBus
 from defib.engine.roster import Roster
 from defib.errors import DeliveryError, StoreError
@@ -27,18 +27,15 @@ from defib.model.alert import Delivery, DeliveryState
 from defib.model.changes import Changes, DeliveryTry
 from defib.model.ids import DeliveryId
 from defib.model.settings import ChannelSpec
-from defib.ports import Channel, Clock, Editing, Patient, Receipt, SendContext
+from defib.ports import Clock, Receipt
 from defib.rules.delivering.choosing import Pace, next_step
 from defib.rules.delivering.messages import Message, Waiting
-from defib.rules.delivering.shaping import Opening, Shape, decide_shape
+from defib.rules.delivering.shaping import Shape, decide_shape
 from defib.store import Reader, Writer
 
 log = structlog.get_logger("defib.delivery")
 
-TIMEOUT = timedelta(seconds=5)  #: of one try, unless the channel is patient
-GRACE_S = 1.0  #: more than the channel was told, before it is cut off
 STORE_RETRY_S = 1.0
-_KEY_DIGITS = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +49,8 @@ class Shelf:
     bus: EventBus
     outbox: Outbox
     on_outcome: "Callable[[Lane, Sequence[Delivery]], None]"  #: rows that were accepted, failed or died
+    stand_in_for: Callable[[Delivery], Delivery | None]  #: the row through another channel; blocking
+    on_deliveries: Callable[[Changes], None]  #: new rows were committed
 
 
 class Lane:
@@ -91,10 +90,20 @@ class Lane:
         self._uneditable.clear()
         self._wake.set()
 
+    def recall(self, failing_since: datetime | None) -> None:
+        """Another process has tried in vain since then; it counts once we do, too."""
+        if self.pace.failing_since is None:
+            self.pace = replace(self.pace, failing_since=failing_since)
+
     @property
     def failing_since(self) -> datetime | None:
         """Since when nothing was accepted although it was tried; None while the channel works."""
-        return self.pace.failing_since or self.trying_since
+        return self.refused_since or self.trying_since
+
+    @property
+    def refused_since(self) -> datetime | None:
+        """The same, without a first try that may still be accepted."""
+        return self.pace.failing_since if self.pace.failures else None
 
     async def serve(self) -> None:
         """Deliver until closed."""
@@ -139,21 +148,12 @@ class Lane:
 
     async def _deliver(self, message: Message) -> None:
         shelf = self._shelf
-        message = await self._claimed(message)
-        channel = shelf.roster().channels.get(self.name)
-        spec = self._spec(shelf.roster())
-        opening: Opening | None = None
+        await self._claim(message)
         began, began_s = shelf.clock.now(), shelf.clock.monotonic()
         self.trying_since = began
         try:
-            if channel is None or spec is None:
-                raise DeliveryError(
-                    f"there is no channel {self.name!r} in the configuration any more", permanent=True
-                )
-            composer = Composer(shelf.roster(), shelf.reader)
-            opening = await asyncio.to_thread(composer.opening, self.name, message.first.thread)
-            shape = self._shape(message, opening, channel, began)
-            receipt, shape = await self._hand_over(message, shape, opening, composer, channel, spec)
+            sending = await self._sending(message)
+            receipt, shape = await self._hand_over(sending, began)
         except DeliveryError as error:
             await self._not_accepted(message, error, began, shelf.clock.monotonic() - began_s)
             return
@@ -162,8 +162,8 @@ class Lane:
         root = self._roots.get(message.first.thread, "") if shape is Shape.EDIT else ""
         await self._accepted(message, receipt, root, shelf.clock.monotonic() - began_s)
 
-    async def _claimed(self, message: Message) -> Message:
-        """The message with its composition on record."""
+    async def _claim(self, message: Message) -> None:
+        """Put the message's composition on record."""
         first, *others = message.rows
         claims = tuple(
             replace(row.delivery, sent_with=first.delivery.id)
@@ -173,69 +173,34 @@ class Lane:
         if claims:
             await self._shelf.writer.commit(Changes(deliveries=claims))
             self._shelf.outbox.claim(claims)
-        return message
 
-    def _shape(self, message: Message, opening: Opening | None, channel: Channel, now: datetime) -> Shape:
-        can_edit = isinstance(channel, Editing) and channel.can_edit
-        if opening is not None and opening.receipt in self._uneditable:
-            can_edit = False
-        return decide_shape(message, opening, can_edit=can_edit, now=now)
+    async def _sending(self, message: Message) -> Sending:
+        shelf, roster = self._shelf, self._shelf.roster()
+        channel, spec = roster.channels.get(self.name), self._spec(roster)
+        if channel is None or spec is None:
+            raise DeliveryError(
+                f"there is no channel {self.name!r} in the configuration any more", permanent=True
+            )
+        composer = Composer(roster, shelf.reader)
+        opening = await asyncio.to_thread(composer.opening, self.name, message.first.thread)
+        return Sending(
+            message=message, channel=channel, spec=spec, opening=opening, composer=composer, clock=shelf.clock,
+            product_url=roster.settings.server.public_url,
+        )  # fmt: skip
 
-    async def _hand_over(
-        self, message: Message, shape: Shape, opening: Opening | None, composer: Composer, channel: Channel,
-        spec: ChannelSpec,
-    ) -> tuple[Receipt, Shape]:  # fmt: skip
+    async def _hand_over(self, sending: Sending, now: datetime) -> tuple[Receipt, Shape]:
         """Send it. An edit that the far end refuses becomes a reply."""
+        opening = sending.opening
+        can_edit = sending.can_edit and opening is not None and opening.receipt not in self._uneditable
+        shape = decide_shape(sending.message, opening, can_edit=can_edit, now=now)
         try:
-            return await self._send(message, shape, opening, composer, channel, spec), shape
+            return await sending.send(shape), shape
         except DeliveryError as error:
             if shape is not Shape.EDIT or not error.permanent or opening is None:
                 raise
             self._uneditable.add(opening.receipt)
             log.warning("cannot edit the first message; replying to it", channel=self.name, error=str(error))
-        receipt = await self._send(message, Shape.REPLY, opening, composer, channel, spec)
-        return receipt, Shape.REPLY
-
-    async def _send(
-        self, message: Message, shape: Shape, opening: Opening | None, composer: Composer, channel: Channel,
-        spec: ChannelSpec,
-    ) -> Receipt:  # fmt: skip
-        shelf = self._shelf
-        letter = await asyncio.to_thread(composer.letter, message, shape, opening, spec, shelf.clock.now())
-        if letter is None:
-            raise DeliveryError("what was to be sent is no longer in the store", permanent=True)
-        receipt = await self._call(
-            channel, letter, self._context(message, shape, opening, channel, spec, letter)
-        )
-        if shape is Shape.EDIT and opening is not None:
-            return replace(receipt, id=opening.receipt, detail=receipt.detail or "edited the first message")
-        return receipt
-
-    def _context(
-        self, message: Message, shape: Shape, opening: Opening | None, channel: Channel, spec: ChannelSpec,
-        letter: Letter,
-    ) -> SendContext:  # fmt: skip
-        first = message.first
-        receipt = opening.receipt if opening is not None else None
-        return SendContext(
-            key=_key(message), timeout=channel.timeout if isinstance(channel, Patient) else TIMEOUT,
-            thread=receipt if shape is Shape.REPLY else None, edits=receipt if shape is Shape.EDIT else None,
-            thread_key=_key(message) if message.is_digest else first.thread,
-            product_url=self._shelf.roster().settings.server.public_url, language=spec.language,
-            is_quiet=all(row.delivery.is_quiet for row in message.rows), buttons=letter.buttons,
-        )  # fmt: skip
-
-    async def _call(self, channel: Channel, letter: Letter, context: SendContext) -> Receipt:
-        limit_s = context.timeout.total_seconds()
-        try:
-            return await asyncio.wait_for(channel.send(letter.notice, context), limit_s + GRACE_S)
-        except DeliveryError:
-            raise
-        except TimeoutError:
-            raise DeliveryError(f"no answer within {limit_s:g} s") from None
-        except Exception as error:  # a channel is a plugin; its message might hold a secret, its type cannot
-            log.error("channel crashed", channel=self.name, error=type(error).__name__)
-            raise DeliveryError(f"the channel's plugin crashed: {type(error).__name__}") from error
+        return await sending.send(Shape.REPLY), Shape.REPLY
 
     # --- its outcome -------------------------------------------------------------------------------
 
@@ -279,7 +244,8 @@ class Lane:
             elif self.pace.next_try_at is not None:
                 failed = replace(failed, due_at=self.pace.next_try_at)
             after.append(failed)
-        await self._record(after, now, False, str(error), duration_s)
+        stand_ins = await asyncio.to_thread(self._stand_ins, after) if error.permanent else ()
+        await self._record(after, now, False, str(error), duration_s, stand_ins)
         first = after[0]
         if error.permanent:
             shelf.outbox.remove(row.id for row in after)
@@ -290,16 +256,25 @@ class Lane:
                         next_try_s=round((first.due_at - now).total_seconds(), 1))  # fmt: skip
         shelf.on_outcome(self, after)
 
+    def _stand_ins(self, rows: Sequence[Delivery]) -> tuple[Delivery, ...]:
+        """What another channel has to carry because this one never will."""
+        found = (self._shelf.stand_in_for(row) for row in rows)
+        return tuple(row for row in found if row is not None)
+
     async def _record(
-        self, rows: Sequence[Delivery], now: datetime, accepted: bool, detail: str, duration_s: float
-    ) -> None:
+        self, rows: Sequence[Delivery], now: datetime, accepted: bool, detail: str, duration_s: float,
+        new: tuple[Delivery, ...] = (),
+    ) -> None:  # fmt: skip
         tries = tuple(
             DeliveryTry(
                 delivery=row.id, at=now, accepted=accepted, detail=detail, duration_s=round(duration_s, 3)
             )
             for row in rows
         )
-        await self._shelf.writer.commit(Changes(deliveries=tuple(rows), tries=tries))
+        changes = Changes(deliveries=tuple(rows), tries=tries, new_deliveries=new)
+        await self._shelf.writer.commit(changes)
+        if new:
+            self._shelf.on_deliveries(changes)
         self._shelf.bus.publish(Event(type="delivery"))
 
     # --- the channel -------------------------------------------------------------------------------
@@ -313,15 +288,6 @@ class Lane:
 
 
 _ANY_RATE = 20  #: of a channel that is not configured any more: its rows only become dead letters
-
-
-def _key(message: Message) -> str:
-    """The message's idempotency key: what it is made of decides."""
-    first = message.first
-    if len(message.rows) == 1:
-        return first.key
-    others = "\n".join(row.delivery.id for row in message.rows)
-    return f"{first.key}|+{hashlib.sha256(others.encode()).hexdigest()[:_KEY_DIGITS]}"
 
 
 def _went_with(row: Delivery, first: Delivery, root: str) -> DeliveryId | None:

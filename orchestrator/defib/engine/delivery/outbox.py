@@ -10,6 +10,8 @@ from defib.rules.delivering.choosing import BACKOFF_CAP
 from defib.rules.delivering.messages import Waiting
 from defib.store import Reader
 
+MOST_PATIENCE = timedelta(minutes=10)  #: that a far end is granted over a restart
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Subject:
@@ -39,8 +41,9 @@ class Outbox:
     ) -> None:
         """Take in rows.
 
-        Those of another time than this clock's, which was set while nobody was here, wait no longer than they would
-        have.
+        Those that were tried by another process are tried at once, unless the far end has asked for more patience than
+        we have ourselves. Those of another time than this clock's, which was set while nobody was here, wait no longer
+        than they would have.
 
         :param alerts: those that are at hand; others are looked up when they are asked for.
         """
@@ -50,7 +53,7 @@ class Outbox:
             ahead = max(row.created_at - now, timedelta(0))
             due = row.due_at - ahead
             if row.tries:
-                due = min(due, now + BACKOFF_CAP)
+                due = min(due, now + MOST_PATIENCE) if due > now + BACKOFF_CAP else now
             self._rows[row.id] = replace(row, due_at=due)
             self._ready[row.id] = row.created_at - ahead if row.tries else due
             if alerts and (alert := alerts.get(AlertId(row.notice))) is not None:
@@ -100,6 +103,11 @@ class Outbox:
 
     def threads(self, channel: str) -> set[str]:
         return {row.thread for row in self._rows.values() if row.channel == channel}
+
+    def tried_since(self, channel: str) -> datetime | None:
+        """Since when something of a channel could go that was tried in vain; None when nothing was."""
+        tried = (self._ready[row.id] for row in self._rows.values() if row.channel == channel and row.tries)
+        return min(tried, default=None)
 
     def has_untried(self, until: datetime) -> bool:
         """Whether something that is due by then was not tried since this process started."""

@@ -5,7 +5,7 @@ delivers it when it can. One alert has at most one row in each channel, so that 
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime
 
@@ -44,8 +44,8 @@ class StandIns:
         self._lanes = lanes
         self._on_deliveries = on_deliveries
         self._changed = asyncio.Event()
+        self._is_reviewing = False
         self._settled: set[DeliveryId] = set()  #: rows that have a stand-in, or cannot have one
-        self._dead: list[Delivery] = []
 
     def reload(self) -> None:
         """The configuration may name other stand-ins now."""
@@ -56,29 +56,29 @@ class StandIns:
         """Something was tried, or is new."""
         self._changed.set()
 
-    def take_dead(self, deliveries: Iterable[Delivery]) -> None:
-        """Rows that their channel will never accept."""
-        self._dead += deliveries
-        self._changed.set()
+    @property
+    def is_idle(self) -> bool:
+        """Nothing is left to decide for now."""
+        return not (self._is_reviewing or self._changed.is_set())
 
     async def watch(self) -> None:
         """Appoint stand-ins until cancelled."""
         while True:
             self._changed.clear()
+            self._is_reviewing = True
             try:
                 wait = await self._review()
             except StoreError as error:
                 log.error("no stand-in appointed yet; trying again", error=str(error))
                 wait = STORE_RETRY_S
+            finally:
+                self._is_reviewing = False
             with suppress(TimeoutError):
                 async with asyncio.timeout(wait):
                     await self._changed.wait()
 
     async def _review(self) -> float | None:
         """Appoint whoever is due; seconds until the next one may be."""
-        while self._dead:
-            await self._appoint(self._dead[0])
-            self._dead.pop(0)
         now = self._clock.now()
         self._settled = {delivery for delivery in self._settled if delivery in self._outbox}
         soonest: datetime | None = None
@@ -102,7 +102,7 @@ class StandIns:
         return failover_at(waiting.ready_at, lane.failing_since)
 
     async def _appoint(self, delivery: Delivery) -> None:
-        row = await asyncio.to_thread(self._row_for, delivery)
+        row = await asyncio.to_thread(self.row_for, delivery)
         if row is None:
             return
         await self._writer.commit(changes := Changes(new_deliveries=(row,)))
@@ -111,8 +111,8 @@ class StandIns:
             "another channel stands in", channel=delivery.channel, stand_in=row.channel, notice=row.notice
         )
 
-    def _row_for(self, delivery: Delivery) -> Delivery | None:
-        """The stand-in's row; None where nobody can or has to stand in."""
+    def row_for(self, delivery: Delivery) -> Delivery | None:
+        """The stand-in's row, not yet stored; None where nobody can or has to stand in. Reads the store."""
         settings = self._roster().settings
         spec = next((spec for spec in settings.channels if spec.name == delivery.channel), None)
         alert = self._reader.alert(AlertId(delivery.notice)) if delivery.notice_type == "alert" else None

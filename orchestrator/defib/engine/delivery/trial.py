@@ -27,7 +27,9 @@ async def follow(
     while True:
         row = await asyncio.to_thread(reader.delivery, delivery)
         assert row is not None
-        tries = await asyncio.to_thread(reader.delivery_tries, [delivery])  # at least those that made the row so
+        tries = await asyncio.to_thread(
+            reader.delivery_tries, [delivery]
+        )  # at least those that made the row so
         for one in tries[seen:]:
             on_try(one)
         seen = len(tries)

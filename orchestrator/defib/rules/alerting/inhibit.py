@@ -7,6 +7,7 @@ Source of the shape of rules: ``inhibit/inhibit.go`` of Prometheus Alertmanager.
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from defib.model.alert import AlertKind, Hold, Ruling, Stage, Verdict
 from defib.model.ids import MonitorId
@@ -33,14 +34,16 @@ def inhibit(notice: Notice, scene: Scene, rules: Iterable[InhibitRule]) -> Verdi
         )  # fmt: skip
     for other in scene.firing:
         if reason := _builtin(notice, other, scene) or _by_rule(notice, other, scene, rules):
-            return _held(Hold.INHIBITION, reason, other.notice.monitor)
+            if other.until is not None:
+                reason = f"{reason}; that is over, and it gets time to follow"
+            return replace(_held(Hold.INHIBITION, reason, other.notice.monitor), until=other.until)
     return Verdict(stage=Stage.INHIBIT, ruling=Ruling.PASSED, reason="nothing else explains it")
 
 
 def _builtin(notice: Notice, other: Firing, scene: Scene) -> str:
     source = other.notice
     if source.monitor == notice.monitor:
-        if notice.event is AlertKind.DEGRADED and source.event in _FAULTS:
+        if notice.event is AlertKind.DEGRADED and source.event in _FAULTS and other.until is None:
             return "it is at fault, which says more"
         return ""
     is_about_tls = notice.cause.startswith("tls-") and source.cause == _EXPIRED

@@ -6,7 +6,7 @@ from defib.model.alert import AlertKind, Hold, Ruling, Stage, Verdict
 from defib.model.route import Route
 from defib.model.window import WindowKind
 from defib.rules.alerting.hours import span_at
-from defib.rules.alerting.notice import AFTERWARDS, Notice, Scene
+from defib.rules.alerting.notice import Notice, Scene
 from defib.rules.alerting.silence import is_meant
 
 _WINDOWS = {WindowKind.MAINTENANCE: Hold.MAINTENANCE, WindowKind.PAUSE: Hold.PAUSE}
@@ -55,7 +55,7 @@ def _quiet(notice: Notice, scene: Scene, number: int, route: Route) -> Verdict |
 
 
 def _calm(notice: Notice, scene: Scene, number: int, route: Route) -> Verdict | None:
-    if notice.event in AFTERWARDS or notice.event not in _CALM or scene.began is None:
+    if not route.calm or notice.event not in _CALM or scene.began is None:
         return None
     until = scene.began + route.calm
     if until <= scene.now:

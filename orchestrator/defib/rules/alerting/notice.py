@@ -59,6 +59,7 @@ class Firing:
 
     notice: Notice
     since: datetime
+    until: datetime | None = None  #: it is over, and what it explains may take so long to follow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,8 @@ from defib.rules.delivering.messages import Message, Waiting, digest, messages
 
 BACKOFF_BASE = timedelta(seconds=1)
 BACKOFF_CAP = timedelta(seconds=30)
-CONVERSATIONS = 5  #: begun at once …
+RATE = 20  #: messages a minute that people can follow; whoever allows a channel more gets more of everything
+CONVERSATIONS = 5  #: begun at once at that rate …
 CONVERSATION_EVERY = timedelta(minutes=1)  #: … and how long until one more may be
 STUBBORN = 8
 """Tries of one message before another has its turn: the fault may be the message's and not the channel's."""
@@ -38,9 +39,10 @@ class Pace:
 
         :param rate: messages a minute.
         """
+        begun = max(min(CONVERSATIONS, rate), CONVERSATIONS * rate // RATE)
         return cls(
             messages=Bucket.full(rate, timedelta(minutes=1) / rate, now),
-            conversations=Bucket.full(CONVERSATIONS, CONVERSATION_EVERY, now),
+            conversations=Bucket.full(begun, CONVERSATION_EVERY * min(1.0, RATE / rate), now),
         )
 
     def with_rate(self, rate: int, now: datetime) -> "Pace":

@@ -75,6 +75,7 @@ class Verdict(Answer):
     ruling: Ruling
     reason: str
     until: AwareDatetime | None = Field(description="Of a hold, when that is known.")
+    channels: list[str] = Field(description="That are meant, where it is not all of them.")
 
 
 class Alert(Answer):

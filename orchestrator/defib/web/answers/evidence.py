@@ -83,6 +83,34 @@ class History(Answer):
     offset: int
 
 
+class HourLatencies(Answer):
+    """How long healthy answers took, in milliseconds; percentiles within 2 %."""
+
+    min: float
+    mean: float
+    p50: float
+    p95: float
+    p99: float
+    max: float
+
+
+class Hour(Answer):
+    """What the looks of an hour came to."""
+
+    at: AwareDatetime = Field(description="Its beginning.")
+    counts: dict[str, int] = Field(description="Looks by status; what did not occur is missing.")
+    latency_ms: HourLatencies | None = Field(description="null when no answer was timed.")
+
+
+class Hours(Answer):
+    """Hours, oldest first; those without a look are missing."""
+
+    monitor: str
+    since: AwareDatetime
+    until: AwareDatetime
+    items: list[Hour]
+
+
 class Flapping(Answer):
     """It goes up and down."""
 

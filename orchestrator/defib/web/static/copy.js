@@ -1,8 +1,6 @@
 // Buttons that copy the line beside them. Where the browser lets no page do that, one click on the line selects it.
 
-const show = () => {
-  for (const button of document.querySelectorAll("[data-copy][hidden]")) button.hidden = !navigator.clipboard;
-};
+if (navigator.clipboard) document.documentElement.dataset.copies = "";
 
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-copy]");
@@ -12,6 +10,3 @@ document.addEventListener("click", async (event) => {
   button.textContent = "Copied";
   setTimeout(() => (button.textContent = "Copy"), 2000);
 });
-
-new MutationObserver(show).observe(document.querySelector("main"), { childList: true, subtree: true });
-show();

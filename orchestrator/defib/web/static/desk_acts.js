@@ -1,6 +1,6 @@
 // What people do about alerts: acknowledge, silence, plan maintenance, pause, end, try a delivery again.
 
-import { act, recover, steer, toast } from "./steering.js";
+import { acknowledge, act, recover, steer, toast } from "./steering.js";
 
 const PATHS = { silence: "silences", maintenance: "maintenance" };
 const path = (part) => encodeURIComponent(part);
@@ -31,7 +31,7 @@ export function letAct(root, done) {
     const acts = {
       ack: () =>
         ask(button, "ack", name, "ack", async (form) => {
-          const { said } = await steer("POST", `/api/v1/incidents/${path(incident || monitor)}/ack`, { note: form.note.value });
+          const said = await acknowledge(incident || monitor, form.note.value);
           form.note.value = "";
           done();
           return said;

@@ -4,7 +4,7 @@ import { sayAll, setServerTime, startClock } from "./clock.js";
 import { makeFilter } from "./filter.js";
 import { keepLive, showLink } from "./live.js";
 import { fillAlert, fillIncident, fillList, fillMonitor } from "./rows.js";
-import { act, check, isOperator, recover, steer } from "./steering.js";
+import { acknowledge, act, check, isOperator, recover, steer } from "./steering.js";
 
 const MOST_INCIDENTS = 12;
 const TELL_AT_ONCE = 3; // changes of state that are announced one by one; more are counted
@@ -109,6 +109,7 @@ if (isOperator) {
     if (!button) return;
     const card = button.closest(".incident");
     if (button.dataset.act === "check") act(button, () => check(card.dataset.monitor));
+    else if (button.dataset.act === "ack") act(button, () => acknowledge(card.dataset.id));
     else recover(button, card.dataset.monitor, card.querySelector('[data-slot="name"]').textContent);
   });
 }

@@ -69,6 +69,11 @@ export function fillIncident(card, incident) {
   text(name, incident.name);
   attribute(name, "href", `/monitors/${incident.monitor}`);
   setTime(card.querySelector(".for time"), incident.fault_at);
+  attribute(slot(card, "story"), "href", `/incidents/${incident.id}`);
+  slot(card, "acked").hidden = incident.acked_at === null;
+  text(slot(card, "seer"), `${incident.acked_by} sees to it`);
+  const ack = slot(card, "ack");
+  if (ack) ack.hidden = incident.acked_at !== null;
   text(slot(card, "summary"), incident.summary);
   const others = slot(card, "with");
   others.hidden = incident.together.length === 0;

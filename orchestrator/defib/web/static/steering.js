@@ -48,6 +48,10 @@ export async function check(monitor) {
   return `${seen.name}: ${seen.last.summary}`;
 }
 
+export async function acknowledge(incident, note = "") {
+  return (await steer("POST", `/api/v1/incidents/${encodeURIComponent(incident)}/ack`, { note })).said;
+}
+
 /** Asks how, then starts the recovery ladder. */
 export function recover(button, monitor, name) {
   const dialog = document.getElementById("recover");
