@@ -122,7 +122,7 @@ class Seconded(Protocol):
 
     host: str
     elsewhere: tuple[str, str] | None
-    """``("tcp", "db.lan:5432")`` or ``("http", "https://example.com/health")``, holding no secret; None: nowhere else."""
+    """``("tcp", "db.lan:5432")`` or ``("http", "https://example.com/health")``, no secret in it; None: nowhere else."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -681,8 +681,10 @@ class ReceiverContext:
 
 __all__ = [
     "Action", "ActionContext", "ActionResult", "Aimed", "AlertTexts", "Askable", "Attended", "BeatSink",
-    "BuildContext", "Button", "Channel", "Clock", "Dated", "Deadline", "Desk", "Detector", "Editing", "Execution", "Executor", "Fleet",
-    "IngestSettings", "JobView", "Jobs", "Judgement", "Listening", "LiveFeed", "Monitor", "MonitorSpec", "OwnParts", "Patient", "Pausable",
+    "BuildContext", "Button", "Channel", "Clock", "Dated", "Deadline", "Desk", "Detector", "Editing", "Execution",
+    "Executor", "Fleet",
+    "IngestSettings", "JobView", "Jobs", "Judgement", "Listening", "LiveFeed", "Monitor", "MonitorSpec", "OwnParts",
+    "Patient", "Pausable",
     "ProbeContext",
     "PushedMonitor", "PushedVerdict", "Receipt", "ReceiverContext", "RemoteActions", "ReportWriter", "Seconded",
     "SendContext", "SnapshotContext", "Tripwired", "Witness",

@@ -30,8 +30,8 @@ from defib.plugin import (
 )
 from defib_plugins.assertions import ConditionOption, shorten
 from defib_plugins.display import clip
-from defib_plugins.failures import network_failure, timed_out
 from defib_plugins.elsewhere import of_port
+from defib_plugins.failures import network_failure, timed_out
 from defib_plugins.postgres_failures import connection_failure, query_failure
 from defib_plugins.thresholds import Limits, Reading, present
 

@@ -73,8 +73,9 @@ def test_it_shows_a_fault_that_defib_heals_and_leaves_nothing(start_demo: Callab
     assert demo.wait() == 0
     assert demo.lines[1].startswith("Log in once with http://127.0.0.1:")
     assert "in 10 s chat will crash" in demo.lines
-    assert any(line.startswith("ALERT high   Chat Agent is down – ") for line in demo.lines)
-    assert any("Chat Agent has recovered – recovered by Defib in " in line for line in demo.lines)
+    told = [line for line in demo.lines if line.startswith("ALERT")]
+    assert len(told) <= 2  # the fall is told unless it was over before its message left
+    assert told[-1].startswith("ALERT info   Chat Agent has recovered – recovered by Defib in ")
     assert list(demo.place.iterdir()) == []
 
 

@@ -155,7 +155,12 @@ def test_the_first_sentence_compares_with_the_period_before_where_that_was_diffe
 
 
 def test_wide_bounds_stand_in_the_first_sentence() -> None:
-    down = {"down": seconds(864), "down_lo": seconds(0), "down_hi": seconds(1728), "up": DAY - seconds(864)}
+    down: dict[str, Any] = {
+        "down": seconds(864),
+        "down_lo": seconds(0),
+        "down_hi": seconds(1728),
+        "up": DAY - seconds(864),
+    }
 
     assert data_of(day(monitor(**down)))["summary"][0] == (
         "Over 1 component, availability was 99.00 % (at least 98.00 %, at most 100 %)."

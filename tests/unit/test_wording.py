@@ -136,7 +136,12 @@ def test_what_fell_together_is_said_to_be_one_story() -> None:
     ],
 )  # fmt: skip
 def test_what_was_not_told_says_why(ruling: str, until: str | None, sentence: str) -> None:
-    verdict = {"ruling": ruling, "reason": "silenced “deploy” by ana", "until": until, "channels": []}
+    verdict: dict[str, Any] = {
+        "ruling": ruling,
+        "reason": "silenced “deploy” by ana",
+        "until": until,
+        "channels": [],
+    }
 
     found = sentences("fault", alerts=[told() | {"deliveries": [], "verdicts": [verdict]}])
 
@@ -144,12 +149,18 @@ def test_what_was_not_told_says_why(ruling: str, until: str | None, sentence: st
 
 
 def test_whoever_has_quiet_hours_is_named_beside_those_who_were_told() -> None:
-    verdict = {"ruling": "held", "reason": "quiet hours of route 2", "until": SINCE, "channels": ["boss"]}
+    verdict: dict[str, Any] = {
+        "ruling": "held",
+        "reason": "quiet hours of route 2",
+        "until": SINCE,
+        "channels": ["boss"],
+    }
 
     found = sentences("fault", alerts=[told() | {"verdicts": [verdict, verdict | {"ruling": "passed"}]}])
 
     assert found[-1] == (
-        "“Shop is down” went to mail (delivered); held back from boss until 2026-11-21 04:44:35: quiet hours of route 2."
+        "“Shop is down” went to mail (delivered); held back from boss until 2026-11-21 04:44:35: "
+        "quiet hours of route 2."
     )
 
 

@@ -135,7 +135,7 @@ def receiver_context(engine: Engine, access: Access) -> ReceiverContext:
         unix_socket_mode=engine.roster.settings.server.unix_socket_mode,
         unix_socket_group=engine.roster.settings.server.unix_socket_group,
         has_badges=lambda: engine.roster.settings.server.badges is not BadgeAccess.OFF,
-        sign=lambda text: engine.roster.sign(text),
+        sign=engine.roster.sign,
     )  # fmt: skip
 
 

@@ -4,8 +4,9 @@ import inspect
 from collections.abc import Collection, Iterable
 from http import HTTPStatus
 
+from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Match, Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from defib.web.access import Access
@@ -48,9 +49,10 @@ class FrontDoor:
     than taking one does: a receiver's route whose endpoint is an ASGI application of its own is served without them.
     """
 
-    def __init__(self, app: ASGIApp, access: Access, receivers: Iterable[BaseRoute] = ()) -> None:
+    def __init__(self, app: Starlette, access: Access, receivers: Iterable[BaseRoute] = ()) -> None:
         """:param receivers: routes of ``app`` that are looked at first; what they do not take goes the usual way."""
         self._app = app
+        self.routes = app.routes
         self._access = access
         self._receivers = [
             route for route in receivers if isinstance(route, Route) and not inspect.isroutine(route.endpoint)

@@ -173,7 +173,7 @@ class ArmingBody(Question):
 
 
 class MonitorBody(BaseModel):
-    """A monitor, as an entry of `monitors:` in the configuration: with the keys of its type, and those of a strategy.
+    """A monitor as an entry of `monitors:` in the configuration: the keys of its type, and those of a strategy.
 
     `recovery` and `enabled` are not among them, and neither are types that run what their options say, as `command` does.
     """
