@@ -15,8 +15,8 @@ from benchmarks.bench import Bench
 from benchmarks.figures import Figure
 from defib import assembly
 from defib.cli.daemon import collect_seldom
-from defib.engine.recent import Recent
-from defib.engine.views import Views
+from defib.engine.views.read_model import Views
+from defib.engine.views.recent import Recent
 from defib.model.changes import Changes
 from defib.model.evidence import Evidence, Observation, Source
 from defib.model.health import Health, State

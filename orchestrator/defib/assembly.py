@@ -6,15 +6,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from defib import config, registry
-from defib.engine.canaries import Canaries
+from defib.engine.alerting.windows import Windows
 from defib.engine.clock import SystemClock
 from defib.engine.engine import Engine
-from defib.engine.enlisting import enlist_stored
 from defib.engine.events import EventBus
+from defib.engine.heartbeats.enlisting import enlist_stored
+from defib.engine.observer.canaries import Canaries
 from defib.engine.roster import Roster, is_setting
-from defib.engine.sources import Sources
-from defib.engine.views import Views
-from defib.engine.windows import Windows
+from defib.engine.views.read_model import Views
+from defib.engine.views.sources import Sources
 from defib.model.settings import Settings
 from defib.registry import Registry
 from defib.store import BEAT_SECRET, Database, Reader, Writer, ensure_beat_secret, open_database

@@ -357,6 +357,7 @@ async def test_a_monitor_that_does_not_exist_is_a_page_that_says_so(site: Site, 
 
 # --- everybody -----------------------------------------------------------------------------------------
 
+
 async def test_every_page_is_legible_labelled_and_fits(site: Site, open_page: Any, audit: Any) -> None:
     async with site.operator() as operator:
         report = (await operator.post("/api/v1/reports", json={})).json()["id"]

@@ -209,7 +209,11 @@ def folder(tmp_path: Path) -> Path:
 MONITOR = "monitors: [{id: main, type: http, url: http://localhost:8000/health}]\n"
 EXAMPLES = [
     pytest.param(text if "monitors:" in text else f"{MONITOR}{text}", id=f"{path.stem}-{number}")
-    for path in [*sorted((DOCS / "how-to").glob("*.md")), DOCS / "reference" / "channels.md", ROOT / "README.md"]
+    for path in [
+        *sorted((DOCS / "how-to").glob("*.md")),
+        DOCS / "reference" / "channels.md",
+        ROOT / "README.md",
+    ]
     for number, text in enumerate(blocks(path, "yaml"), 1)
     if "type: redis" not in text
 ]

@@ -309,7 +309,14 @@ def test_reports_keep_their_pictures(writer: Writer, reader: Reader) -> None:
     commit(writer, Changes(reports=(document,)))
     assert reader.report(document.id) == document
     assert reader.report_titles() == [
-        {"id": document.id, "name": "daily", "subject": "S", "start": T, "end": at(86400), "generated_at": at(90000)}
+        {
+            "id": document.id,
+            "name": "daily",
+            "subject": "S",
+            "start": T,
+            "end": at(86400),
+            "generated_at": at(90000),
+        }
     ]
     assert reader.report_titles(name="weekly") == []
 

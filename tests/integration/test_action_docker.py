@@ -12,7 +12,7 @@ from docker.models.containers import Container
 from pydantic import ValidationError
 
 from defib.engine.clock import SystemClock
-from defib.engine.executor import ProcessExecutor
+from defib.engine.recovery.executor import ProcessExecutor
 from defib.plugin import (
     Action,
     ActionContext,

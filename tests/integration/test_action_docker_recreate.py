@@ -10,7 +10,7 @@ from docker.models.containers import Container
 from docker.types import EndpointConfig, Mount
 
 from defib.engine.clock import SystemClock
-from defib.engine.executor import ProcessExecutor
+from defib.engine.recovery.executor import ProcessExecutor
 from defib.plugin import (
     Action,
     ActionContext,

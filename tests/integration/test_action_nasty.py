@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from defib.engine.clock import SystemClock
-from defib.engine.executor import KILL_GRACE, ProcessExecutor
+from defib.engine.recovery.executor import KILL_GRACE, ProcessExecutor
 from defib.plugin import (
     Action,
     ActionContext,

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from defib.engine.clock import SystemClock
-from defib.engine.executor import ProcessExecutor
+from defib.engine.recovery.executor import ProcessExecutor
 from defib.plugin import (
     Action,
     ActionContext,

@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from defib.engine.clock import SystemClock
-from defib.engine.executor import ProcessExecutor
+from defib.engine.recovery.executor import ProcessExecutor
 from defib.plugin import (
     Action,
     ActionContext,

@@ -12,8 +12,8 @@ import psutil
 import pytest
 
 from defib.engine.clock import SystemClock
-from defib.engine.executor import ProcessExecutor
-from defib.engine.own import own_parts
+from defib.engine.recovery.executor import ProcessExecutor
+from defib.engine.recovery.own import own_parts
 from defib.model.settings import ServerSettings, Settings
 from defib.plugin import (
     Action,

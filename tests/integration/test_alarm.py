@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from defib import assembly, registry
-from defib.engine.alarm import SETTING, Alarm
 from defib.engine.engine import Engine
+from defib.engine.observer.alarm import SETTING, Alarm
 from defib.model.alert import AlertKind, DeliveryState
 from defib.model.route import Route
 from defib.model.settings import ChannelSpec, Settings

@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 import uvloop
 
-from defib.engine.canaries import (
+from defib.engine.observer.canaries import (
     Canaries,
     DefaultRoute,
     Places,
@@ -319,7 +319,7 @@ def test_uvloop_carries_them_as_well(machine: Machine) -> None:
 
 _LOOKS = """
 import asyncio, dataclasses, json, pathlib, structlog, sys
-from defib.engine.canaries import Canaries, Places
+from defib.engine.observer.canaries import Canaries, Places
 from defib.engine.clock import SystemClock
 
 structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))

@@ -10,10 +10,10 @@ import pytest
 
 from defib import assembly, registry
 from defib.engine.clock import SystemClock
-from defib.engine.dead_man import DeadMan
 from defib.engine.engine import Engine
+from defib.engine.observer.dead_man import DeadMan
+from defib.engine.observer.working import obstacle_to_vouching
 from defib.engine.roster import Roster
-from defib.engine.working import obstacle_to_vouching
 from defib.errors import StoreError
 from defib.model.changes import Changes
 from defib.model.settings import DeadManSettings, ObserverSettings, Settings

@@ -7,7 +7,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from defib.engine.executor import OUTPUT_LIMIT, ProcessExecutor
+from defib.engine.recovery.executor import OUTPUT_LIMIT, ProcessExecutor
 from defib.errors import ActionRefusedError
 from defib_testkit import processes
 from defib_testkit.waiting import async_wait_until

@@ -11,7 +11,7 @@ import pytest
 
 from defib import registry
 from defib.engine.engine import Engine
-from defib.engine.guard import GIVE_UP_FREEZE_S
+from defib.engine.observer.guard import GIVE_UP_FREEZE_S
 from defib.engine.roster import Roster
 from defib.model.health import State
 from defib.model.ids import MonitorId

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from defib.engine.clock import SystemClock
-from defib.engine.prober import Prober
+from defib.engine.detection.prober import Prober
 from defib.model.evidence import Evidence, Outcome
 from defib.model.ids import MonitorId
 from defib.ports import ProbeContext

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from defib.engine.recent import Recent
+from defib.engine.views.recent import Recent
 from defib.model.changes import Changes
 from defib.model.evidence import Evidence, Observation, Source
 from defib.model.history import News

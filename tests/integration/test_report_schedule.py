@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from defib.engine.reporting import report_id
+from defib.engine.reporting.schedule import report_id
 from defib.errors import UsageError
 from defib.model.report import Span
 from report_office import Office, office

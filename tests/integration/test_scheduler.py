@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 
 from defib.engine.clock import SystemClock
-from defib.engine.scheduler import PER_HOST, Scheduler
+from defib.engine.detection.scheduler import PER_HOST, Scheduler
 from defib.model.ids import MonitorId
 from defib_testkit.waiting import async_wait_until
 

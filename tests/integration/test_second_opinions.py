@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from defib.engine import second_opinion
+from defib.engine.detection import second_opinion
 from defib.model.agent import Introduction
 from defib.model.evidence import Evidence, Observation, Source
 from defib.model.health import State

@@ -11,8 +11,8 @@ import pytest
 from pydantic import SecretStr
 
 from defib.engine.clock import SystemClock
+from defib.engine.recovery.snapshots import Snapshots
 from defib.engine.roster import Watched
-from defib.engine.snapshots import Snapshots
 from defib.model.changes import Changes
 from defib.model.evidence import Evidence, Observation, Source
 from defib.model.ids import IncidentId, MonitorId

@@ -12,8 +12,8 @@ import structlog
 from config_kit import real_registry
 from defib import config
 from defib.engine.clock import SystemClock
+from defib.engine.detection.tripwires import Tripwires
 from defib.engine.roster import Roster, Watched
-from defib.engine.tripwires import Tripwires
 from defib.model.ids import MonitorId
 from defib.plugin import Evidence, ProbeContext
 from defib.ports import Clock

@@ -17,8 +17,8 @@ from docker.models.containers import Container
 from config_kit import real_registry
 from defib import config
 from defib.engine.clock import SystemClock
+from defib.engine.detection.tripwires import Tripwires
 from defib.engine.roster import Roster
-from defib.engine.tripwires import Tripwires
 from defib.plugin import Grade, Outcome
 from defib.ports import Monitor
 from defib_plugins.postgres import WiredPostgresMonitor

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import uvloop
 
-from defib.engine.vitals import Blocked, LagSampler, Pressure, read_clocks, read_pressure
+from defib.engine.observer.vitals import Blocked, LagSampler, Pressure, read_clocks, read_pressure
 from defib.rules.gaps import find_gaps
 from defib_testkit.waiting import async_wait_until, wait_until
 
@@ -127,7 +127,7 @@ def test_uvloop_is_sampled_as_well() -> None:
 
 _CHILD = """
 import asyncio, json, sys, time
-from defib.engine.vitals import LagSampler, read_clocks
+from defib.engine.observer.vitals import LagSampler, read_clocks
 from defib.rules.gaps import find_gaps
 
 async def main():

@@ -13,7 +13,7 @@ import httpx
 import pytest
 from pydantic import TypeAdapter
 
-from defib.engine.views import Views
+from defib.engine.views.read_model import Views
 from defib.model.changes import Changes
 from defib.model.monitor import RecoveryMode
 from defib.plugin import ReportDocument, ReportId
@@ -325,7 +325,9 @@ async def test_the_archive_lists_by_name_and_goes_from_one_report_to_the_next_of
         for id in ("report_20261120", "report_20261120.tr", "report_20261119", "report_20261119.tr",
                    "report_20261118", "team-a_20261116")
     ]  # fmt: skip
-    assert [link for link in await links("/reports?name=team-a") if "_" in link] == ["/reports/team-a_20261116"]
+    assert [link for link in await links("/reports?name=team-a") if "_" in link] == [
+        "/reports/team-a_20261116"
+    ]
     around = ["/reports?name=daily", "/reports/report_20261118", "/reports/report_20261120"]
     assert (await links("/reports/report_20261119"))[:3] == around
     turkish = await links("/reports/report_20261120.tr")
@@ -391,10 +393,10 @@ async def test_hours_say_what_their_looks_came_to(site: Site) -> None:
     await site.look("db", 2)
 
     answer = await site.get("/monitors/db/hours")
-    problem = await refused(
-        site, "/monitors/db/hours?since=2026-01-01T00:00:00Z&until=2026-11-20T00:00:00Z"
+    problem = await refused(site, "/monitors/db/hours?since=2026-01-01T00:00:00Z&until=2026-11-20T00:00:00Z")
+    together = await site.get(
+        "/monitors/db/hours", since="2026-01-01T00:00:00Z", until="2026-11-01T00:00:00Z", per=24
     )
-    together = await site.get("/monitors/db/hours", since="2026-01-01T00:00:00Z", until="2026-11-01T00:00:00Z", per=24)
 
     [*_, hour] = answer["items"]
     assert hour["counts"]["healthy"] >= 1

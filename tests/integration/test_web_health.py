@@ -10,7 +10,7 @@ import pytest
 from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
-from defib.engine.notifier import Notifier
+from defib.engine.alerting.notifier import Notifier
 from defib.model.ids import MonitorId
 from defib.model.monitor import RecoveryMode
 from defib.registry import Fault, Origin

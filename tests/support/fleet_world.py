@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from defib import registry
+from defib.engine.agents.fleet import Fleet
 from defib.engine.engine import Engine
-from defib.engine.fleet import Fleet
 from defib.engine.roster import Roster
 from defib.model.agent import AgentReport, AgentStatus
 from defib.model.ids import AgentId, MonitorId

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from defib import assembly, registry
-from defib.engine.reporting import Reporting
+from defib.engine.reporting.schedule import Reporting
 from defib.engine.roster import Roster
 from defib.model.changes import Changes, WatchSpan
 from defib.model.evidence import Evidence, Observation, Source

@@ -27,8 +27,9 @@ def test_channels_have_names_and_options(tmp_path: Path) -> None:
 
 def test_keys_of_every_channel_never_reach_the_options_of_its_type(tmp_path: Path) -> None:
     text = (
-        "channels:\n  ops: {type: mail, to: [a]}\n  dev: {type: mail, to: [b], language: zh-Hant, timezone: Asia/Taipei, "
-        "fallback: ops, rate: 5, self_test: '0 9 * * *'}\n  mute: {type: mail, to: [c], fallback: none}\n"
+        "channels:\n  ops: {type: mail, to: [a]}\n  dev: {type: mail, to: [b], language: zh-Hant, "
+        "timezone: Asia/Taipei, fallback: ops, rate: 5, self_test: '0 9 * * *'}\n"
+        "  mute: {type: mail, to: [c], fallback: none}\n"
     )
 
     ops, dev, mute = load(tmp_path, text).channels

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pydantic import Field, SecretStr
 
-from defib.engine.known_secrets import secrets_of
+from defib.engine.recovery.known_secrets import secrets_of
 from defib.model.ids import MonitorId
 from defib.model.monitor import Family, MonitorSpec, RecoveryPolicy, Rung
 from defib.model.options import Options

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from defib.engine.recent import cell
+from defib.engine.views.recent import cell
 from defib.web.access import is_loopback
 from defib.web.encoding import encode
 from defib.web.services import LoginKeys

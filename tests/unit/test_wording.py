@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from defib.engine.wording import STATE_WORDS, doing, headline, of_incident, why
+from defib.engine.views.wording import STATE_WORDS, doing, headline, of_incident, why
 from defib.model.health import State
 from defib.model.recovery import CaseState
 

@@ -12,7 +12,7 @@ from defib.errors import UsageError
 from defib.model.ids import MonitorId
 
 if TYPE_CHECKING:
-    from defib.engine.fleet import Fleet
+    from defib.engine.agents.fleet import Fleet
 
 _MOST = 1000  #: that are asked for at a time
 
@@ -39,7 +39,7 @@ def list_(
     elif assembly.has_store(state.settings):
 
         async def read(fleet: "Fleet") -> list[Any]:
-            from defib.engine.agent_views import agent_json, in_order
+            from defib.engine.agents.agent_views import agent_json, in_order
             from defib.engine.clock import SystemClock
 
             now = SystemClock().now()

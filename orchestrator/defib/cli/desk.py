@@ -281,7 +281,7 @@ def _either(
 
 
 def _shown(engine: "Engine", window: Any) -> Any:
-    from defib.engine import desk_views
+    from defib.engine.views import desk_views
 
     return desk_views.windows((window,), (window.kind,), engine.roster, engine.clock.now())[0]
 

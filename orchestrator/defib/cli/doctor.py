@@ -11,7 +11,7 @@ from defib.cli.context import State, state_of
 from defib.cli.words import count
 
 if TYPE_CHECKING:
-    from defib.engine.checkup import Finding
+    from defib.engine.views.checkup import Finding
 
 
 def register(app: typer.Typer) -> None:
@@ -39,8 +39,8 @@ def doctor(
 
 def _findings(state: State, *, only_audit: bool) -> Iterator["Finding"]:
     from defib import assembly
-    from defib.engine import checkup
     from defib.engine.clock import SystemClock
+    from defib.engine.views import checkup
 
     if not only_audit:
         settings, faults = state.settings, state.registry.faults

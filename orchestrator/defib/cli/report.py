@@ -20,7 +20,7 @@ from defib.model.report import Span
 
 if TYPE_CHECKING:
     from defib.engine.engine import Engine
-    from defib.engine.reporting import Reporting
+    from defib.engine.reporting.schedule import Reporting
     from defib.model.report import ReportDocument
     from defib.model.settings import ReportSpec
 
@@ -121,7 +121,7 @@ def _looking(state: State) -> "Iterator[Reporting]":
     """Reports that are only looked at."""
     from defib import assembly
     from defib.engine.clock import SystemClock
-    from defib.engine.reporting import Reporting
+    from defib.engine.reporting.schedule import Reporting
 
     with assembly.stored_views(state.registry, state.settings) as (_, roster, reader):
         yield Reporting(SystemClock(), roster, None, reader)

@@ -272,7 +272,7 @@ def _follow(running: daemon.Daemon, case: Any) -> tuple[Any, Any]:
 
 
 async def _recover(engine: "Engine", monitor: MonitorId, dry_run: bool, rung: int | None) -> tuple[Any, Any]:
-    from defib.engine import row_views
+    from defib.engine.views import row_views
 
     engine.courier.start()
     engine.recovery.horizon = math.inf  # the probation is left to who watches

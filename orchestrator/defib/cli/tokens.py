@@ -15,7 +15,7 @@ from defib.model.agent import Scope
 from defib.model.options import format_duration, parse_duration
 
 if TYPE_CHECKING:
-    from defib.engine.fleet import Fleet
+    from defib.engine.agents.fleet import Fleet
 
 token_app = typer.Typer(help="Make, list and revoke tokens.", no_args_is_help=True)
 
@@ -56,7 +56,7 @@ def create(
     else:
 
         async def make(fleet: "Fleet") -> Any:
-            from defib.engine.agent_views import token_json
+            from defib.engine.agents.agent_views import token_json
             from defib.engine.clock import SystemClock
 
             now = SystemClock().now()
@@ -89,7 +89,7 @@ def rotate(
     else:
 
         async def replace(fleet: "Fleet") -> Any:
-            from defib.engine.agent_views import token_json
+            from defib.engine.agents.agent_views import token_json
             from defib.engine.clock import SystemClock
 
             fresh, text = await fleet.rotate_token(token, daemon.actor(), span)
@@ -109,7 +109,7 @@ def list_(context: typer.Context) -> None:
     if running is not None:
         found = running.get("/api/v1/tokens")["items"]
     elif assembly.has_store(state.settings):
-        from defib.engine.agent_views import token_json
+        from defib.engine.agents.agent_views import token_json
         from defib.engine.clock import SystemClock
 
         now = SystemClock().now()

@@ -14,40 +14,40 @@ from typing import Any
 
 import structlog
 
-from defib.engine.alarm import Alarm
-from defib.engine.arming import Arming
-from defib.engine.asking import Asking
-from defib.engine.beats import Beats
-from defib.engine.dead_man import DeadMan
+from defib.engine.agents.fleet import Fleet
+from defib.engine.alerting.desk import FrontDesk
+from defib.engine.alerting.duty import Duty
+from defib.engine.alerting.notifier import Notifier
+from defib.engine.alerting.standing import Standing
+from defib.engine.alerting.windows import Windows
 from defib.engine.delivery import Courier
 from defib.engine.delivery.trial import follow
-from defib.engine.desk import FrontDesk
-from defib.engine.duty import Duty
+from defib.engine.detection.judge import Judge
+from defib.engine.detection.looking import Looking
+from defib.engine.detection.prober import Prober
+from defib.engine.detection.scheduler import Scheduler
+from defib.engine.detection.second_opinion import SecondOpinions
+from defib.engine.detection.tripwires import Tripwires
 from defib.engine.events import Event, EventBus
-from defib.engine.fleet import Fleet
-from defib.engine.guard import Guard
+from defib.engine.heartbeats.asking import Asking
+from defib.engine.heartbeats.beats import Beats
+from defib.engine.heartbeats.made_monitors import MadeMonitors
+from defib.engine.heartbeats.pauses import Pauses
 from defib.engine.housekeeping import PASS_GAP, Housekeeping
-from defib.engine.judge import Judge
-from defib.engine.looking import Looking
-from defib.engine.made_monitors import MadeMonitors
-from defib.engine.notifier import Notifier
-from defib.engine.pauses import Pauses
-from defib.engine.prober import Prober
-from defib.engine.recovery import Recovery
-from defib.engine.reporting import Reporting
+from defib.engine.observer.alarm import Alarm
+from defib.engine.observer.dead_man import DeadMan
+from defib.engine.observer.guard import Guard
+from defib.engine.observer.senses import Lookout, Senses
+from defib.engine.observer.vitals import SystemSenses
+from defib.engine.observer.working import obstacle_to_vouching
+from defib.engine.recovery.arming import Arming
+from defib.engine.recovery.cases import Recovery
+from defib.engine.recovery.snapshots import Snapshots
+from defib.engine.reporting.schedule import Reporting
 from defib.engine.roster import STRATEGY_KEY, Roster, Watched
-from defib.engine.scheduler import Scheduler
-from defib.engine.second_opinion import SecondOpinions
-from defib.engine.senses import Lookout, Senses
-from defib.engine.snapshots import Snapshots
-from defib.engine.sources import Sources
-from defib.engine.standing import Standing
 from defib.engine.table import StateTable
-from defib.engine.tripwires import Tripwires
-from defib.engine.views import Views
-from defib.engine.vitals import SystemSenses
-from defib.engine.windows import Windows
-from defib.engine.working import obstacle_to_vouching
+from defib.engine.views.read_model import Views
+from defib.engine.views.sources import Sources
 from defib.errors import StoreError, UsageError
 from defib.model.changes import Changes, DeliveryTry
 from defib.model.evidence import Observation, Outcome
@@ -112,9 +112,7 @@ class Engine:
         )  # fmt: skip
         self.arming = Arming(clock, writer, self.bus, self.recovery)
         self.courier = Courier(clock, roster, writer, self.reader, self.bus)
-        self.reporting = Reporting(
-            clock, roster, writer, self.reader, lambda: self.scheduler.lateness.copy()
-        )
+        self.reporting = Reporting(clock, roster, writer, self.reader, lambda: list(self.scheduler.lateness))
         self.housekeeping = Housekeeping(clock, self.table, writer, self.reader)
         self.alarm = Alarm(clock, roster, writer, self.reader, self.guard)
         self.dead_man = DeadMan(clock, roster, lambda: obstacle_to_vouching(self))
@@ -123,7 +121,14 @@ class Engine:
         self.standing = Standing(clock, roster, self.table, writer, self.judge.telling, self.bus)
         self.views = Views(self._sources)
         self.desk = FrontDesk(
-            clock, writer, self.reader, self.bus, self.table, self.judge.telling, self.windows, self.recovery,
+            clock,
+            writer,
+            self.reader,
+            self.bus,
+            self.table,
+            self.judge.telling,
+            self.windows,
+            self.recovery,
             self.courier,
         )
         self.judge.on_deliveries = self.standing.on_deliveries = self.courier.added
@@ -171,7 +176,7 @@ class Engine:
     # --- looking -----------------------------------------------------------------------------------
 
     async def look(self, monitor: MonitorId) -> Observation | None:
-        """See :meth:`defib.engine.looking.Looking.look`."""
+        """See :meth:`defib.engine.detection.looking.Looking.look`."""
         return await self.looking.look(monitor)
 
     async def _turn(self, monitor: MonitorId) -> timedelta | None:

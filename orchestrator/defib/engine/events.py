@@ -12,7 +12,7 @@ _BACKLOG = 256  #: events a reader may fall behind by; then it is told to read e
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """Something changed: a monitor, incident, recovery, delivery, windows, strategy, observer, reload; or ``resync``."""
+    """Something changed: monitor, incident, recovery, delivery, windows, strategy, observer, reload; or ``resync``."""
 
     type: str
     monitor: MonitorId | None = None

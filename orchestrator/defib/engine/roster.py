@@ -10,7 +10,7 @@ from uuid import UUID
 
 import structlog
 
-from defib.engine.own import own_parts
+from defib.engine.recovery.own import own_parts
 from defib.errors import ConfigError, Mistake
 from defib.model.ids import MonitorId
 from defib.model.monitor import MonitorSpec, RecoveryMode

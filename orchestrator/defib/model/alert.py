@@ -157,7 +157,9 @@ class AlertFacts:
     reminders: int = 0  #: how many people have had of it, this one included
     actor: str = ""  #: who acknowledged
     note: str = ""  #: what they said
-    late_since: datetime | None = None  #: when people should have heard of it, where a channel brings it much later
+    late_since: datetime | None = (
+        None  #: when people should have heard of it, where a channel brings it much later
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

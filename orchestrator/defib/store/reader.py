@@ -373,7 +373,14 @@ class Reader(HistoryReader):
     def report_titles(self, newest: int = 200, name: str | None = None) -> list[dict[str, Any]]:
         """id, name, subject, start, end and generated_at of the newest reports, of one name or all, newest first."""
         table = schema.report
-        columns = (table.c.id, table.c.name, table.c.subject, table.c.start, table.c.end, table.c.generated_at)
+        columns = (
+            table.c.id,
+            table.c.name,
+            table.c.subject,
+            table.c.start,
+            table.c.end,
+            table.c.generated_at,
+        )
         query = sa.select(*columns).order_by(table.c.start.desc(), table.c.id).limit(newest)
         return self._rows(query if name is None else query.where(table.c.name == name))
 

@@ -351,7 +351,9 @@ def token_from_row(row: Row) -> Token:
 
 
 def window_row(window: Window) -> dict[str, Any]:
-    return plain(window) | {"matcher": {name: sorted(values) for name, values in asdict(window.matcher).items()}}
+    return plain(window) | {
+        "matcher": {name: sorted(values) for name, values in asdict(window.matcher).items()}
+    }
 
 
 def window_from_row(row: Row) -> Window:

@@ -6,6 +6,6 @@
                                         ─→ API, steering ─→ Engine
                                         ─→ events (WebSocket) ─→ EventBus
 
-Reading goes through the read model of :mod:`defib.engine.views` and never touches the engine's state;
+Reading goes through the read model of :mod:`defib.engine.views.read_model` and never touches the engine's state;
 whatever changes something needs the token of this run or a login with its CSRF token.
 """

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from defib.engine.agent_views import STATUS_WORDS, pools_json
+from defib.engine.agents.agent_views import STATUS_WORDS, pools_json
 from defib.engine.engine import Engine
 from defib.model.agent import AgentStatus
 from defib.web.access import Access

@@ -3,7 +3,7 @@
 from http import HTTPStatus
 from typing import Any
 
-from defib.engine.agent_views import agent_json, in_order, pools_json
+from defib.engine.agents.agent_views import agent_json, in_order, pools_json
 from defib.engine.engine import Engine
 from defib.model.agent import AgentView, Scope
 from defib.model.ids import MonitorId

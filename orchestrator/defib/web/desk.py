@@ -6,7 +6,7 @@ from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
 
-from defib.engine import desk_views, row_views
+from defib.engine.views import desk_views, row_views
 from defib.errors import UsageError
 from defib.model.agent import Scope
 from defib.model.ids import DeliveryId, IncidentId, MonitorId, WindowId
@@ -26,7 +26,7 @@ _NO_WINDOW = {HTTPStatus.NOT_FOUND: "None of that id is in force or to come."}
 
 
 class DeskOperations:
-    """Hands what is asked to :class:`defib.engine.desk.FrontDesk`; each act expires the snapshot."""
+    """Hands what is asked to :class:`defib.engine.alerting.desk.FrontDesk`; each act expires the snapshot."""
 
     def __init__(self, services: Services, snapshot: Snapshot) -> None:
         self._engine = services.engine

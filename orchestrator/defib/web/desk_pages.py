@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from defib.engine.wording import STATE_WORDS
+from defib.engine.views.wording import STATE_WORDS
 from defib.model.ids import IncidentId
 from defib.model.window import WindowKind
 from defib.web import timeline

@@ -93,7 +93,7 @@ class Chart:
 def chart(
     samples: Sequence[Mapping[str, Any]], since: datetime, until: datetime, timezone: str = "UTC"
 ) -> Chart:
-    """Draw ``samples`` (as :meth:`defib.engine.views.Views.history` gives them) in a box of 960 × 160.
+    """Draw ``samples`` (as :meth:`defib.engine.views.read_model.Views.history` gives them) in a box of 960 × 160.
 
     :param since: aware, in UTC, as is ``until``.
     :param timezone: of the labels.
@@ -116,7 +116,7 @@ def chart(
 def chart_of_hours(
     hours: Sequence[Mapping[str, Any]], since: datetime, until: datetime, per: int, timezone: str = "UTC"
 ) -> Chart:
-    """Draw ``hours`` (as :meth:`defib.engine.views.Views.hours` gives them) as :func:`chart` does looks.
+    """Draw ``hours`` (as :meth:`defib.engine.views.read_model.Views.hours` gives them) as :func:`chart` does looks.
 
     :param since: aware, in UTC, as is ``until``; a whole number of ``per`` hours apart.
     :param timezone: of the labels.

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from defib import __version__
-from defib.engine.working import STALLED_S, obstacles, overdue
+from defib.engine.observer.working import STALLED_S, obstacles, overdue
 from defib.errors import StoreError
 from defib.web.services import Services
 

@@ -4,8 +4,8 @@ from http import HTTPStatus
 from typing import Any
 
 from defib.engine.engine import Engine
-from defib.engine.known_secrets import secrets_in
-from defib.engine.made_monitors import definition_of
+from defib.engine.heartbeats.made_monitors import definition_of
+from defib.engine.recovery.known_secrets import secrets_in
 from defib.errors import RegistrationRefusedError
 from defib.model.agent import Scope
 from defib.model.ids import MonitorId

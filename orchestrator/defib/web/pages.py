@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from defib.engine.roster import STRATEGY_KEY
-from defib.engine.wording import STATE_WORDS
+from defib.engine.views.wording import STATE_WORDS
 from defib.model.ids import MonitorId, ReportId
 from defib.model.report import ReportDocument
 from defib.web.access import Access

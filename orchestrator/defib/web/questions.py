@@ -141,7 +141,9 @@ class ReportQuery(Question):
 
     format: ReportFormat = Field(default=ReportFormat.JSON, description="json, html, text or csv.")
     kind: str = Field(
-        default="daily", max_length=60, description="The report's name; of a week or a month any day finds it."
+        default="daily",
+        max_length=60,
+        description="The report's name; of a week or a month any day finds it.",
     )
 
 
@@ -175,13 +177,17 @@ class ArmingBody(Question):
 class MonitorBody(BaseModel):
     """A monitor as an entry of `monitors:` in the configuration: the keys of its type, and those of a strategy.
 
-    `recovery` and `enabled` are not among them, and neither are types that run what their options say, as `command` does.
+    `recovery` and `enabled` are not among them, nor are types that run what their options say, as `command` does.
     """
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
-    type: str = Field(max_length=100, description="What to watch: a monitor type, such as http.", examples=["tcp"])
-    id: str | None = Field(default=None, description="A name for good; without it, one that resembles its name.")
+    type: str = Field(
+        max_length=100, description="What to watch: a monitor type, such as http.", examples=["tcp"]
+    )
+    id: str | None = Field(
+        default=None, description="A name for good; without it, one that resembles its name."
+    )
     name: str | None = Field(default=None, description="For people.")
 
 
@@ -234,7 +240,9 @@ class WindowBody(Ending):
 
     monitors: list[str] = Field(default=[], max_length=1000, description="Any of these monitors, by id.")
     tags: list[str] = Field(default=[], max_length=100, description="Any of these tags of the monitor.")
-    everything: bool = Field(default=False, alias="all", description="All monitors; nothing else is given then.")
+    everything: bool = Field(
+        default=False, alias="all", description="All monitors; nothing else is given then."
+    )
     starts_at: Instant | None = Field(default=None, description="Unset is now (RFC 3339).")
     reason: Note = Field(default="", description="For people: why.")
 
@@ -243,7 +251,9 @@ class SilenceBody(WindowBody):
     """What a silence is about, and for how long; each field that is given must fit."""
 
     incidents: list[str] = Field(default=[], max_length=100, description="Any of these open incidents.")
-    severity: list[Severity] = Field(default=[], max_length=4, description="Any of these severities of alerts.")
+    severity: list[Severity] = Field(
+        default=[], max_length=4, description="Any of these severities of alerts."
+    )
 
 
 class PauseBody(Ending):

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from defib.engine.engine import Engine
-from defib.engine.views import Views
+from defib.engine.views.read_model import Views
 
 KEY_LIFETIME_S = 24 * 3600.0
 _MOST_KEYS = 100

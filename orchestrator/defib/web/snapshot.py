@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from defib.engine.views import Views
+from defib.engine.views.read_model import Views
 from defib.web.encoding import encode
 
 MAX_AGE_S = 0.5

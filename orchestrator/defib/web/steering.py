@@ -5,7 +5,7 @@ from http import HTTPStatus
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from defib.engine import row_views
+from defib.engine.views import row_views
 from defib.errors import UsageError
 from defib.model.agent import Scope
 from defib.model.changes import DeliveryTry
@@ -158,7 +158,11 @@ class Steering:
             accepted, detail = await self._engine.test_alert(call.part("name"), on_try=tries.append)
         except UsageError as error:
             raise Problem(HTTPStatus.NOT_FOUND, str(error)) from error
-        return {"accepted": accepted, "detail": detail, "tries": [row_views.delivery_try(one) for one in tries]}
+        return {
+            "accepted": accepted,
+            "detail": detail,
+            "tries": [row_views.delivery_try(one) for one in tries],
+        }
 
     async def report(self, call: Call) -> dict[str, Any]:
         wanted: questions.ReportBody = call.body

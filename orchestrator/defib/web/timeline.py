@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from defib.engine.wording import STATE_WORDS
+from defib.engine.views.wording import STATE_WORDS
 from defib.model.health import State
 from defib.web.words import seconds_between
 
@@ -20,7 +20,7 @@ _OUTCOMES = {
 def of_incident(story: Mapping[str, Any]) -> list[Moment]:
     """Everything that happened, oldest first: at, icon, state, title, note.
 
-    :param story: as :meth:`defib.engine.views.Views.explain` makes it.
+    :param story: as :meth:`defib.engine.views.read_model.Views.explain` makes it.
     """
     return sorted(_moments(story), key=lambda moment: str(moment["at"]))
 

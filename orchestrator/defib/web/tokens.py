@@ -3,7 +3,7 @@
 from http import HTTPStatus
 from typing import Any
 
-from defib.engine.agent_views import token_json
+from defib.engine.agents.agent_views import token_json
 from defib.engine.engine import Engine
 from defib.errors import UsageError
 from defib.model.agent import Scope

@@ -14,8 +14,8 @@ from random import Random
 from typing import Any, cast
 
 from defib.engine.engine import Engine
+from defib.engine.observer.senses import Lookout
 from defib.engine.roster import Roster
-from defib.engine.senses import Lookout
 from defib.model.alert import Alert
 from defib.model.health import State, Transition
 from defib.model.ids import MonitorId

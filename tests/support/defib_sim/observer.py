@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from random import Random
 
-from defib.engine.senses import Pressure
+from defib.engine.observer.senses import Pressure
 from defib.rules.correlation import Interface, Readings
 from defib.rules.gaps import Clocks
 from defib_sim.modes import Reply
@@ -39,7 +39,7 @@ class Trial:
 
 
 class Body:
-    """Defib's own body: :class:`~defib.engine.senses.Senses` and :class:`~defib.engine.senses.Lookout` in one."""
+    """Defib's own body: ``Senses`` and ``Lookout`` of :mod:`defib.engine.observer.senses` in one."""
 
     anchors = (("192.0.2.1", 443),)
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import structlog
 
-from defib.engine.composing import compose
+from defib.engine.alerting.composing import compose
 from defib.engine.delivery.lane import Lane
 from defib.engine.ids import new_id
 from defib.engine.roster import Roster

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from defib.engine import composing
+from defib.engine.alerting import composing
 from defib.engine.roster import Roster
 from defib.model.alert import Alert, AlertKind, Delivery
 from defib.model.ids import AlertId, ReportId

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import structlog
 from cronsim import CronSim
 
-from defib.engine.notifier import Notifier
+from defib.engine.alerting.notifier import Notifier
 from defib.engine.roster import Roster
 from defib.errors import StoreError
 from defib.model.changes import Changes

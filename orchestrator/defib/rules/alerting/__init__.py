@@ -4,7 +4,7 @@
                  held, held, held ─────────┐   dropped    dropped
                                            └─→ told later, after a fresh look, if it is still so
 
-Deciding is here, and pure; doing is :mod:`defib.engine.notifier`'s (rows) and :mod:`defib.engine.standing`'s (time).
+Deciding is here, and pure; doing is :mod:`defib.engine.alerting`'s: ``notifier`` (rows) and ``standing`` (time).
 Every verdict is stored with the alert: "why did this not alert" has an answer.
 
 Suppression hides creation, never resolution: whoever was told of a trouble is told of its end, and nobody else.

@@ -1,0 +1,1 @@
+"""Agents on other hosts: who they are, how they do, and what they do for us."""

@@ -1,0 +1,1 @@
+"""What is looked at, when, and what it is judged to be."""

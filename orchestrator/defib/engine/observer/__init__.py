@@ -1,0 +1,1 @@
+"""Is it me or them? How Defib watches itself, and what it does about it."""

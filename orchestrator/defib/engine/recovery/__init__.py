@@ -1,0 +1,1 @@
+"""Recovery cases, from the fault to the verified repair."""

@@ -1,0 +1,1 @@
+"""Reports: when they are due, and the numbers they are made of."""

@@ -1,0 +1,1 @@
+"""The read model: what pages, the API, metrics and the command line show."""
