@@ -8,6 +8,9 @@ AgentError
     └── RejectedError      never, whatever is tried: the server does not understand it or does not want it
 """
 
+import asyncio
+import ssl
+
 
 class AgentError(Exception):
     """Base of what this package raises."""
@@ -38,3 +41,18 @@ class UnauthorizedError(SendError):
 
 class RejectedError(SendError):
     """The server answered that it will not take this."""
+
+
+def why(error: Exception) -> str:
+    """Why a connection failed, in words."""
+    if isinstance(error, ConnectionRefusedError):
+        return "nobody listens there"
+    if isinstance(error, asyncio.IncompleteReadError):
+        return "the connection ended in the middle of the answer"
+    if isinstance(error, ssl.SSLError):
+        return (
+            f"no trusted connection: {getattr(error, 'verify_message', '') or error.reason or 'TLS failed'}"
+        )
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error) or type(error).__name__

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
-from defib_agent.errors import RejectedError, UnauthorizedError, UnavailableError
+from defib_agent.errors import RejectedError, UnauthorizedError, UnavailableError, why
 
 MOST_BODY_BYTES = 1024 * 1024
 _MOST_LINE_BYTES = 16 * 1024
@@ -67,7 +67,7 @@ class HttpClient:
         except TimeoutError:
             raise UnavailableError(f"{self._place} did not answer within {self._timeout_s:g} s") from None
         except _TROUBLE as error:
-            raise UnavailableError(f"{self._place}: {_why(error)}") from None
+            raise UnavailableError(f"{self._place}: {why(error)}") from None
         return _judged(answer, path)
 
     async def _exchange(self, path: str, payload: bytes, token: str) -> Answer:
@@ -204,17 +204,3 @@ def _detail(answer: Answer) -> str:
 def _retry_after(answer: Answer) -> float:
     text = answer.headers.get("retry-after", "")
     return min(3600.0, float(text)) if text.isdecimal() else 0.0
-
-
-def _why(error: Exception) -> str:
-    if isinstance(error, ConnectionRefusedError):
-        return "nobody listens there"
-    if isinstance(error, asyncio.IncompleteReadError):
-        return "the connection ended in the middle of the answer"
-    if isinstance(error, ssl.SSLError):
-        return (
-            f"no trusted connection: {getattr(error, 'verify_message', '') or error.reason or 'TLS failed'}"
-        )
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return str(error) or type(error).__name__

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from defib_agent.beat import Beat
 from defib_agent.dialects import Dialect, Identity
-from defib_agent.errors import RejectedError, SendError, UnauthorizedError, UnavailableError
+from defib_agent.errors import RejectedError, SendError, UnauthorizedError, UnavailableError, why
 from defib_agent.patience import reconnect_s
 
 if TYPE_CHECKING:
@@ -96,8 +96,7 @@ class Stream:
         except TimeoutError:
             raise UnavailableError(f"{self._place} did not answer within {self._timeout_s:g} s") from None
         except (OSError, EOFError, ValueError, WebSocketException) as error:
-            why = getattr(error, "strerror", "") or str(error) or type(error).__name__
-            raise UnavailableError(f"{self._place}: {why}") from None
+            raise UnavailableError(f"{self._place}: {why(error)}") from None
 
     @property
     def _place(self) -> str:

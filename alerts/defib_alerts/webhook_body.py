@@ -77,10 +77,17 @@ def _compile(source: str) -> "Template":
     environment = ImmutableSandboxedEnvironment(
         undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    environment.policies["json.dumps_kwargs"] = {"sort_keys": True, "default": _refuse}
     try:
         return environment.from_string(source)
     except TemplateError as error:
         raise ValueError(f"body: {type(error).__name__}: {one_line(str(error), 160)}") from None
+
+
+def _refuse(value: object) -> object:
+    """What has no form in JSON; of an unknown name, Jinja's own error says which."""
+    str(value)
+    raise TypeError(f"{type(value).__name__} has no form in JSON")
 
 
 def _words(notice: Alert | ReportDocument, product_url: str) -> Mapping[str, object]:

@@ -40,7 +40,7 @@ class Intake:
             return await self.fleet.register(said.introduction(), token=token, key=shown)
         except RegistrationRefusedError as error:
             if token is None:  # a key that is none says no more than a token that is none
-                raise self.gate.refusal(connection) from None
+                raise self.gate.turn_away(connection, error) from None
             raise RefusedError(403, str(error)) from None
 
     async def resolve(
@@ -51,7 +51,7 @@ class Intake:
             return await self.fleet.resolve(token, agent_id, hostname)
         except RegistrationRefusedError as error:
             if self.fleet.find(agent_id) is not None:
-                raise self.gate.refusal(connection) from None
+                raise self.gate.turn_away(connection, error) from None
             if not self.fleet.settings.new_agents:
                 raise RefusedError(404, NOT_FOUND) from None
             raise RefusedError(403, str(error)) from None

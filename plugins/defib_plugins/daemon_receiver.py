@@ -113,7 +113,7 @@ class DaemonHttp:
             agent = await self._fleet.resolve(token, beat.agent_id)
         except RegistrationRefusedError as error:
             if self._fleet.find(beat.agent_id) is not None:
-                raise self._gate.refusal(request) from None
+                raise self._gate.turn_away(request, error) from None
             raise RefusedError(400, f"validation failed: agent_id: {error}") from None
         if agent.version != beat.version or agent.offline_after is None:
             agent = await self._fleet.describe(agent.id, beat.introduction(""))

@@ -8,7 +8,7 @@ from typing import Any
 from defib.plugin import Beat, JobView, Signal, State, Transition
 from defib_plugins.beat_memory import read
 from defib_plugins.healthchecks_fields import DEFAULT_GRACE_S
-from defib_plugins.heartbeat import HeartbeatOptions
+from defib_plugins.heartbeat import HeartbeatOptions, due_at
 from defib_plugins.ping_filter import meaning
 
 _TYPES = {Signal.ALIVE: "success", Signal.FAIL: "fail", Signal.START: "start", Signal.LOG: "log", None: "ign"}
@@ -86,7 +86,7 @@ def _next_ping(view: JobView) -> datetime | None:
     """When the next ping is due; None while none is, and while a run lasts."""
     if view.health.deadline is None or read(view.health.beats).runs:
         return None
-    return view.health.deadline - (_options(view).grace or timedelta(seconds=DEFAULT_GRACE_S))
+    return due_at(_options(view), view.health.beats)
 
 
 def status(view: JobView, now: datetime) -> str:

@@ -343,6 +343,11 @@ def _iso(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="seconds")
 
 
+def due_at(options: HeartbeatOptions, memory: BeatMemory) -> datetime | None:
+    """When the next beat is due, without any margin; None where none is expected yet."""
+    return _timing(options).expected_at(read(memory))
+
+
 def _timing(options: HeartbeatOptions) -> Timing:
     """:raises ValueError: the expression is wrong or never comes true."""
     if options.cron is not None:

@@ -6,8 +6,7 @@ for one agent here, which is called as the token is.
 """
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import uuid4
 
@@ -41,6 +40,7 @@ from defib_plugins.receiving import (
     frames,
     parse,
     refuse,
+    until_replaced,
 )
 
 if TYPE_CHECKING:
@@ -180,7 +180,7 @@ class HostAgents:
             id=known or AgentId(str(uuid4())), name=said.name.strip() or UNNAMED, protocol=PROTOCOL,
             address=address(request),
         )  # fmt: skip
-        with self._refusing(request):
+        with self._gate.refusing(request):
             agent, text = await self._fleet.register(introduction, token=token, key=shown)
         return answer({"uuid": agent.id, "token": text or shown})
 
@@ -188,7 +188,7 @@ class HostAgents:
         """``POST /api/agent/info``."""
         agent = await self._agent(request, self._gate.admit(request, bearer(request)))
         said = parse(Info, await body(request), misfit=422)
-        with self._refusing(request):
+        with self._gate.refusing(request):
             await self._fleet.describe(agent.id, said.introduction(address(request)))
         return answer({"status": "ok"})
 
@@ -198,34 +198,19 @@ class HostAgents:
         agent = await self._agent(request, token)
         self._gate.pace(token, agent.id)
         said = parse(Report, await body(request), misfit=422)
-        with self._refusing(request):
+        with self._gate.refusing(request):
             await self._fleet.report(agent.id, said.report())
         return answer({"status": "ok"})
 
     async def stream(self, socket: "WebSocket") -> None:
         """``GET /api/agent/ws``: a report in each message. Nothing is sent; one that is none changes nothing."""
-        from starlette.websockets import WebSocketDisconnect
-
         try:
             agent = await self._agent(socket, self._gate.admit(socket, bearer(socket)))
         except (RefusedError, StoreError) as error:
             await refuse(socket, error, say)
             return
         await socket.accept()
-        listening = asyncio.ensure_future(self._listen(socket, agent))
-
-        def hang_up() -> None:
-            listening.cancel()
-
-        try:
-            with suppress(RegistrationRefusedError), self._fleet.connect(agent.id, hang_up):
-                await asyncio.wait({listening})
-        finally:
-            listening.cancel()
-            with suppress(asyncio.CancelledError):
-                await listening
-        with suppress(RuntimeError, WebSocketDisconnect):  # it is closed already
-            await socket.close(1008)
+        await until_replaced(socket, self._fleet, agent.id, self._listen(socket, agent))
 
     async def _listen(self, socket: "WebSocket", agent: Agent) -> None:
         """Take reports until the peer goes, its token is good no more, or it writes nothing but garbage."""
@@ -250,17 +235,8 @@ class HostAgents:
                 garbage = 0
 
     async def _agent(self, connection: "HTTPConnection", token: Token) -> Agent:
-        with self._refusing(connection):
+        with self._gate.refusing(connection):
             return await self._fleet.resolve(token, token.agent or token.name)
-
-    @contextmanager
-    def _refusing(self, connection: "HTTPConnection") -> Iterator[None]:
-        """Whom the operator does not let in is told no more than whoever shows a wrong token."""
-        try:
-            yield
-        except RegistrationRefusedError as error:
-            log.warning("agent refused", address=address(connection), why=str(error))
-            raise self._gate.refusal(connection) from None
 
 
 def routes(context: ReceiverContext) -> "Sequence[BaseRoute]":

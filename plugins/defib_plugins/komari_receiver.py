@@ -15,8 +15,8 @@ All but the first show the agent's token as ``?token=``. A token that was made b
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import aclosing, contextmanager, suppress
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -46,7 +46,6 @@ from defib_plugins.komari_wire import (
 )
 from defib_plugins.receiving import (
     BEAT_LIMIT_BYTES,
-    SEND_WITHIN_S,
     Allowance,
     Body,
     Endpoint,
@@ -62,6 +61,7 @@ from defib_plugins.receiving import (
     refusal,
     refuse,
     send,
+    until_replaced,
 )
 
 if TYPE_CHECKING:
@@ -78,7 +78,6 @@ _REGISTRATIONS_PER_S, _REGISTRATIONS_AT_ONCE = 0.2, 10  #: from one address
 _MOST_GARBAGE = 100  #: messages in a row that are no good; then the connection is closed
 _BREATHER_S = 0.1  #: after each
 _IDLE_S = 3600.0  #: pings of the WebSocket tell sooner that a peer is gone
-_REFUSED = 1008  #: close code
 _SUCCESS: Mapping[str, Any] = {"status": "success"}
 _LONGEST_NAME = 200
 
@@ -130,8 +129,7 @@ class Komari:
         try:
             agent, text = await self._fleet.register(introduction, token=token, key=shown)
         except RegistrationRefusedError as error:
-            log.warning("agent refused", address=address(request), why=str(error))
-            refused = self._gate.refusal(request)
+            refused = self._gate.turn_away(request, error)
             if refused.status == 401:
                 raise RefusedError(403, "the key is not the one of this server") from None
             raise refused from None
@@ -204,8 +202,6 @@ class Komari:
         self, socket: "WebSocket", hear: Hear, complain: Callable[[int, str], Mapping[str, Any]]
     ) -> None:
         """Take messages until one side goes, or a newer stream of the same agent takes over."""
-        from starlette.websockets import WebSocketDisconnect
-
         try:
             agent = await self._agent(socket)
         except (RefusedError, StoreError) as error:
@@ -213,21 +209,7 @@ class Komari:
             return
         await socket.accept()
         self._rhythms[agent.id] = Rhythm()  # it may have been started anew with another interval
-        listening = asyncio.ensure_future(self._listen(socket, agent, hear, complain))
-
-        def hang_up() -> None:
-            listening.cancel()
-
-        try:
-            with suppress(RegistrationRefusedError), self._fleet.connect(agent.id, hang_up):
-                await asyncio.wait({listening})
-        finally:
-            listening.cancel()
-            with suppress(asyncio.CancelledError):
-                await listening
-        with suppress(RuntimeError, WebSocketDisconnect, TimeoutError):  # closed already, or takes nothing
-            async with asyncio.timeout(SEND_WITHIN_S):
-                await socket.close(_REFUSED)
+        await until_replaced(socket, self._fleet, agent.id, self._listen(socket, agent, hear, complain))
 
     async def _listen(
         self, socket: "WebSocket", agent: Agent, hear: Hear, complain: Callable[[int, str], Mapping[str, Any]]
@@ -278,11 +260,11 @@ class Komari:
     async def _take(self, connection: "HTTPConnection", agent: Agent, said: Report) -> None:
         """One report; it cannot be lost any more when this returns."""
         every = self._rhythms.setdefault(agent.id, Rhythm()).heard(self._clock.monotonic())
-        with self._refusing(connection):
+        with self._gate.refusing(connection):
             await self._fleet.report(agent.id, said.report(every))
 
     async def _describe(self, connection: "HTTPConnection", agent: Agent, said: Info) -> None:
-        with self._refusing(connection):
+        with self._gate.refusing(connection):
             await self._fleet.describe(agent.id, said.introduction(address(connection)))
 
     async def _hold(self, request: "Request", agent: AgentId) -> None:
@@ -306,7 +288,7 @@ class Komari:
     async def _agent(self, connection: "HTTPConnection") -> Agent:
         """Who shows its token."""
         token = self._gate.admit(connection, bearer(connection, in_query=True))
-        with self._refusing(connection):
+        with self._gate.refusing(connection):
             agent = await self._fleet.resolve(token, token.agent or token.name)
         self._gate.pace(token, agent.id)
         return agent
@@ -314,15 +296,6 @@ class Komari:
     async def _body(self, request: "Request") -> bytes:
         raw = await body(request)
         return unpacked(raw, request.headers.get("content-encoding", ""), BEAT_LIMIT_BYTES)
-
-    @contextmanager
-    def _refusing(self, connection: "HTTPConnection") -> Iterator[None]:
-        """Whom the operator does not let in is told no more than whoever shows a wrong token."""
-        try:
-            yield
-        except RegistrationRefusedError as error:
-            log.warning("agent refused", address=address(connection), why=str(error))
-            raise self._gate.refusal(connection) from None
 
 
 def routes(context: ReceiverContext) -> "Sequence[BaseRoute]":

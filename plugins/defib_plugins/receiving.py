@@ -7,20 +7,32 @@ in one place: :class:`Endpoint` for requests, :func:`refuse` for WebSockets that
 import asyncio
 import contextlib
 import math
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
+import structlog
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationError
 from pydantic_core import from_json
 
-from defib.plugin import Clock, ReceiverContext, StoreError, Token, pacing
+from defib.plugin import (
+    AgentId,
+    Clock,
+    Fleet,
+    ReceiverContext,
+    RegistrationRefusedError,
+    StoreError,
+    Token,
+    pacing,
+)
 
 if TYPE_CHECKING:
     from starlette.requests import HTTPConnection, Request
     from starlette.responses import Response
     from starlette.types import Receive, Scope, Send
     from starlette.websockets import WebSocket
+
+log = structlog.get_logger("defib.receiving")
 
 BEAT_LIMIT_BYTES = 64 * 1024
 DEPTH_LIMIT = 20  #: of arrays and objects in one another
@@ -30,6 +42,7 @@ RETRY_AFTER_S = 5  #: after which a beat that could not be stored is worth anoth
 _WRONG_TOKENS_PER_S, _WRONG_TOKENS_AT_ONCE = 1.0, 30
 _BEATS_PER_S, _BEATS_AT_ONCE = 20.0, 200
 _MOST_MISTAKES = 3
+_REPLACED = 1008  #: close code
 
 Say = Callable[[int, str], Mapping[str, Any]]
 """``say(status, why)``: a refusal as a protocol's JSON."""
@@ -196,6 +209,24 @@ class Gate:
             return error
         return RefusedError(401, "could not validate credentials", {"WWW-Authenticate": "Bearer"})
 
+    def turn_away(self, connection: "HTTPConnection", error: RegistrationRefusedError) -> RefusedError:
+        """What an agent that is not let in is told: no more than whoever shows a wrong token. The log says why."""
+        refused = self.refusal(connection)
+        if refused.status == 401:
+            log.warning("agent refused", address=address(connection), why=str(error))
+        return refused
+
+    @contextlib.contextmanager
+    def refusing(self, connection: "HTTPConnection") -> Iterator[None]:
+        """Turn away whoever is not let in within this block.
+
+        :raises RefusedError: see :meth:`turn_away`.
+        """
+        try:
+            yield
+        except RegistrationRefusedError as error:
+            raise self.turn_away(connection, error) from None
+
     def pace(self, token: Token, agent: str) -> None:
         """One more beat of ``agent``.
 
@@ -324,6 +355,30 @@ async def send(socket: "WebSocket", text: str) -> None:
             await socket.send_text(text)
         except RuntimeError:  # so starlette says that it was gone before
             raise WebSocketDisconnect(1006) from None
+
+
+async def until_replaced(
+    socket: "WebSocket", fleet: Fleet, agent: AgentId, listen: Coroutine[Any, Any, None]
+) -> None:
+    """Let an agent's stream ``listen`` until it ends, or a newer stream of the same agent takes over; then close it."""
+    from starlette.websockets import WebSocketDisconnect
+
+    listening = asyncio.ensure_future(listen)
+
+    def hang_up() -> None:
+        listening.cancel()
+
+    try:
+        with contextlib.suppress(RegistrationRefusedError), fleet.connect(agent, hang_up):
+            await asyncio.wait({listening})
+    finally:
+        listening.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await listening
+    # It is closed already, or takes nothing.
+    with contextlib.suppress(RuntimeError, WebSocketDisconnect, TimeoutError):
+        async with asyncio.timeout(SEND_WITHIN_S):
+            await socket.close(_REPLACED)
 
 
 async def while_connected(socket: "WebSocket", work: Coroutine[Any, Any, None]) -> None:

@@ -327,8 +327,10 @@ async def test_a_body_may_be_of_any_type(make: Make, webhook_sink: WebhookSink) 
         ),
         (
             '{"text": {{ alert.title | tojson }}}',
-            "body: fails for a report, which has no alert and no facts: TypeError: ",
+            "body: fails for a report, which has no alert and no facts: UndefinedError: 'None' has no attribute",
         ),
+        ('{"text": {{ titel | tojson }}}', "body: fails for an alert: UndefinedError: 'titel' is undefined"),
+        ("{{ alert | tojson }}", "body: fails for an alert: TypeError: Alert has no form in JSON"),
         ("{{ title.__class__.__mro__ }}", "body: fails for an alert: SecurityError: "),
     ],
 )

@@ -4,6 +4,7 @@ import re
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import closing
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +136,16 @@ async def test_a_check_is_made_pinged_and_shown(site: Site, api: httpx.AsyncClie
     await site.client.get(made["ping_url"] + "/fail")
     found = (await api.get(f"{CHECKS}{uuid}/")).json()
     assert (found["status"], found["started"], found["n_pings"]) == ("down", False, 3)
+
+
+async def test_a_heartbeat_without_a_grace_is_due_after_its_interval(
+    site: Site, api: httpx.AsyncClient
+) -> None:
+    await site.client.get("/ping/nightly")
+
+    [found] = (await api.get(CHECKS)).json()["checks"]
+    last, due = datetime.fromisoformat(found["last_ping"]), datetime.fromisoformat(found["next_ping"])
+    assert abs(due - last - timedelta(days=1)) <= timedelta(seconds=1)
 
 
 async def test_a_check_follows_a_cron_expression_or_a_calendar(api: httpx.AsyncClient) -> None:

@@ -10,11 +10,14 @@ from typing import Any
 
 import httpx
 import pytest
+import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
 from defib.model.agent import AgentStatus, Scope, Task
 from defib.model.health import State
+from defib.model.ids import MonitorId
+from defib.model.monitor import Family, MonitorSpec
 from defib.plugin import AgentId
 from defib_plugins.agent_words import Heartbeat, Registration
 from defib_plugins.receiving import BEAT_LIMIT_BYTES, Body, RefusedError, parse
@@ -251,6 +254,42 @@ async def test_an_id_is_not_taken_over_by_another_token(site: Site, token: str) 
     assert taken.json()["detail"].startswith("agent agent-001 is registered with another token")
     assert (beaten.status_code, beaten.json()) == (401, {"detail": "could not validate credentials"})
     assert status(site, "agent-001") is AgentStatus.UNKNOWN
+
+
+async def test_an_agent_called_as_a_heartbeat_takes_none_of_its_beats(world: World) -> None:
+    world.expect_beats("nightly")
+    async with world.running() as site:
+        await beat(site, "nightly", await new_token(site))
+
+        assert view(site, "nightly").agent.monitor == "nightly-2"
+        assert site.engine.beats.find("nightly") == "nightly"
+
+
+async def test_an_agent_cannot_beat_as_another_one_that_the_configuration_waits_for(world: World) -> None:
+    options = world.plugins.monitors["agent"].options.model_validate({})
+    world.monitors.append(
+        MonitorSpec(id=MonitorId("web-1"), name="web-1", kind="agent", family=Family.AGENT, options=options)
+    )
+    async with world.running() as site:
+        given = (await register(site, KEY, agent_id="agent-001")).json()["token"]
+
+        refused = await beat(site, "web-1", given)
+        came = await register(site, KEY, agent_id="web-1")
+
+        why = "agent agent-001 cannot beat as web-1: monitor 'web-1' of the configuration is another agent's"
+        assert (refused.status_code, refused.json()["detail"]) == (403, why)
+        assert (came.status_code, view(site, "web-1").agent.monitor) == (200, "web-1")
+
+
+async def test_why_a_key_is_not_enough_stands_in_the_log_alone(site: Site) -> None:
+    await register(site, KEY, agent_id="agent-001")
+
+    with structlog.testing.capture_logs() as logs:
+        refused = await register(site, KEY, agent_id="agent-001")
+
+    assert (refused.status_code, refused.json()) == (401, {"detail": "could not validate credentials"})
+    [said] = [item for item in logs if item["event"] == "agent refused"]
+    assert said["why"].startswith("agent agent-001 is registered with another token; remove it first")
 
 
 # --- refusals ------------------------------------------------------------------------------------------

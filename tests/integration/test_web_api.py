@@ -349,7 +349,7 @@ async def test_a_report_as_a_page_may_run_nothing(site: Site) -> None:
 # --- refusals ------------------------------------------------------------------------------------------
 
 
-NOBODY = "there is no monitor 'nobody'; GET /api/v1/monitors lists them"
+NOBODY = "there is no monitor 'nobody'; 'defib status' lists them"
 MISSING = {
     "/monitors/nobody": NOBODY,
     "/monitors/nobody/explain": NOBODY,

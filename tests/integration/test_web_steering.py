@@ -144,9 +144,9 @@ async def test_a_dry_run_says_what_it_would_do_and_does_nothing(site: Site) -> N
             "/monitors/nobody/recover",
             {},
             404,
-            "there is no monitor 'nobody'; GET /api/v1/monitors lists them",
+            "there is no monitor 'nobody'; 'defib status' lists them",
         ),
-        ("/monitors/nobody/check", {}, 404, "there is no monitor 'nobody'; GET /api/v1/monitors lists them"),
+        ("/monitors/nobody/check", {}, 404, "there is no monitor 'nobody'; 'defib status' lists them"),
         (
             "/channels/ops/test",
             {},

@@ -1,7 +1,7 @@
 """Tokens that were made, and the agents they are for: what each scope may, over the API."""
 
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -168,6 +168,19 @@ async def test_a_rotated_token_works_beside_its_successor_for_a_while(site: Site
     assert stored is not None
     assert stored.expires_at is not None
     assert site.engine.fleet.tokens.find(old, stored.expires_at) is None
+
+
+async def test_a_token_that_expires_is_rotated_into_one_that_lasts_as_long(site: Site) -> None:
+    first = (
+        await call(site, "POST", "/tokens", body={"name": "ci", "scope": "read", "expires": "2h"})
+    ).json()
+
+    made = (await call(site, "POST", "/tokens/ci/rotate", body={"overlap": "1d"})).json()
+
+    ends, began = (datetime.fromisoformat(made["token"][name]) for name in ("expires_at", "created_at"))
+    assert abs(ends - began - timedelta(hours=2)) < timedelta(seconds=1)
+    before = site.engine.fleet.tokens.named(first["token"]["id"])
+    assert before.expires_at == datetime.fromisoformat(first["token"]["expires_at"])  # and no day longer
 
 
 @pytest.mark.parametrize(

@@ -164,6 +164,24 @@ def test_routes_that_take_nothing_warn(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("hours", "is_warned"),
+    [
+        ('{from: "22:00", to: "22:00"}', True),
+        ('{from: "00:00", to: "00:00", days: [sat, sun]}', False),
+        ('{from: "22:00", to: "07:00"}', False),
+    ],
+)
+def test_quiet_hours_that_never_end_warn(tmp_path: Path, hours: str, is_warned: bool) -> None:
+    text = CHANNELS + MONITORS + f"routes:\n  - {{channels: ops, quiet_hours: {hours}}}\n"
+
+    warning = (
+        f"{tmp_path}/defib.yaml:7: routes[0].quiet_hours: they never end: what is below severe waits for ever; "
+        "write another 'from' or 'to'"
+    )
+    assert load(tmp_path, text).warnings == ((warning,) if is_warned else ())
+
+
 def test_a_channel_with_a_mistake_is_still_known_to_routes(tmp_path: Path) -> None:
     text = "channels: {ops: {type: mail}}\nroutes: [{channels: ops}]\n"
     text += "reports: {daily: {cron: 0 8 * * *, channels: ops}}\n"

@@ -176,8 +176,6 @@ def test_recovery_has_a_global_mode(tmp_path: Path) -> None:
     "text",
     [
         "watch: true\n",
-        "maintenance: []\n",
-        "retention: {hourly: 13mo}\n",
         "defaults: {interval: 5s}\n",
     ],
 )

@@ -454,27 +454,30 @@ def test_the_route_is_the_first_that_takes_the_alert_to_that_channel() -> None:
 
 
 @pytest.mark.parametrize(
-    ("event", "is_acked", "can_recover", "acts"),
+    ("event", "acked_at", "can_recover", "acts"),
     [
-        (DOWN, False, True, ["acknowledge", "silence", "explain", "recover"]),
-        (DOWN, False, False, ["acknowledge", "silence", "explain"]),
-        (ACK, True, True, ["silence", "explain", "recover"]),
-        (BACK, False, True, []),
-        (AlertKind.TEST, False, True, []),
+        (DOWN, None, True, ["acknowledge", "silence", "explain", "recover"]),
+        (DOWN, None, False, ["acknowledge", "silence", "explain"]),
+        (DOWN, at(-60), False, ["silence", "explain"]),
+        (ACK, at(0), True, ["silence", "explain", "recover"]),
+        (AlertKind.REMINDER, at(-60), False, ["acknowledge", "silence", "explain"]),  # that has timed out
+        (AlertKind.ESCALATED, at(60), False, ["silence", "explain"]),
+        (BACK, None, True, []),
+        (AlertKind.TEST, None, True, []),
     ],
 )
 def test_buttons_offer_what_can_be_done(
-    event: AlertKind, is_acked: bool, can_recover: bool, acts: list[str]
+    event: AlertKind, acked_at: datetime | None, can_recover: bool, acts: list[str]
 ) -> None:
     about = alert(facts=replace(alert().facts, event=event))
 
     assert [
-        button.act for button in buttons_for(about, "en", is_acked=is_acked, can_recover=can_recover)
+        button.act for button in buttons_for(about, "en", acked_at=acked_at, can_recover=can_recover)
     ] == acts
 
 
 def test_buttons_speak_the_channels_language() -> None:
-    labels = [button.label for button in buttons_for(alert(), "tr", is_acked=False, can_recover=True)]
+    labels = [button.label for button in buttons_for(alert(), "tr", acked_at=None, can_recover=True)]
 
     assert labels == ["Üstleniyorum", "1 saat sustur", "Açıkla", "Onarımı başlat"]
     assert {frozenset(names) for names in LABELS.values()} == {
@@ -483,7 +486,7 @@ def test_buttons_speak_the_channels_language() -> None:
 
 
 def test_without_an_incident_there_is_nothing_to_press() -> None:
-    assert buttons_for(alert(incident=None), "en", is_acked=False, can_recover=True) == ()
+    assert buttons_for(alert(incident=None), "en", acked_at=None, can_recover=True) == ()
 
 
 @pytest.mark.parametrize(

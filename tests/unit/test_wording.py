@@ -195,6 +195,13 @@ def test_a_late_beat_says_how_near_a_fault_it_is() -> None:
     )
 
 
+def test_a_late_sender_is_at_fault_by_its_deadline_and_not_by_a_count_of_failures() -> None:
+    found = sentences("suspect", last=LOOK | {"source": "deadline"}, deadline=SINCE)
+
+    assert "Its next beat must come by 2026-11-21 04:44:35." in found
+    assert not any(sentence.startswith("It becomes a fault") for sentence in found)
+
+
 def test_a_silent_sender_is_well_again_with_its_next_beat() -> None:
     assert "It is well again with its next good beat." in sentences(
         "fault", last=LOOK | {"source": "deadline"}
@@ -215,11 +222,13 @@ def test_a_stop_on_purpose_says_whether_people_know(alerts: list[dict[str, Any]]
 
 
 def test_an_incident_is_told_from_its_beginning_to_its_end() -> None:
+    held: dict[str, Any] = {"ruling": "held", "reason": "its switch is down", "until": None, "channels": []}
     story = {
         "name": "Shop", "fault_at": SINCE, "opened_at": "2026-11-21T03:44:37.600000+00:00", "label": "",
         "summary": "connection refused", "members": [{"monitor": "web"}, {"monitor": "db"}], "affected": ["cart"],
         "cases": [], "attempts": [{"intent_at": SINCE, "action": "restart shop", "outcome": "verified"}],
-        "closed_at": "2026-11-21T03:45:05+00:00", "resolution": "restart shop helped", "alerts": [told()],
+        "closed_at": "2026-11-21T03:45:05+00:00", "resolution": "restart shop helped",
+        "alerts": [told() | {"deliveries": [], "verdicts": [held]}, told()],
         "acked_at": "2026-11-21T03:44:50+00:00", "acked_by": "kim", "ack_note": "looking",
     }  # fmt: skip
     assert of_incident(story, "UTC") == [
@@ -230,6 +239,7 @@ def test_an_incident_is_told_from_its_beginning_to_its_end() -> None:
         "At 2026-11-21 03:44:35 Defib ran restart shop: verified.",
         "kim sees to it since 2026-11-21 03:44:50: looking.",
         "It was over at 2026-11-21 03:45:05, after 30 s: restart shop helped.",
+        "“Shop is down” was held back: its switch is down.",
         "“Shop is down” went to mail (delivered).",
     ]
 

@@ -15,6 +15,7 @@ from defib.model.options import format_duration
 Json = Mapping[str, Any]
 
 _OUTPUT_LINES = 3  #: of what an action printed, where many are listed
+_SNAPSHOT_LINES = 20  #: of each part of a snapshot; a busy host has hundreds of sockets
 
 _STYLE = {"up": "green", "fault": "bold red", "unreachable": "magenta", "suspect": "yellow", "degraded": "yellow",
           "watch": "cyan", "stopped": "blue", "new": "dim", "maintenance": "blue", "paused": "dim"}  # fmt: skip
@@ -119,8 +120,8 @@ def print_monitor(view: Json, timezone: str, *, story: bool = False) -> None:
         )
         _story("What was decided", decided, timezone)
         _story("What was done", map(_attempt, view["attempts"][:10]), timezone)
-        _print_snapshot(view["snapshot"], timezone)
         _story("What was told", map(_told, view["alerts"][:10]), timezone)
+        _print_snapshot(view["snapshot"], timezone)
 
 
 def print_incident(view: Json, timezone: str) -> None:
@@ -129,8 +130,8 @@ def print_incident(view: Json, timezone: str) -> None:
     cases = ((item["opened_at"], f"{item['state']}: {item['reason']}") for item in view["cases"])
     _story("Recovery", cases, timezone)
     _story("What was done", map(_attempt, view["attempts"]), timezone)
-    _print_snapshot(view["snapshot"], timezone)
     _story("What was told", map(_told, view["alerts"]), timezone)
+    _print_snapshot(view["snapshot"], timezone)
 
 
 def print_recoveries(cases: Iterable[Json], timezone: str) -> None:
@@ -168,7 +169,12 @@ def _print_snapshot(snapshot: Json | None, timezone: str) -> None:
     for part in snapshot["parts"]:
         if part["text"]:
             _show(Text(f"  {part['heading']}", style="dim"))
-            sys.stdout.writelines(f"    {line}\n" for line in part["text"].splitlines())
+            lines = part["text"].splitlines()
+            sys.stdout.writelines(f"    {line}\n" for line in lines[-_SNAPSHOT_LINES:])
+            if len(lines) > _SNAPSHOT_LINES:
+                _show(
+                    Text(f"    the last {_SNAPSHOT_LINES} of {len(lines)} lines; --json has all", style="dim")
+                )
     _show(*(Text(f"  {part['who']}: {part['why']}", style="dim") for part in snapshot["missing"]))
 
 
@@ -302,7 +308,10 @@ def _attempt(item: Json) -> tuple[str, str]:
 
 def _told(item: Json) -> tuple[str, str]:
     ways = ", ".join(f"{delivery['channel']} {delivery['state']}" for delivery in item["deliveries"])
-    return item["at"], f"{item['severity']}: {item['title']} ({ways or 'no channel'})"
+    if not ways:
+        reasons = [verdict["reason"] for verdict in item["verdicts"] if verdict["ruling"] != "passed"]
+        ways = ": ".join(["not told", *reasons[-1:]])
+    return item["at"], f"{item['severity']}: {item['title']} ({ways})"
 
 
 def _sentences(view: Json) -> list[RenderableType]:

@@ -52,6 +52,7 @@ def read_routes(
                 child, "no alert comes this far: a route above it takes all; give that 'continue: true'"
             )
         if keys is not None:
+            _check_quiet(child.get("quiet_hours"), keys, findings)
             routes.append(_route(keys, timezone, defaults))
             is_closed = is_closed or _takes_all(routes[-1])
     return tuple(routes)
@@ -123,6 +124,15 @@ def _check_match(
     if match is not None:
         check_monitors(match.get("monitors"), monitors, findings)
         warn_of_tags(match.get("tags"), tags, findings)
+
+
+def _check_quiet(spot: Spot | None, keys: RouteKeys, findings: Findings) -> None:
+    quiet = keys.quiet_hours
+    if spot is not None and quiet is not None and quiet.begins == quiet.ends and not quiet.days:
+        findings.warning(
+            spot,
+            f"they never end: what is below {quiet.severity_below} waits for ever; write another 'from' or 'to'",
+        )
 
 
 def _check_steps(spot: Spot | None, channels: Sequence[str], findings: Findings) -> None:

@@ -147,7 +147,6 @@ class Roster:
         watched = self.monitors[spec.id] = Watched(spec, plugin, actions)
         self._strategies.pop(spec.id, None)
         if watched.pushed is not None:
-            self._keys[spec.id] = spec.id
             self._keys.update(dict.fromkeys((*watched.pushed.keys, self.beat_uuid(spec.id)), spec.id))
 
     def dismiss(self, monitor: MonitorId) -> None:
@@ -206,8 +205,19 @@ class Roster:
             self._switched[key] = name
 
     def find_beaten(self, key: str) -> MonitorId | None:
-        """The pushed monitor a beat addresses."""
-        return self._keys.get(key)
+        """The pushed monitor a beat addresses: the one of this id, else the one with this key.
+
+        An agent chooses its own id, which is the key of its monitor: it takes no beats from the monitor of that id.
+        """
+        return self._pushed(MonitorId(key)) or self._keys.get(key)
+
+    def find_agent(self, agent: str) -> MonitorId | None:
+        """The pushed monitor that names an agent's id as its key, else the one of this id."""
+        return self._keys.get(agent) or self._pushed(MonitorId(agent))
+
+    def _pushed(self, monitor: MonitorId) -> MonitorId | None:
+        watched = self.monitors.get(monitor)
+        return monitor if watched is not None and watched.is_pushed else None
 
     def beat_uuid(self, monitor: MonitorId) -> str:
         """The UUID that a pushed monitor is beaten under: its own, else one that nobody can guess."""

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
+from functools import cache
 from typing import Any, cast
 
 import structlog
@@ -74,7 +75,12 @@ def create_app(services: Services) -> ASGIApp:
         *agents.operations(),
         *TokenOperations(services.engine).operations(),
     ]
-    description = describe(operations)
+
+    @cache
+    def description() -> dict[str, Any]:
+        """Made when somebody asks: it takes a tenth of a second, which no start should wait for."""
+        return describe(operations)
+
     health = HealthRoutes(services)
     metrics = MetricsRoute(services.engine)
     badges = Badges(services.engine)
@@ -86,7 +92,7 @@ def create_app(services: Services) -> ASGIApp:
 
     async def openapi(request: Request) -> Response:
         access.reader(request)
-        return json_response(description)
+        return json_response(await asyncio.to_thread(description))
 
     receivers = receiver_routes(services.engine.roster.registry, receiver_context(services.engine, access))
     table: list[BaseRoute] = [

@@ -57,9 +57,9 @@ class PageRoutes:
         access: Access,
         pages: Pages,
         snapshot: Snapshot,
-        description: dict[str, Any],
+        description: Callable[[], dict[str, Any]],
     ) -> None:
-        """:param description: of the API, for ``/docs``."""
+        """:param description: makes that of the API, for ``/docs``; takes its time."""
         self._services = services
         self._access = access
         self._pages = pages
@@ -105,10 +105,12 @@ class PageRoutes:
                 HTTPStatus.NOT_FOUND, f"There is no monitor “{monitor}”. It may have been renamed or removed."
             )
         settings = self._services.engine.roster.settings
+        watched = self._services.engine.roster.monitors.get(monitor)
         return self._pages.page(
             request, "monitor.html", view=view, why=why, chart=drawn, charted=charted, periods=PERIODS,
             strategies=sorted(settings.strategies), switched=self._switched(monitor),
             words={str(state): word for state, word in STATE_WORDS.items()},
+            is_pushed=watched is not None and watched.is_pushed,
             addresses=addresses(request, self._services.engine, self._access, monitor),
         )  # fmt: skip
 
@@ -162,7 +164,7 @@ class PageRoutes:
         return found
 
     async def docs(self, request: Request) -> Response:
-        return self._pages.page(request, "docs.html", api=self._description)
+        return self._pages.page(request, "docs.html", api=await asyncio.to_thread(self._description))
 
 
 _BLANK_RECOVERY = {"mode": "none", "doing": "", "case": None}

@@ -251,7 +251,7 @@ _SUFFIX = {
 
 def no_monitor(monitor: str) -> Problem:
     """There is none of that id."""
-    return Problem(HTTPStatus.NOT_FOUND, f"there is no monitor {monitor!r}; GET /api/v1/monitors lists them")
+    return Problem(HTTPStatus.NOT_FOUND, f"there is no monitor {monitor!r}; 'defib status' lists them")
 
 
 def page(items: Sequence[Any], total: int, wanted: Any) -> dict[str, Any]:

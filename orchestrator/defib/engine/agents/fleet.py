@@ -25,7 +25,7 @@ from defib.engine.agents.remote import Remote, Send
 from defib.engine.agents.tokens import Tokens, new_token
 from defib.engine.events import Event, EventBus
 from defib.engine.heartbeats.beats import Beats
-from defib.engine.heartbeats.enlisting import AGENT, agent_spec, configured_for
+from defib.engine.heartbeats.enlisting import AGENT, agent_spec, configured_for, is_configured
 from defib.engine.ids import is_made_up, new_id
 from defib.engine.roster import Roster
 from defib.engine.table import StateTable
@@ -295,14 +295,19 @@ class Fleet:
     async def rotate_token(
         self, token: str, actor: str, overlap: timedelta = timedelta(hours=24)
     ) -> tuple[Token, str]:
-        """A new token in the place of one, which stays good for ``overlap``.
+        """A new token in the place of one, which stays good for ``overlap``; one that expires lasts as long again.
 
         :param token: its id or name.
         :raises UsageError: there is none.
         """
         now = self._clock.now()
-        old = replace(self.tokens.named(token), expires_at=now + overlap)
-        fresh, text = new_token(old.name, old.scope, now, agent=old.agent, root=old.root)
+        before = self.tokens.named(token)
+        lasts = None if before.expires_at is None else before.expires_at - before.created_at
+        ends = now + overlap if before.expires_at is None else min(now + overlap, before.expires_at)
+        old = replace(before, expires_at=ends)
+        fresh, text = new_token(
+            old.name, old.scope, now, expires_at=None if lasts is None else now + lasts, agent=old.agent, root=old.root
+        )  # fmt: skip
         audit = AuditEntry(at=now, actor=actor, event="token.rotated", subject="*",
                            facts={"token": old.id, "name": old.name, "successor": fresh.id})  # fmt: skip
         await self._writer.commit(Changes(tokens=(old, fresh), audit=(audit,)))
@@ -375,7 +380,7 @@ class Fleet:
 
     def _monitor_for(self, introduction: Introduction, agent: AgentId) -> MonitorId:
         """The configured monitor of this agent, else a free id that resembles what it is called."""
-        configured = self._beats.find(agent)
+        configured = self.roster.find_agent(agent)
         if configured is not None and self.roster.monitors[configured].spec.kind == AGENT:
             return configured
         wanted = introduction.id or introduction.hostname or introduction.name or agent
@@ -391,6 +396,11 @@ class Fleet:
         if len(agent.aliases) >= MOST_ALIASES:
             raise RegistrationRefusedError(f"agent {agent.id} beats under {MOST_ALIASES} other ids already")
         introductions.check_id(name)
+        waiting = self.roster.find_agent(name)
+        if waiting is not None and waiting != agent.monitor and is_configured(waiting, self.roster):
+            raise RegistrationRefusedError(
+                f"agent {agent.id} cannot beat as {name}: monitor {waiting!r} of the configuration is another agent's"
+            )
         return await self._put(replace(agent, aliases=(*agent.aliases, AgentId(name))), "agent.renamed")
 
     async def _put(

@@ -1,17 +1,15 @@
 """Says through another channel, once, that a channel does not work, and once that it works again."""
 
-import asyncio
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from datetime import UTC, datetime
 
 import structlog
 
 from defib.engine.alerting.composing import compose
 from defib.engine.delivery.lane import Lane
+from defib.engine.delivery.reviewing import Reviewing
 from defib.engine.ids import new_id
 from defib.engine.roster import Roster
-from defib.errors import StoreError
 from defib.model.alert import Alert, AlertFacts, AlertKind, Delivery
 from defib.model.changes import Changes
 from defib.model.ids import AlertId, DeliveryId, MonitorId
@@ -24,7 +22,6 @@ log = structlog.get_logger("defib.delivery")
 KEY = "channel-broken"
 """Run-time setting ``channel-broken:NAME``: since when people know that a channel does not work, and through which
 other one they heard of it."""
-STORE_RETRY_S = 1.0
 
 
 class Complaints:
@@ -40,8 +37,7 @@ class Complaints:
         self._reader = reader
         self._lanes = lanes
         self._on_deliveries = on_deliveries
-        self._changed = asyncio.Event()
-        self._is_reviewing = False
+        self.reviewing = Reviewing("telling that a channel does not work", self._review)
         self._told: dict[str, tuple[datetime, str]] = {}  #: channel → since when, and through which other one
         self._refusing: dict[str, datetime] = {}  #: channels that refused something for good
 
@@ -53,39 +49,15 @@ class Complaints:
                 since, _, through = value.partition(" ")
                 self._told[channel] = (datetime.fromisoformat(since), through)
 
-    def take_change(self) -> None:
-        self._changed.set()
-
     def take_refusal(self, channel: str) -> None:
         """A channel will never accept something."""
         self._refusing.setdefault(channel, self._clock.now())
-        self._changed.set()
+        self.reviewing.take_change()
 
     def take_success(self, channel: str) -> None:
         self._refusing.pop(channel, None)
         if channel in self._told:
-            self._changed.set()
-
-    @property
-    def is_idle(self) -> bool:
-        """Nothing is left to decide for now."""
-        return not (self._is_reviewing or self._changed.is_set())
-
-    async def watch(self) -> None:
-        """Tell until cancelled."""
-        while True:
-            self._changed.clear()
-            self._is_reviewing = True
-            try:
-                wait = await self._review()
-            except StoreError as error:
-                log.error("nobody told of a channel yet; trying again", error=str(error))
-                wait = STORE_RETRY_S
-            finally:
-                self._is_reviewing = False
-            with suppress(TimeoutError):
-                async with asyncio.timeout(wait):
-                    await self._changed.wait()
+            self.reviewing.take_change()
 
     async def _review(self) -> float | None:
         """Tell what is due; seconds until there may be more."""

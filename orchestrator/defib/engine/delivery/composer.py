@@ -72,7 +72,7 @@ class Composer:
         alert = self._in_words(alert, spec, late_since)
         if told[0].facts.event is AlertKind.ACKNOWLEDGED and shape is Shape.EDIT:
             note = self._in_words(told[-1], spec, None)
-            alert = replace(alert, description=f"{alert.description}\n\n{note.title}. {note.description}")
+            alert = replace(alert, description=f"{alert.description}\n\n{note.title}\n{note.description}")
         return Letter(notice=alert, buttons=() if message.is_digest else self._buttons(alert, spec.language))
 
     def _one_of(
@@ -129,7 +129,7 @@ class Composer:
             and bool(watched.actions)
             and self._roster.recovery_mode(watched.spec) is not RecoveryMode.OFF
         )
-        return buttons_for(alert, language, is_acked=incident.acked_at is not None, can_recover=can_recover)
+        return buttons_for(alert, language, acked_at=incident.acked_at, can_recover=can_recover)
 
     def _alerts(self, rows: Iterable[Delivery]) -> list[Alert]:
         found = (self._reader.alert(AlertId(row.notice)) for row in rows if row.notice_type == "alert")

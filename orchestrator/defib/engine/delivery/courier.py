@@ -82,8 +82,7 @@ class Courier:
         for name in {*self.roster.channels, *(row.delivery.channel for row in self._outbox.all())}:
             self._lane(name).reload()
             self._lanes[name].recall(self._outbox.tried_since(name))
-        self._ensure("stand-ins", self._guarded(self._stand_ins.watch))
-        self._ensure("complaints", self._guarded(self._complaints.watch))
+        self._watch_over()
         self._stand_ins.reload()
         self._self_tests.take_change()
 
@@ -103,7 +102,8 @@ class Courier:
         self._outbox.put(changes.new_deliveries, self._clock.now(), alerts)
         for name in {row.channel for row in changes.new_deliveries}:
             self._lane(name).wake()
-        self._stand_ins.take_change()
+        self._watch_over()
+        self._stand_ins.reviewing.take_change()
 
     async def retry(self, delivery: DeliveryId) -> Delivery:
         """Send a dead letter once more.
@@ -130,7 +130,9 @@ class Courier:
         What follows from that is waited for, too: another channel that stands in.
         """
         until = self._clock.now() + within
-        while self._outbox.has_untried(until) or not (self._stand_ins.is_idle and self._complaints.is_idle):
+        while self._outbox.has_untried(until) or not (
+            self._stand_ins.reviewing.is_idle and self._complaints.reviewing.is_idle
+        ):
             await self._clock.sleep(0.02)
 
     def take_step(self, step: timedelta) -> None:
@@ -138,8 +140,8 @@ class Courier:
         self._outbox.take_step(step)
         for lane in self._lanes.values():
             lane.take_step(step)
-        self._stand_ins.take_change()
-        self._complaints.take_change()
+        self._stand_ins.reviewing.take_change()
+        self._complaints.reviewing.take_change()
         self._self_tests.take_change()
 
     @property
@@ -184,6 +186,11 @@ class Courier:
         self._ensure(f"{_LANE}{name}", self._lanes[name].serve)
         return self._lanes[name]
 
+    def _watch_over(self) -> None:
+        """See that what channels do not accept has consequences."""
+        self._ensure("stand-ins", self._guarded(self._stand_ins.reviewing.run))
+        self._ensure("complaints", self._guarded(self._complaints.reviewing.run))
+
     def _ensure(self, name: str, serve: Callable[[], Coroutine[Any, Any, None]]) -> None:
         task = self._tasks.get(name)
         if not self._closing and (task is None or task.done()):
@@ -212,5 +219,5 @@ class Courier:
             self._dead[lane.name] = self._dead.get(lane.name, 0) + len(rows)
             if lane.name in self.roster.channels:
                 self._complaints.take_refusal(lane.name)
-        self._complaints.take_change()
-        self._stand_ins.take_change()
+        self._complaints.reviewing.take_change()
+        self._stand_ins.reviewing.take_change()

@@ -6,16 +6,15 @@ delivers it when it can. One alert has at most one row in each channel, so that 
 
 import asyncio
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from datetime import datetime
 
 import structlog
 
 from defib.engine.delivery.lane import Lane
 from defib.engine.delivery.outbox import Outbox
+from defib.engine.delivery.reviewing import Reviewing
 from defib.engine.ids import new_id
 from defib.engine.roster import Roster
-from defib.errors import StoreError
 from defib.model.alert import AlertKind, Delivery, Purpose
 from defib.model.changes import Changes
 from defib.model.ids import AlertId, DeliveryId
@@ -25,8 +24,6 @@ from defib.rules.delivering.messages import Waiting
 from defib.store import Reader, Writer
 
 log = structlog.get_logger("defib.delivery")
-
-STORE_RETRY_S = 1.0
 
 
 class StandIns:
@@ -43,39 +40,13 @@ class StandIns:
         self._outbox = outbox
         self._lanes = lanes
         self._on_deliveries = on_deliveries
-        self._changed = asyncio.Event()
-        self._is_reviewing = False
+        self.reviewing = Reviewing("appointing stand-ins", self._review)
         self._settled: set[DeliveryId] = set()  #: rows that have a stand-in, or cannot have one
 
     def reload(self) -> None:
         """The configuration may name other stand-ins now."""
         self._settled.clear()
-        self._changed.set()
-
-    def take_change(self) -> None:
-        """Something was tried, or is new."""
-        self._changed.set()
-
-    @property
-    def is_idle(self) -> bool:
-        """Nothing is left to decide for now."""
-        return not (self._is_reviewing or self._changed.is_set())
-
-    async def watch(self) -> None:
-        """Appoint stand-ins until cancelled."""
-        while True:
-            self._changed.clear()
-            self._is_reviewing = True
-            try:
-                wait = await self._review()
-            except StoreError as error:
-                log.error("no stand-in appointed yet; trying again", error=str(error))
-                wait = STORE_RETRY_S
-            finally:
-                self._is_reviewing = False
-            with suppress(TimeoutError):
-                async with asyncio.timeout(wait):
-                    await self._changed.wait()
+        self.reviewing.take_change()
 
     async def _review(self) -> float | None:
         """Appoint whoever is due; seconds until the next one may be."""

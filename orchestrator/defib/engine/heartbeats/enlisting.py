@@ -73,7 +73,7 @@ def agent_spec(agent: Agent, registry: Registry) -> MonitorSpec:
 
 def configured_for(agent: Agent, roster: Roster) -> MonitorId | None:
     """The monitor of type ``agent`` in the configuration that names an agent's id."""
-    found = roster.find_beaten(agent.id)
+    found = roster.find_agent(agent.id)
     is_one = found is not None and found != agent.monitor and roster.monitors[found].spec.kind == AGENT
     return found if is_one else None
 

@@ -10,8 +10,11 @@ from defib.model.alert import Ruling
 Json = Mapping[str, Any]
 
 
-def telling(alert: Json, zone: ZoneInfo) -> str:
-    """One sentence about an alert with its verdicts and deliveries, as ``row_views`` makes them."""
+def telling(alert: Json, zone: ZoneInfo, *, is_over: bool = False) -> str:
+    """What is to be said about an alert with its verdicts and deliveries, as ``row_views`` makes them.
+
+    :param is_over: what it is about has ended.
+    """
     ways = [_way(item, zone) for item in alert["deliveries"]]
     held = [verdict for verdict in alert["verdicts"] if verdict["ruling"] == Ruling.HELD]
     if ways:
@@ -20,10 +23,8 @@ def telling(alert: Json, zone: ZoneInfo) -> str:
         return f"“{alert['title']}” went to no channel: no route takes it"
     last = alert["verdicts"][-1]
     if last["ruling"] == Ruling.HELD:
-        return (
-            f"“{alert['title']}” was held back{_until(last, zone)}: {last['reason']}. "
-            "It is told afterwards if a fresh look finds it so"
-        )
+        then = "" if is_over else ". It is told afterwards if a fresh look finds it so"
+        return f"“{alert['title']}” was held back{_until(last, zone)}: {last['reason']}{then}"
     if last["ruling"] == Ruling.DROPPED:
         return f"“{alert['title']}” was not told: {last['reason']}"
     return f"“{alert['title']}” had been on its way already: {last['reason']}"

@@ -150,7 +150,7 @@ def _of_incident(story: Json, zone: ZoneInfo) -> Iterator[str]:
     if not story["alerts"]:
         yield "Nobody was told of it by itself"
     for alert in story["alerts"]:
-        yield telling(alert, zone)
+        yield telling(alert, zone, is_over=bool(story["closed_at"]))
 
 
 def _sentences(view: Json, parents: Mapping[str, str], zone: ZoneInfo) -> Iterator[str]:
@@ -184,7 +184,7 @@ def _sentences(view: Json, parents: Mapping[str, str], zone: ZoneInfo) -> Iterat
         if parent_state != State.UP:
             yield f"It requires {parent}, which is {STATE_WORDS[State(parent_state)].lower()}"
     strategy = view["strategy_detail"]
-    if state is State.SUSPECT:
+    if state is State.SUSPECT and not view["deadline"]:
         n = strategy["fail_threshold"]
         if n == "auto":
             yield "It becomes a fault when its failures reach the score that Defib has learned for it"

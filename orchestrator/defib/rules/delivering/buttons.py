@@ -1,6 +1,7 @@
 """What people may do about a message at the touch of a button."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Literal
 
 from defib.model.alert import Alert, AlertKind
@@ -37,14 +38,21 @@ _OF_TROUBLE = frozenset(
         AlertKind.ESCALATED, AlertKind.ACKNOWLEDGED,
     }
 )  # fmt: skip
+_CALLS = frozenset({AlertKind.REMINDER, AlertKind.ESCALATED})
 
 
-def buttons_for(alert: Alert, language: str, *, is_acked: bool, can_recover: bool) -> tuple[Button, ...]:
-    """The buttons below a message about ``alert``; none when there is nothing to be done about it."""
+def buttons_for(
+    alert: Alert, language: str, *, acked_at: datetime | None, can_recover: bool
+) -> tuple[Button, ...]:
+    """The buttons below a message about ``alert``; none when there is nothing to be done about it.
+
+    :param acked_at: when somebody took its incident on, if anybody did. A call or a reminder that is younger shows that
+        this has timed out: it asks again.
+    """
     if alert.incident is None or alert.facts.event not in _OF_TROUBLE:
         return ()
     acts: list[Act] = ["silence", "explain"]
-    if not is_acked:
+    if acked_at is None or (alert.facts.event in _CALLS and acked_at < alert.at):
         acts.insert(0, "acknowledge")
     if can_recover:
         acts.append("recover")
