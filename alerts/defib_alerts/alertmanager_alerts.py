@@ -20,6 +20,8 @@ SOURCE = ("source", "defib")  #: a label of all of ours, by which they are found
 _OWN = "defib"  #: the monitor of what is about Defib itself; its channels and tests are told apart
 _TEST_LASTS = timedelta(minutes=1)
 
+_HANDS = frozenset({AlertKind.ACKNOWLEDGED, AlertKind.UNACKNOWLEDGED})
+"""Nothing fires or ends by them."""
 _GOES_ON = frozenset({AlertKind.REMINDER, AlertKind.ESCALATED, AlertKind.STILL_FLAPPING})
 """They tell of what fires already."""
 _BESIDE = frozenset(
@@ -64,11 +66,11 @@ class Story:
 def stories_of(alert: Alert) -> Sequence[Story]:
     """One for each monitor that it is about: an Alertmanager groups by itself. None: nothing fires or ends by it."""
     facts = alert.facts
-    if facts.event is AlertKind.ACKNOWLEDGED or (facts.event is AlertKind.DIGEST and not facts.together):
+    if facts.event in _HANDS or (facts.event is AlertKind.DIGEST and not facts.together):
         return ()
     if facts.together:
         members = (_member(alert, member) for member in facts.together)
-        return [story for story in members if story.event is not AlertKind.ACKNOWLEDGED]
+        return [story for story in members if story.event not in _HANDS]
     is_over = is_good_news(alert)
     annotations = {
         "summary": alert.title,

@@ -33,7 +33,14 @@ from defib_alerts.alertmanager_alerts import (
     stories_of,
 )
 from defib_alerts.deadlines import deadline
-from defib_alerts.http_sender import HttpLoginOptions, HttpSender, check_address, host_of, secrets_of
+from defib_alerts.http_sender import (
+    FOR_PROGRAMS,
+    HttpLoginOptions,
+    HttpSender,
+    check_address,
+    host_of,
+    secrets_of,
+)
 
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _LONGEST_ANSWER = 8_000_000  # bytes of what it holds of one incident's monitors
@@ -185,5 +192,6 @@ def defib_channels() -> Iterable[ChannelType]:
             summary="Alerts into Prometheus' Alertmanager",
             options=AlertmanagerOptions,
             create=AlertmanagerChannel,
+            rate=FOR_PROGRAMS,
         )
     ]

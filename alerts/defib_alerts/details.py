@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from defib.plugin import ENGLISH, N_, Alert, AlertKind
+from defib_alerts.beats import instant_of
 from defib_alerts.kinds import CALLS_SOMEBODY, OF_NO_MONITOR
 from defib_alerts.wording import Voice, full_time, one_line
 
@@ -40,7 +41,11 @@ def details_of(alert: Alert, language: str = ENGLISH) -> list[tuple[str, str]]:
     if facts.tags:
         details.append((voice.say(N_("Tags")), voice.words.listed(facts.tags)))
     told = (None, "", facts.cause, facts.summary)
-    details += [(label_of(key), str(value)) for key, value in facts.facts.items() if value not in told]
+    for key, value in facts.facts.items():
+        if value not in told:
+            at = instant_of(value)
+            shown = str(value) if at is None else full_time(at, facts.timezone, language)
+            details.append((label_of(key), shown))
     return [(label, one_line(value, 200)) for label, value in details if value][:_MOST_DETAILS]
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import socket
 import ssl
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -185,6 +186,11 @@ class EmailChannel:
                 remedy = "name its authority as ca_file, or write the host as the certificate does"
                 return DeliveryError(
                     f"the certificate of {self._server} is not trusted ({link.verify_message}); {remedy}"
+                )
+            if isinstance(link, socket.gaierror):
+                is_final = link.errno != socket.EAI_AGAIN
+                return DeliveryError(
+                    f"host {self._options.host} {'not found' if is_final else 'cannot be looked up now'}"
                 )
         match error:
             case aiosmtplib.SMTPAuthenticationError(code=code, message=answer):

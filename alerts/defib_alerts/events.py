@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from defib.plugin import N_, AlertFacts, AlertKind, Hold
+from defib_alerts.beats import retold
 from defib_alerts.causes import CauseAdvice, Trouble
 from defib_alerts.kinds import BAD_STATES
 from defib_alerts.spoken import spoken
@@ -25,6 +26,7 @@ TITLES: Mapping[AlertKind, str] = {
     AlertKind.REMINDER: N_("Still open: {title}"),
     AlertKind.ESCALATED: N_("Nobody has taken it on: {title}"),
     AlertKind.ACKNOWLEDGED: N_("{actor} has taken on {name}"),
+    AlertKind.UNACKNOWLEDGED: N_("Nobody sees to {name} any more"),
     AlertKind.OBSERVER_SICK: N_("Defib itself is not well"),
     AlertKind.OBSERVER_WELL: N_("Defib itself is well again"),
     AlertKind.DIGEST: N_("Several alerts at once"),
@@ -34,6 +36,7 @@ TITLES: Mapping[AlertKind, str] = {
 }
 _OF_LABEL = {"intermittent": N_("{name} fails now and then"), "unverified": N_("{name} is probably down")}
 _SOMEBODY = N_("Somebody has taken on {name}")
+_LET_GO = N_("Taken on by {actor}, and still failing: {title}")
 
 _LABELS = {
     "intermittent": N_("It does not fail at every look, but now and then."),
@@ -101,11 +104,17 @@ def title_of(voice: Voice, facts: AlertFacts, advice: CauseAdvice | None) -> str
         case AlertKind.DOWN | AlertKind.DEGRADED:
             return _fault_title(voice, facts, advice)
         case AlertKind.REMINDER | AlertKind.ESCALATED:
-            return voice.say(TITLES[facts.event], title=_fault_title(voice, facts, advice))
+            return still_open(voice, facts, _fault_title(voice, facts, advice))
         case AlertKind.ACKNOWLEDGED if not facts.actor:
             return voice.say(_SOMEBODY, name=name)
         case event:
             return voice.say(TITLES[event], name=name, state=state_of(voice, facts), actor=facts.actor)
+
+
+def still_open(voice: Voice, facts: AlertFacts, title: str) -> str:
+    """The title of a reminder or a call about what ``title`` says."""
+    is_let_go = facts.event is AlertKind.ESCALATED and facts.acked_at is not None
+    return voice.say(_LET_GO if is_let_go else TITLES[facts.event], title=title, actor=facts.actor)
 
 
 def _fault_title(voice: Voice, facts: AlertFacts, advice: CauseAdvice | None) -> str:
@@ -190,6 +199,8 @@ def _sentences(voice: Voice, facts: AlertFacts, advice: CauseAdvice | None) -> I
             yield from (since, *nobody(voice, facts), meaning, recovery)
         case AlertKind.ACKNOWLEDGED:
             yield from taken_on(voice, facts, since=voice.say(_SINCE[Trouble.FAILING], **values))
+        case AlertKind.UNACKNOWLEDGED:
+            yield from let_go(voice, facts, since=since)
         case AlertKind.OBSERVER_SICK:
             yield say(N_("Since {since} ({timezone}): {summary}."), **values)
             yield recovery
@@ -215,7 +226,7 @@ def _values(voice: Voice, facts: AlertFacts) -> dict[str, object]:
         "since": voice.clock(facts.since),
         "at": voice.clock(facts.at),
         "timezone": voice.zone,
-        "summary": spoken(clause(facts.summary or facts.cause), voice.words),
+        "summary": spoken(retold(clause(facts.summary or facts.cause), facts, voice), voice.words),
         "state": state_of(voice, facts),
         "duration": "" if facts.duration_s is None else voice.words.duration(facts.duration_s),
         "actor": facts.actor,
@@ -284,8 +295,19 @@ def _flapping(voice: Voice, facts: AlertFacts, values: Mapping[str, object], mea
 def nobody(voice: Voice, facts: AlertFacts) -> Iterator[str]:
     """Who should have taken it on."""
     lasted = voice.words.duration((facts.at - facts.since).total_seconds())
-    yield voice.say(N_("It has been open for {duration}, and nobody has taken it on."), duration=lasted)
-    if facts.event is AlertKind.ESCALATED:
+    if facts.acked_at is None:
+        yield voice.say(N_("It has been open for {duration}, and nobody has taken it on."), duration=lasted)
+    else:
+        yield voice.say(
+            N_("It has been open for {duration}: {actor} took it on at {acked_at} ({timezone}), and it still fails."),
+            duration=lasted, actor=facts.actor, acked_at=voice.clock(facts.acked_at), timezone=voice.zone,
+        )  # fmt: skip
+    if facts.event is AlertKind.ESCALATED and facts.step > facts.level:
+        yield voice.say(
+            N_("You are called once more because nobody has answered so far (level {level})."),
+            level=facts.level,
+        )
+    elif facts.event is AlertKind.ESCALATED:
         yield voice.say(
             N_("You are called because those before you did not answer (level {level})."), level=facts.level
         )
@@ -306,6 +328,18 @@ def taken_on(voice: Voice, facts: AlertFacts, *, since: str) -> Iterator[str]:
         yield voice.say(N_("Note: “{note}”."), **values)
     yield since
     yield voice.say(N_("Nobody else is called, and nobody is reminded, for the time being."))
+
+
+def let_go(voice: Voice, facts: AlertFacts, *, since: str) -> Iterator[str]:
+    """Who has taken back that somebody sees to it, and what follows."""
+    who = (
+        N_("{actor} took the acknowledgement back at {at} ({timezone}).")
+        if facts.actor
+        else N_("The acknowledgement was taken back at {at} ({timezone}).")
+    )
+    yield voice.say(who, **_values(voice, facts))
+    yield since
+    yield voice.say(N_("Calls and reminders go on until somebody takes it on."))
 
 
 def _was_sick(voice: Voice, facts: AlertFacts, values: Mapping[str, object]) -> str:
@@ -344,5 +378,5 @@ def brief_of(voice: Voice, facts: AlertFacts, advice: CauseAdvice | None, *, lim
     """The cause in a few words, for a subject: the row's, else what the evidence says; "" where that is long."""
     if advice and advice.brief:
         return voice.say(advice.brief, code=facts.cause.partition("-")[2] or facts.cause)
-    summary = one_line(clause(facts.summary))
+    summary = one_line(retold(clause(facts.summary), facts, voice))
     return summary if len(summary) <= limit else ""

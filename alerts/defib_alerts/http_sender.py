@@ -23,6 +23,9 @@ from defib_alerts.wording import one_line
 if TYPE_CHECKING:
     import httpx
 
+FOR_PROGRAMS = 1200
+"""Messages a minute, where a program reads them and wants each for itself."""
+
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.6.2
 _HEADER_VALUE = re.compile(r"[\x20-\x7e\t]*")
 _RETRYABLE = frozenset({408, 425, 429})

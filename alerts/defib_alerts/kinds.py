@@ -32,7 +32,7 @@ ABOUT_A_FAULT = frozenset(
     {
         AlertKind.DOWN, AlertKind.DEGRADED, AlertKind.RELAPSED, AlertKind.CRASH_LOOPING, AlertKind.RECOVERY_LATE,
         AlertKind.RECOVERY_BLOCKED, AlertKind.RECOVERY_FAILED, AlertKind.FLAPPING, AlertKind.SETTLED,
-        AlertKind.REMINDER, AlertKind.ESCALATED, AlertKind.ACKNOWLEDGED,
+        AlertKind.REMINDER, AlertKind.ESCALATED, AlertKind.ACKNOWLEDGED, AlertKind.UNACKNOWLEDGED,
     }
 )  # fmt: skip
 CALLS_SOMEBODY = ABOUT_A_FAULT - {AlertKind.SETTLED, AlertKind.ACKNOWLEDGED}
@@ -57,7 +57,7 @@ def classify(facts: AlertFacts) -> tuple[str, Severity]:
             return "digest", worst
         case AlertKind.RECOVERED | AlertKind.STARTED | AlertKind.OBSERVER_WELL | AlertKind.CHANNEL_WORKS:
             return str(facts.event), Severity.INFO
-        case AlertKind.ACKNOWLEDGED | AlertKind.TEST:
+        case AlertKind.ACKNOWLEDGED | AlertKind.UNACKNOWLEDGED | AlertKind.TEST:
             return str(facts.event), Severity.INFO
         case AlertKind.STILL_FLAPPING | AlertKind.STOPPED | AlertKind.RELAPSED:
             return str(facts.event), Severity.LOW

@@ -142,10 +142,11 @@ SAMPLES: dict[str, dict[str, Any]] = {
         "snapshot": ("docker logs orders-db:", "FATAL: could not write lock file: No space left on device"),
     },
     "reminder": {**_DATABASE, "event": AlertKind.REMINDER, "since": _AT - timedelta(hours=4), "reminders": 2},
-    "escalated": {**_DATABASE, "event": AlertKind.ESCALATED, "since": _AT - 10 * _MINUTE, "level": 2, "step": 1},
+    "escalated": {**_DATABASE, "event": AlertKind.ESCALATED, "since": _AT - 10 * _MINUTE, "level": 2, "step": 2},
     "acknowledged": {
         **_DATABASE, "event": AlertKind.ACKNOWLEDGED, "actor": "Ayşe", "note": "the disk is full, cleaning up",
     },
+    "unacknowledged": {**_DATABASE, "event": AlertKind.UNACKNOWLEDGED, "actor": "Ayşe"},
     "observer_sick": {**_DEFIB, "event": AlertKind.OBSERVER_SICK},
     "observer_well": {
         **_DEFIB, "event": AlertKind.OBSERVER_WELL, "recovery": "Whatever was seen meanwhile is looked at afresh",

@@ -6,7 +6,7 @@ in an alert is a message here; where one fits, its parts are taken out, and the 
 """
 
 import re
-from functools import lru_cache
+from functools import cache
 
 from defib.plugin import ENGLISH, N_, Catalogue
 
@@ -101,6 +101,14 @@ SAID: tuple[str, ...] = (
     N_("Defib goes on trying, and sends alerts through {channel} instead"),
     N_("What it refused is kept as dead letters. Defib sends alerts through {channel} instead"),
     N_("What it owed is delivered now"),
+    N_(
+        "What it owed is delivered now, except {n} dead letter: the page Alerts sends it once more, as does "
+        "`POST /api/v1/deliveries/ID/retry`"
+    ),
+    N_(
+        "What it owed is delivered now, except {n} dead letters: the page Alerts sends each once more, as does "
+        "`POST /api/v1/deliveries/ID/retry`"
+    ),
     N_("it accepts messages"),
 )
 _PLACE = re.compile(r"\\\{(\w+)\\\}")
@@ -116,7 +124,7 @@ def _spoken(text: str, words: Catalogue, depth: int) -> str:
     if not depth:
         return text
     for message in SAID:
-        if found := _pattern(message).fullmatch(text):
+        if found := pattern_of(message).fullmatch(text):
             parts = found.groupdict()
             if "reason" in parts:
                 parts["reason"] = _spoken(parts["reason"], words, depth - 1)
@@ -124,6 +132,7 @@ def _spoken(text: str, words: Catalogue, depth: int) -> str:
     return text
 
 
-@lru_cache(maxsize=len(SAID))
-def _pattern(message: str) -> re.Pattern[str]:
+@cache
+def pattern_of(message: str) -> re.Pattern[str]:
+    """What fits a message, with a group for each of its places."""
     return re.compile(_PLACE.sub(r"(?P<\1>.+?)", re.escape(message)), re.IGNORECASE)

@@ -24,6 +24,7 @@ from defib_alerts.advice import (
     Line,
     said,
 )
+from defib_alerts.beats import retold
 from defib_alerts.causes import CauseAdvice, advice_for
 from defib_alerts.digest import compose_digest
 from defib_alerts.events import description_of, title_of
@@ -53,16 +54,22 @@ class StandardTexts:
             severity=severity,
             title=one_line(title_of(voice, facts, advice), limit=160),
             description=one_line(description_of(voice, facts, advice), limit=1500),
-            evidence=_evidence(facts),
+            evidence=_evidence(voice, facts),
             recommendations=_recommendations(voice, facts, advice),
         )
 
 
-def _evidence(facts: AlertFacts) -> tuple[str, ...]:
-    lines = [line for line in (one_line(raw) for raw in facts.evidence) if line]
+def _evidence(voice: Voice, facts: AlertFacts) -> tuple[str, ...]:
+    summary = retold(facts.summary, facts, voice)
+    lines = [one_line(_again(raw, facts.summary, summary)) for raw in facts.evidence]
+    lines = [line for line in lines if line]
     if not lines and facts.event in ABOUT_A_FAULT:
-        lines = [one_line(facts.summary)]
+        lines = [one_line(summary)]
     return (*lines[-MOST_EVIDENCE_LINES:], *map(one_line, facts.snapshot))
+
+
+def _again(line: str, summary: str, anew: str) -> str:
+    return line.removesuffix(summary) + anew if line.endswith(summary) and anew != summary else line
 
 
 def _recommendations(voice: Voice, facts: AlertFacts, advice: CauseAdvice | None) -> tuple[str, ...]:
@@ -83,7 +90,7 @@ def _wanted(facts: AlertFacts, advice: CauseAdvice | None) -> tuple[Line, ...]:
             return repairs
         case AlertKind.RELAPSED | AlertKind.CRASH_LOOPING:
             return (*repairs, EXPLAIN)
-        case AlertKind.REMINDER | AlertKind.ESCALATED:
+        case AlertKind.REMINDER | AlertKind.ESCALATED | AlertKind.UNACKNOWLEDGED:
             return (TAKE_IT_ON, *repairs)
         case AlertKind.RECOVERY_LATE | AlertKind.RECOVERY_BLOCKED | AlertKind.RECOVERY_FAILED:
             return (*repairs[: MOST_RECOMMENDATIONS - len(NEEDS_HUMAN)], *NEEDS_HUMAN)

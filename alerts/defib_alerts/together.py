@@ -7,7 +7,7 @@ from dataclasses import replace
 from defib.plugin import N_, AlertFacts, AlertKind, AlertText, Severity, Together
 from defib_alerts.advice import TAKE_IT_ON, WHEN_TOGETHER, Line, said
 from defib_alerts.entries import MOST_MEMBERS, lines_of
-from defib_alerts.events import TITLES, nobody, plan_of, taken_on, title_of, why_now
+from defib_alerts.events import let_go, nobody, plan_of, still_open, taken_on, title_of, why_now
 from defib_alerts.kinds import GOOD_NEWS
 from defib_alerts.wording import Voice, one_line
 
@@ -44,8 +44,8 @@ def _title(voice: Voice, facts: AlertFacts) -> str:
     counted = {"count": count(voice, members), "names": listed(voice, members, MOST_NAMES)}
     match facts.event:
         case AlertKind.REMINDER | AlertKind.ESCALATED:
-            return voice.say(TITLES[facts.event], title=voice.say(_FELL, **counted))
-        case AlertKind.ACKNOWLEDGED:
+            return still_open(voice, facts, voice.say(_FELL, **counted))
+        case AlertKind.ACKNOWLEDGED | AlertKind.UNACKNOWLEDGED:
             return title_of(voice, replace(facts, monitor_name=str(counted["names"])), None)
         case event:
             return voice.say(
@@ -57,6 +57,8 @@ def _sentences(voice: Voice, facts: AlertFacts) -> Iterator[str]:
     match facts.event:
         case AlertKind.ACKNOWLEDGED:
             yield from taken_on(voice, facts, since=_since(voice, facts))
+        case AlertKind.UNACKNOWLEDGED:
+            yield from let_go(voice, facts, since=_since(voice, facts))
         case AlertKind.REMINDER | AlertKind.ESCALATED:
             yield from (*_fell(voice, facts), *nobody(voice, facts))
         case event:
@@ -65,7 +67,7 @@ def _sentences(voice: Voice, facts: AlertFacts) -> Iterator[str]:
 
 def _wanted(facts: AlertFacts) -> tuple[Line, ...]:
     match facts.event:
-        case AlertKind.REMINDER | AlertKind.ESCALATED:
+        case AlertKind.REMINDER | AlertKind.ESCALATED | AlertKind.UNACKNOWLEDGED:
             return (TAKE_IT_ON, *WHEN_TOGETHER)
         case AlertKind.ACKNOWLEDGED:
             return ()

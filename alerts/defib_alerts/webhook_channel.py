@@ -17,7 +17,7 @@ from defib.plugin import (
     hookimpl,
 )
 from defib_alerts.cloud_event import CONTENT_TYPE, event_of
-from defib_alerts.http_sender import HttpOptions, HttpSender, check_address, host_of, secrets_of
+from defib_alerts.http_sender import FOR_PROGRAMS, HttpOptions, HttpSender, check_address, host_of, secrets_of
 from defib_alerts.webhook_body import BodyError, BodyTemplate
 from defib_alerts.webhook_signature import key_of, message_id, signed
 
@@ -138,5 +138,6 @@ def defib_channels() -> Iterable[ChannelType]:
             summary="Signed CloudEvents to an HTTP address",
             options=WebhookOptions,
             create=WebhookChannel,
+            rate=FOR_PROGRAMS,
         )
     ]

@@ -100,6 +100,8 @@ class ChannelType:
     options: "type[BaseModel]"
     create: "Callable[[str, Any, BuildContext], Channel]"
     """``create(name, options, context)``; a ``ValueError`` is a configuration mistake at this channel."""
+    rate: int = 20
+    """Messages a minute unless configured otherwise: as many as people can read. What leads to programs takes more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

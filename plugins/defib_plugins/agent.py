@@ -230,8 +230,11 @@ class AgentMonitor:
         if self.asked is None or heard is None or not looks or memory.get("stopped"):
             return None
         last = looks[-1]
-        facts: dict[str, Fact] = {"asked": self.asked.target, "answer": last.summary}
-        since = f"the last beat came at {datetime.fromtimestamp(heard, UTC):%H:%M:%S} UTC"
+        at = datetime.fromtimestamp(heard, UTC)
+        facts: dict[str, Fact] = {
+            "asked": self.asked.target, "answer": last.summary, "last_beat_at": at.isoformat(timespec="seconds")
+        }  # fmt: skip
+        since = f"the last beat came at {at:%H:%M:%S} UTC"
         if last.is_ok:
             words = f"{self.asked.target} answers ({last.summary}), but the agent does not beat; {since}"
             return Evidence.fail("answers-without-beats", clip(words, 300), grade=Grade.WEAK, facts=facts)

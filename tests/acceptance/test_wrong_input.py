@@ -224,6 +224,7 @@ def ready(tmp_path_factory: pytest.TempPathFactory) -> Company:
         ("test-alert --channel nope", 2, "defib: there is no channel 'nope'; there are: none; add one"),
         ("report --date 2026-02-30", 2, "defib: --date 2026-02-30: write a day as 2026-11-20, or 'today'"),
         ("report --date 2999-01-01", 2, "defib: --date 2999-01-01: that day is still to come; today is"),
+        ("report --date tomorrow", 2, "defib: --date tomorrow: that day is still to come; today is"),
         ("report --date 0001-01-01", 2, "defib: --date 0001-01-01: there was no Defib then"),
         ("report --format pdf", 2, "defib: --format pdf: there are html, text, json and csv"),
         ("report --period century", 2, "defib: --period century: there are day, week, month"),

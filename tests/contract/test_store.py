@@ -259,7 +259,9 @@ def test_an_alert_keeps_its_verdicts_and_what_people_are_told_of_the_hold(
     )  # fmt: skip
     alert = replace(
         ALERT,
-        facts=replace(ALERT.facts, held=held, together=(member,), level=2, step=5, reminders=1, actor="ana"),
+        facts=replace(
+            ALERT.facts, held=held, together=(member,), level=2, step=5, reminders=1, actor="ana", acked_at=at(60)
+        ),
         verdicts=(
             Verdict(stage=Stage.MUTE, ruling=Ruling.HELD, reason="quiet hours", until=at(900), by=Hold.QUIET_HOURS,
                     name="night", channels=("mail", "chat")),

@@ -11,6 +11,7 @@ from datetime import time, timedelta
 import pytest
 
 from defib.model.alert import Held, Hold, Ruling
+from defib.model.ids import IncidentId
 from defib.model.route import EscalationStep, Hours, InhibitRule, QuietHours, Route, RouteMatch
 from defib_sim.modes import CUT_OFF, DOWN, WELL, Mode
 from defib_sim.virtual_loop import BEGINNING
@@ -30,6 +31,7 @@ ONCALL = Company(
         ),
     )
 )
+NO_ESCALATION = Company(routes=(Route(channels=("chat",)),))
 QUIET = QuietHours(hours=Hours(begins=time(0, 0), ends=time(0, 10)))  #: the simulation begins at midnight
 NIGHT = Company(routes=(Route(channels=("chat",), quiet=QUIET),))
 
@@ -175,13 +177,70 @@ def test_an_acknowledgement_ends_the_calls_and_runs_out_after_an_hour() -> None:
          700.0  phone     acknowledged   ana has taken on Web
         4300.0  chat      reminder       Still open: Web is down
         4300.0  phone     reminder       Still open: Web is down
-        4900.0  phone     escalated      Nobody has taken it on: Web is down
-        6100.0  boss      escalated      Nobody has taken it on: Web is down
+        4900.0  phone     escalated      Taken on by ana, and still failing: Web is down
+        6100.0  boss      escalated      Taken on by ana, and still failing: Web is down
         6204.2  boss      recovered      Web has recovered
         6204.2  chat      recovered      Web has recovered
         6204.2  phone     recovered      Web has recovered
     """,
     )
+
+
+def test_who_was_told_hears_that_it_was_taken_back_and_the_calls_go_on_at_once() -> None:
+    world = play(
+        story(1900, (60, lambda world: world.acknowledge("web")), (730, lambda world: world.withdraw("web", "bob"))),
+        falls("web", 35), company=ONCALL,
+    )  # fmt: skip
+
+    shows(
+        world,
+        """
+          46.6  chat      down           Web is down
+          60.0  chat      acknowledged   ana has taken on Web
+         730.0  chat      unacknowledged  Nobody sees to Web any more
+         730.0  phone     escalated      Nobody has taken it on: Web is down
+        1845.1  boss      escalated      Nobody has taken it on: Web is down
+    """,
+    )
+    [told] = [item for _, item in world.notebooks["chat"].notes if item.kind == "unacknowledged"]
+    assert told.description.startswith("bob took the acknowledgement back at ")
+
+
+def test_whoever_sees_to_it_already_is_not_told_of_twice_and_somebody_else_takes_it_over() -> None:
+    said: list[str] = []
+
+    async def take_on(world: World, who: str, note: str = "") -> None:
+        said.append(await world.engine.desk.acknowledge(IncidentId("web"), who, note))
+
+    async def status(world: World) -> None:
+        said.append(await world.engine.desk.status())
+
+    world = play(
+        story(
+            4000, (60, lambda world: take_on(world, "ana", "on it")), (70, lambda world: take_on(world, "ana")),
+            (80, lambda world: take_on(world, "ana", "on it")), (90, lambda world: take_on(world, "ana", "a disk")),
+            (100, lambda world: take_on(world, "bob")), (110, status), (3750, status),
+            (3800, lambda world: take_on(world, "bob")),
+        ),
+        falls("web", 35), company=NO_ESCALATION,
+    )  # fmt: skip
+
+    shows(
+        world,
+        """
+          46.6  chat      down           Web is down
+          60.0  chat      acknowledged   ana has taken on Web
+          90.0  chat      acknowledged   ana has taken on Web
+         100.0  chat      acknowledged   bob has taken on Web
+        3700.0  chat      reminder       Still open: Web is down
+        3800.0  chat      acknowledged   bob has taken on Web
+    """,
+    )
+    already = "ana sees to web already: nothing has changed"
+    assert said[1:3] == [already, already]
+    assert ["; bob sees to it" in text for text in said[5:7]] == [True, False]
+    notes = [alert.facts.note for alert in world.alerts]
+    assert [note for note in notes if note] == ["on it", "a disk"]
 
 
 def test_an_acknowledgement_outlives_a_restart_and_whoever_was_told_hears_of_the_end() -> None:

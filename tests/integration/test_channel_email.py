@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import socket
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from email.message import EmailMessage, MIMEPart
@@ -353,6 +354,23 @@ async def test_nothing_goes_out_in_clear_that_must_not(
         "use smtps:// or another port; starttls: never sends in clear"
     )
     assert len(smtp_server.messages) == 0
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [(socket.EAI_NONAME, "not found"), (socket.EAI_AGAIN, "cannot be looked up now")],
+)
+async def test_a_host_that_is_not_found_is_named(
+    code: int, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def look_up(*_: object, **__: object) -> None:
+        raise socket.gaierror(code, "as the resolver says")
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    channel = channel_to("smtp://mail.example.invalid:25")
+
+    with pytest.raises(DeliveryError, match=f"^host mail.example.invalid {said}$"):
+        await channel.send(make_alert(), make_context())
 
 
 async def test_a_wrong_password_is_final_and_not_repeated(

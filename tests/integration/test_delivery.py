@@ -207,13 +207,17 @@ def test_an_acknowledgement_is_written_into_the_first_message() -> None:
     assert "taken" in message.alert.description or "acknowledged" in message.alert.description
 
 
+def incident_of(post: Post, monitor: str) -> Incident:
+    now = post.clock.now()
+    return Incident(
+        id=IncidentId(f"inc-{monitor}"), monitor=MonitorId(monitor), opened_at=now, fault_lo=now, fault_hi=now,
+        cause="refused", grade="E1", summary="refused",
+    )  # fmt: skip
+
+
 def test_buttons_offer_what_is_left_to_do() -> None:
     async def story(post: Post) -> None:
-        now = post.clock.now()
-        incident = Incident(
-            id=IncidentId("inc-a"), monitor=MonitorId("a"), opened_at=now, fault_lo=now, fault_hi=now, cause="refused",
-            grade="E1", summary="refused",
-        )  # fmt: skip
+        now, incident = post.clock.now(), incident_of(post, "a")
         await post.store.commit(Changes(incidents=(incident,)))
         await post.tell("a")
         await post.until(5)
@@ -229,6 +233,54 @@ def test_buttons_offer_what_is_left_to_do() -> None:
 
     def acts(post: Post) -> list[str]:
         return [button.act for button in post.ends[CHAT].seen[-1].context.buttons]
+
+    play(story, chat=FarEnd(can_edit=True))
+
+
+def test_who_takes_it_back_gives_the_first_message_its_button_again() -> None:
+    async def story(post: Post) -> None:
+        await post.store.commit(Changes(incidents=(incident_of(post, "a"),)))
+        await post.tell("a")
+        await post.until(60)
+        await post.tell("a", AlertKind.ACKNOWLEDGED)
+        await post.until(70)
+        await post.tell("a", AlertKind.UNACKNOWLEDGED)
+        await post.until(80)
+
+    edited = play(story, chat=FarEnd(can_edit=True)).ends[CHAT].seen
+    replied = play(story).ends[CHAT].seen
+
+    [message] = edited
+    assert message.edits == [60.0, 70.0]
+    assert "Nobody sees to A any more" in message.alert.description
+    assert "taken on" not in message.alert.description
+    assert [button.act for button in message.context.buttons] == ["acknowledge", "silence", "explain"]
+    assert [item.alert.title for item in replied[1:]] == [
+        "Somebody has taken on A", "Nobody sees to A any more",
+    ]  # fmt: skip
+
+
+def test_a_message_of_several_keeps_the_buttons_of_those_that_are_left() -> None:
+    async def story(post: Post) -> None:
+        one, two = incident_of(post, "a"), incident_of(post, "b")
+        await post.store.commit(Changes(incidents=(one, two)))
+        await post.tell("a", story="s")
+        await post.tell("b", story="s")
+        await post.until(5)
+        taken = replace(one, acked_at=post.clock.now(), acked_by="ada")
+        await post.store.commit(Changes(incidents=(taken,)))
+        await post.tell("a", AlertKind.ACKNOWLEDGED, story="s")
+        await post.until(10)
+        assert buttons(post) == [("acknowledge", "inc-b"), ("silence", "inc-b"), ("explain", "inc-b")]
+        two_taken = replace(two, acked_at=post.clock.now(), acked_by="ada")
+        await post.store.commit(Changes(incidents=(replace(taken, closed_at=post.clock.now()), two_taken)))
+        await post.tell("b", AlertKind.ACKNOWLEDGED, story="s")
+        await post.until(15)
+        assert buttons(post) == [("silence", "inc-b"), ("explain", "inc-b")]
+
+    def buttons(post: Post) -> list[tuple[str, str]]:
+        [message] = post.ends[CHAT].seen
+        return [(button.act, button.incident) for button in message.context.buttons]
 
     play(story, chat=FarEnd(can_edit=True))
 
@@ -483,6 +535,29 @@ def test_a_channel_that_is_dead_for_long_is_told_of_once_and_so_is_its_return() 
         (10.0, "down"), (300.0, "channel_broken"), (post.seen()[0][0], "channel_works"),
     ]  # fmt: skip
     assert post.store.settings() == {}
+    assert post.ends["mail"].seen[-1].alert.description.endswith("What it owed is delivered now.")
+
+
+def test_a_channel_that_works_again_says_what_it_will_never_deliver() -> None:
+    async def story(post: Post) -> None:
+        post.ends[CHAT].mode = "refuse"
+        for name in ("a", "b"):
+            await post.tell(name)
+        await post.until(60)
+        post.ends[CHAT].mode = "ok"
+        await post.tell("c")
+        await post.until(100)
+
+    post = play(story, specs={CHAT: {"fallback": "mail"}}, chat=FarEnd(), mail=FarEnd())
+
+    assert (
+        post.ends["mail"]
+        .seen[-1]
+        .alert.description.endswith(
+            "What it owed is delivered now, except 2 dead letters: the page Alerts sends each once more, as does "
+            "`POST /api/v1/deliveries/ID/retry`."
+        )
+    )
 
 
 # --- long outages, kills and clocks --------------------------------------------------------------------

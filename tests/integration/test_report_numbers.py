@@ -305,3 +305,25 @@ def test_the_store_says_how_large_it_is(tmp_path: Path) -> None:
         size = told(work)["observer"]["store_bytes"]
 
     assert size >= (tmp_path / "defib.db").stat().st_size > 100_000
+
+
+def test_a_day_before_anything_was_watched_has_no_state_of_a_later_day(tmp_path: Path) -> None:
+    with office(tmp_path, MORNING) as work:
+        work.watched(ALL_DAY)
+        work.became("main", (State.UP, at(0)))
+        work.commit(Changes(health=(Health(monitor=MonitorId("main"), state=State.FAULT, since=at(50)),)))
+        data = told(work, date(2020, 1, 1))
+
+    assert data["summary"] == ["Defib was not watching yet: its records begin on Thursday, 19 November 2026."]
+    assert (of(data)["state"], data["concerns"]) == ("new", [])
+
+
+def test_what_defib_may_not_heal_is_not_left_to_it(tmp_path: Path) -> None:
+    began = incident("i1", 100, 102, 103, None)
+    with office(tmp_path, at(120)) as work:
+        work.watched((at(-60), at(120)))
+        work.became("main", (State.UP, at(-60)), (State.FAULT, at(101)))
+        work.failed(began)
+        data = told(work)
+
+    assert data["summary"][2].endswith("needs a person.")

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from defib.model.ids import MonitorId
+from defib.model.monitor import RecoveryMode
 from defib.model.settings import ServerSettings
 from web_world import TOKEN, Site, World
 
@@ -192,6 +193,18 @@ async def test_buttons_are_there_for_those_who_are_logged_in_only(site: Site) ->
 
     assert "Check now" not in before
     assert "Check now" in after
+
+
+async def test_recovering_is_offered_only_where_there_is_a_ladder(world: World) -> None:
+    world.watch("bare")
+    world.watch("mendable", mode=RecoveryMode.DRY_RUN)
+    async with world.running() as site:
+        await log_in(site)
+        pages = {name: (await site.client.get(f"/monitors/{name}")).text for name in ("bare", "mendable")}
+
+    assert {name: 'data-act="recover"' in page for name, page in pages.items()} == {
+        "bare": False, "mendable": True,
+    }  # fmt: skip
 
 
 # --- names ---------------------------------------------------------------------------------------------

@@ -364,6 +364,20 @@ def test_a_planned_maintenance_that_is_ended_early_stays_ended() -> None:
     play(tale, Setting(planned=(FIRST_TEN_MINUTES,)))
 
 
+def test_the_name_of_a_planned_maintenance_ends_the_one_in_force() -> None:
+    async def tale(world: World) -> None:
+        await world.until(5 * MINUTE)
+        with pytest.raises(UsageError, match="in force or to come"):
+            await world.engine.windows.end(WindowId("move"), "kim")
+        await world.until(12 * MINUTE)
+        ended = await world.engine.windows.end(WindowId("move"), "kim")
+        assert ended.id == "move@2026-01-05T00:10Z"
+        await world.until(12 * MINUTE + 5)
+        assert world.state() is State.UP
+
+    play(tale, Setting(planned=(FIRST_TEN_MINUTES,)))
+
+
 def test_a_monitor_that_gets_the_tag_by_a_reload_joins_the_maintenance() -> None:
     async def tale(world: World) -> None:
         await world.until(12 * MINUTE)

@@ -25,6 +25,9 @@ REFERENCE = Path(__file__).parents[2] / "docs/reference/channels.md"
 PLUGINS = Path(__file__).parents[2] / "plugins/defib_plugins"
 
 
+LET_GO = {"actor": "Anna", "acked_at": NOW - timedelta(minutes=1)}
+
+
 def compose(**facts: Any) -> AlertText:
     return StandardTexts().compose(make_facts(**facts))
 
@@ -79,6 +82,7 @@ def test_a_fault_has_the_kind_and_severity_of_its_sort_of_component(
         (AlertKind.REMINDER, "service", "refused", "reminder", "high"),
         (AlertKind.ESCALATED, "host", "refused", "escalated", "severe"),
         (AlertKind.ACKNOWLEDGED, "database", "refused", "acknowledged", "info"),
+        (AlertKind.UNACKNOWLEDGED, "database", "refused", "unacknowledged", "info"),
         (AlertKind.CHANNEL_BROKEN, "channel", "channel", "channel_broken", "high"),
         (AlertKind.CHANNEL_WORKS, "channel", "channel", "channel_works", "info"),
     ],
@@ -141,6 +145,9 @@ def test_every_kind_is_on_the_reference_page() -> None:
         ),
         ({"event": AlertKind.ACKNOWLEDGED, "actor": "Anna"}, "Anna has taken on Main Agent"),
         ({"event": AlertKind.ACKNOWLEDGED}, "Somebody has taken on Main Agent"),
+        ({"event": AlertKind.UNACKNOWLEDGED, "actor": "Anna"}, "Nobody sees to Main Agent any more"),
+        ({"event": AlertKind.REMINDER, **LET_GO}, "Still open: Main Agent is down"),
+        ({"event": AlertKind.ESCALATED, **LET_GO}, "Taken on by Anna, and still failing: Main Agent is down"),
         (
             {"event": AlertKind.CHANNEL_BROKEN, "monitor_name": "ops-mail"},
             "The channel ops-mail does not work",
@@ -362,6 +369,18 @@ PLAN = "Defib will run: systemctl restart openclaw-main."
         ({"event": AlertKind.ESCALATED, "level": 2},
          f"{SINCE}It has been open for 1 min 12 s, and nobody has taken it on. You are called because those before "
          f"you did not answer (level 2). {MEANS}{PLAN}"),
+        ({"event": AlertKind.ESCALATED, "level": 1, "step": 4},
+         f"{SINCE}It has been open for 1 min 12 s, and nobody has taken it on. You are called once more because nobody "
+         f"has answered so far (level 1). {MEANS}{PLAN}"),
+        ({"event": AlertKind.REMINDER, **LET_GO},
+         f"{SINCE}It has been open for 1 min 12 s: Anna took it on at 22:14:19 (Asia/Hong_Kong), and it still fails. "
+         f"{MEANS}{PLAN}"),
+        ({"event": AlertKind.UNACKNOWLEDGED, "actor": "Ben"},
+         f"Ben took the acknowledgement back at 22:15:19 (Asia/Hong_Kong). {SINCE}"
+         "Calls and reminders go on until somebody takes it on."),
+        ({"event": AlertKind.UNACKNOWLEDGED},
+         f"The acknowledgement was taken back at 22:15:19 (Asia/Hong_Kong). {SINCE}"
+         "Calls and reminders go on until somebody takes it on."),
         ({"event": AlertKind.ACKNOWLEDGED, "actor": "Anna", "note": "cleaning up!"},
          f"Anna took it on at 22:15:19 (Asia/Hong_Kong). Note: “cleaning up!”. {SINCE}"
          "Nobody else is called, and nobody is reminded, for the time being."),
@@ -379,7 +398,7 @@ def test_people_are_told_who_has_to_do_something(facts: dict[str, Any], descript
 
 
 def test_who_is_called_is_told_first_how_to_take_it_on() -> None:
-    for event in (AlertKind.REMINDER, AlertKind.ESCALATED):
+    for event in (AlertKind.REMINDER, AlertKind.ESCALATED, AlertKind.UNACKNOWLEDGED):
         assert compose(event=event).recommendations[0] == (
             "Take it on, so that nobody else is called: `defib ack main`"
         )
@@ -521,6 +540,12 @@ def test_what_fell_together_is_one_message() -> None:
          "You are called because those before you did not answer (level 2).", "Take it on"),
         ({"event": AlertKind.ACKNOWLEDGED, "actor": "Anna"}, "Anna has taken on Gate, Shop",
          "Anna took it on at 22:15:19 (Asia/Hong_Kong). Gate, Shop have been failing since", ""),
+        ({"event": AlertKind.UNACKNOWLEDGED, "actor": "Anna"}, "Nobody sees to Gate, Shop any more",
+         "Anna took the acknowledgement back at 22:15:19 (Asia/Hong_Kong). Gate, Shop have been failing since",
+         "Take it on"),
+        ({"event": AlertKind.ESCALATED, "level": 2, **LET_GO},
+         "Taken on by Anna, and still failing: 2 services failed together: Gate, Shop",
+         "Anna took it on at 22:14:19 (Asia/Hong_Kong), and it still fails.", "Take it on"),
     ],
 )  # fmt: skip
 def test_what_fell_together_is_reminded_of_and_taken_on_together(

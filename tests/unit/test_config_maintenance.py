@@ -69,3 +69,10 @@ def test_two_of_one_name_are_a_mistake(tmp_path: Path) -> None:
 def test_a_tag_that_no_monitor_has_is_doubtful(tmp_path: Path) -> None:
     settings = load(tmp_path, f"{MONITORS}  - {{name: a, {WEEKLY}, match: {{tags: [agent]}}}}\n")
     assert any("no monitor has the tag 'agent'" in warning for warning in settings.warnings)
+
+
+def test_a_window_that_is_over_is_doubtful(tmp_path: Path) -> None:
+    over, ahead = "from: 2026-01-01 22:00, to: 2026-01-02", "from: 2026-01-01 22:00, to: 2999-01-02"
+    assert load(tmp_path, f"{MONITORS}  - {{name: a, {ahead}, match: all}}\n").warnings == ()
+    [warning] = load(tmp_path, f"{MONITORS}  - {{name: a, {over}, match: all}}\n").warnings
+    assert warning.endswith("5: maintenance[0].to: is in the past, so nothing comes of the window; remove it")

@@ -1,14 +1,19 @@
 """Who is told when, and what explains what: calm, quiet hours, escalation, reminders, inhibition."""
 
+from dataclasses import replace
 from datetime import time, timedelta
 from pathlib import Path
 
 import pytest
 
 from config_kit import load, mistakes
-from defib.model.alert import Severity
+from defib.config import route_keys
+from defib.model.alert import AlertKind, Severity
 from defib.model.ids import MonitorId
+from defib.model.monitor import Family
 from defib.model.route import EscalationStep, Hours, InhibitRule, QuietHours, Route, RouteMatch
+from defib_alerts.kinds import classify
+from report_samples import alert
 
 BASE = (
     "timezone: Asia/Taipei\nchannels:\n  ops: {type: mail, to: [a]}\n  dev: {type: mail, to: [b]}\n"
@@ -121,6 +126,11 @@ def test_rules_say_what_explains_what(tmp_path: Path) -> None:
          "routes[0].quiet_hours.to: is missing; when it ends: on the next day, unless that is later than it begins"),
         ('routes: [{channels: ops, active: [{from: "8:00", to: "9:00", days: [mo]}]}]',
          "routes[0].active[0].days: 'mo' is no day of the week; write any of mon, tue, wed, thu, fri, sat, sun"),
+        ("routes: [{channels: ops, escalate: [{after: 1m, channels: []}]}]",
+         "routes[0].escalate[0].channels: calls nobody; name a channel, or remove the step"),
+        ("inhibit: [{source: {}, target: {severity: low}}]",
+         "inhibit[0].source: takes every alert; name what explains the other, such as {tags: switch} or "
+         "{monitors: [router]}"),
         ("inhibit: {}", "inhibit: must be a list; write each rule as '- {source: {…}, target: {…}, equal: […]}'"),
         ("inhibit: [{source: {}}]", "inhibit[0].target: is missing; what waits"),
         ("inhibit: [{source: {monitors: mm}, target: {}}]",
@@ -129,3 +139,31 @@ def test_rules_say_what_explains_what(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_a_mistake_has_its_place_and_remedy(text: str, expected: str, tmp_path: Path) -> None:
     assert mistakes(tmp_path, f"{BASE}{text}\n") == [f"{LINE}: {expected}"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("routes: [{channels: ops, match: {kind: [agent_dwn, database_down]}}]",
+         "routes[0].match.kind[0]: no alert is of the kind 'agent_dwn'; did you mean 'agent_down'?"),
+        ("inhibit: [{source: {kind: zzzz}, target: {severity: low}}]",
+         "inhibit[0].source.kind: no alert is of the kind 'zzzz'; there are for example agent_down, job_missed and "
+         "observer_sick"),
+        ("inhibit: [{source: {severity: high}, target: {severity: low}, equal: [rak, host]}]",
+         "inhibit[0].equal[0]: no tag is 'rak' or begins with 'rak:', so all are alike in it; did you mean 'rack'?"),
+    ],
+)  # fmt: skip
+def test_what_fits_nothing_is_doubtful(text: str, expected: str, tmp_path: Path) -> None:
+    [warning] = load(tmp_path, f"{BASE}{text}\n").warnings
+    assert warning.endswith(f"{LINE}: {expected}")
+
+
+def test_the_kinds_that_a_route_may_name_are_those_of_the_texts() -> None:
+    facts = alert().facts
+    told = {
+        classify(replace(facts, event=event, family=family, cause=cause))[0]
+        for event in AlertKind
+        for family in Family
+        for cause in ("refused", "slow")
+    }
+    assert told == route_keys.ALERT_KINDS

@@ -357,6 +357,44 @@ def test_a_fresh_incident_is_left_to_defib_for_five_minutes() -> None:
     )
 
 
+def test_a_fresh_incident_that_nothing_recovers_needs_a_person_at_once() -> None:
+    watched = timedelta(hours=3, minutes=4)
+    left_alone = fallen(recovers=False)
+    so_far = day(left_alone, incidents=(still_open(),), generated_at=at(3, 4), observed=watched)
+
+    assert concern(so_far)[0] == "act"
+    assert data_of(so_far)["summary"][2] == "main needs a person."
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        ("en", "No recovery was tried in this period. ana took it on at 03:20:00."),
+        ("zh-Hant", "ana 已於 03:20:00 接手處理。"),
+        ("tr", "ana, 03:20:00 itibarıyla üstlendi."),
+    ],
+)
+def test_an_open_incident_says_who_took_it_on(language: str, said: str) -> None:
+    taken_on = still_open(acked_at=at(3, 20), acked_by="ana")
+
+    assert concern(day(fallen(), incidents=(taken_on,), language=language))[2].endswith(said)
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        ("en", "Defib was not watching yet: its records begin on Saturday, 21 November 2026."),
+        ("zh-Hant", "當時 Defib 尚未開始監看：其紀錄始於 2026年11月21日 星期六。"),
+        ("tr", "Defib henüz izlemiyordu: kayıtları 21 Kasım 2026 Cumartesi günü başlıyor."),
+    ],
+)
+def test_before_anything_was_watched_there_is_one_sentence_and_no_concern(language: str, said: str) -> None:
+    earlier = day(unseen(), observed=NO_TIME, recorded_from=at(24), language=language)
+    data = data_of(earlier)
+
+    assert (data["summary"], data["concerns"]) == ([said], [])
+
+
 def test_a_refused_action_needs_a_person_even_when_the_incident_is_over() -> None:
     refused = attempt(outcome=AttemptOutcome.REFUSED, detail="restart.sh is writable by everybody")
 

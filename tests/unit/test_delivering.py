@@ -460,6 +460,7 @@ def test_the_route_is_the_first_that_takes_the_alert_to_that_channel() -> None:
         (DOWN, None, False, ["acknowledge", "silence", "explain"]),
         (DOWN, at(-60), False, ["silence", "explain"]),
         (ACK, at(0), True, ["silence", "explain", "recover"]),
+        (AlertKind.UNACKNOWLEDGED, None, False, ["acknowledge", "silence", "explain"]),
         (AlertKind.REMINDER, at(-60), False, ["acknowledge", "silence", "explain"]),  # that has timed out
         (AlertKind.ESCALATED, at(60), False, ["silence", "explain"]),
         (BACK, None, True, []),

@@ -1,5 +1,6 @@
 """Decisions in plain words."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -237,7 +238,7 @@ def test_an_incident_is_told_from_its_beginning_to_its_end() -> None:
         "It fell together with db, web: they are told as one story.",
         "Behind it were cart: they need it, so nobody was told of them.",
         "At 2026-11-21 03:44:35 Defib ran restart shop: verified.",
-        "kim sees to it since 2026-11-21 03:44:50: looking.",
+        "kim took it on at 2026-11-21 03:44:50: looking.",
         "It was over at 2026-11-21 03:45:05, after 30 s: restart shop helped.",
         "“Shop is down” was held back: its switch is down.",
         "“Shop is down” went to mail (delivered).",
@@ -257,3 +258,18 @@ def test_what_is_set_aside_silenced_or_seen_to_is_said() -> None:
         "lee sees to it since 2026-11-21 04:44:35.",
     ]
     assert "Nobody looks at it while that lasts." in sentences("paused")
+
+
+@pytest.mark.parametrize(("second", "said"), [(34, "kim sees to it since"), (35, "kim took it on at")])
+def test_who_took_it_on_too_long_ago_does_not_see_to_it_any_more(second: int, said: str) -> None:
+    story: dict[str, Any] = {
+        "name": "Shop", "fault_at": SINCE, "opened_at": SINCE, "label": "", "summary": "refused", "members": [],
+        "affected": [], "cases": [], "attempts": [], "closed_at": None, "alerts": [],
+        "acked_at": "2026-11-21T03:44:35+00:00", "acked_by": "kim", "ack_note": "looking",
+    }  # fmt: skip
+    acks_from = datetime(2026, 11, 21, 3, 44, second, tzinfo=UTC)
+
+    told = of_incident(story, "UTC", acks_from=acks_from)
+
+    still = ", and it still fails" if second == 35 else ""
+    assert f"{said} 2026-11-21 03:44:35{still}: looking." in told

@@ -105,15 +105,21 @@ def _day(text: str, reporting: "Reporting", spec: "ReportSpec") -> Date:
     today = datetime.now(ZoneInfo(spec.timezone)).date()
     if text in ("today", "yesterday"):
         return today - timedelta(days=text == "yesterday")
+    if text == "tomorrow":
+        raise _still_to_come(text, today)
     try:
         day = Date.fromisoformat(text)
     except ValueError as error:
         raise UsageError(f"--date {text}: write a day as 2026-11-20, or 'today' or 'yesterday'") from error
     if day > today:
-        raise UsageError(f"--date {text}: that day is still to come; today is {today}")
+        raise _still_to_come(text, today)
     if day.year < _FIRST_YEAR:
         raise UsageError(f"--date {text}: there was no Defib then; write a day from {_FIRST_YEAR} on")
     return day
+
+
+def _still_to_come(text: str, today: Date) -> UsageError:
+    return UsageError(f"--date {text}: that day is still to come; today is {today}")
 
 
 @contextmanager

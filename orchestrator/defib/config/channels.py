@@ -55,7 +55,7 @@ def _channel(
     try_to_build(spot, registry.channels, kind, lambda: channel_type.create(name, options, context), findings)
     return ChannelSpec(
         name=name, kind=kind, options=options, language=keys.language, timezone=keys.timezone or "",
-        fallback="" if keys.fallback == NO_FALLBACK else keys.fallback, rate=keys.rate,
+        fallback="" if keys.fallback == NO_FALLBACK else keys.fallback, rate=keys.rate or channel_type.rate,
         self_test=keys.self_test or "",
     )  # fmt: skip
 
@@ -70,21 +70,21 @@ def _check_fallback(spot: Spot | None, name: str, names: Collection[str], findin
 
 
 def check_channels(spot: Spot | None, channels: Sequence[str], findings: Findings) -> None:
-    for place, name in _words(spot):
+    for place, name in words_at(spot):
         if name not in channels:
             findings.mistake(place, f"unknown channel {name!r}; {remedy(name, channels, plural='channels')}")
 
 
 def check_monitors(spot: Spot | None, monitors: Collection[str], findings: Findings) -> None:
     """Each of the names at ``spot`` must be one of ``monitors``."""
-    for place, name in _words(spot):
+    for place, name in words_at(spot):
         if name not in monitors:
             findings.mistake(place, f"unknown monitor {name!r}; {remedy(name, monitors, plural='ids')}")
 
 
 def warn_of_tags(spot: Spot | None, tags: Collection[str], findings: Findings) -> None:
     """Each of the names at ``spot`` should be one of ``tags``: monitors made at run time may bring others."""
-    for place, tag in _words(spot):
+    for place, tag in words_at(spot):
         if tag not in tags:
             near = nearest(tag, tags)
             findings.warning(
@@ -92,7 +92,7 @@ def warn_of_tags(spot: Spot | None, tags: Collection[str], findings: Findings) -
             )
 
 
-def _words(spot: Spot | None) -> list[tuple[Spot, str]]:
+def words_at(spot: Spot | None) -> list[tuple[Spot, str]]:
     """A text, or those of a list, each with its place."""
     if spot is None:
         return []

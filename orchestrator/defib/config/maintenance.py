@@ -66,6 +66,8 @@ def _plan(keys: MaintenanceKeys, timezone: str, spot: Spot, findings: Findings) 
     if plan.starts_at is not None and plan.ends_at is not None and plan.ends_at <= plan.starts_at:
         findings.mistake(spot.get("to") or spot, "must be later than 'from'")
         return None
+    if plan.ends_at is not None and plan.ends_at <= datetime.now(UTC):
+        findings.warning(spot.get("to") or spot, "is in the past, so nothing comes of the window; remove it")
     return plan
 
 

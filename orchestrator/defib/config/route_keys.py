@@ -6,8 +6,16 @@ from typing import Literal
 from pydantic import Field
 
 from defib.config.values import ClockTime, Days, Positive, Severities, Timezone, Words
-from defib.model.alert import Severity
+from defib.model.alert import AlertKind, Severity
+from defib.model.monitor import Family
 from defib.model.options import Duration, Options
+
+_BY_FAMILY = ("down", "degraded")
+ALERT_KINDS = frozenset(
+    {*AlertKind, *(f"{family}_{what}" for family in Family for what in _BY_FAMILY)}
+    | {"agent_slow", "job_missed", "check_failed"}
+) - {*_BY_FAMILY, "job_down", "check_down"}
+"""The kinds of alert that the shipped texts give."""
 
 
 class MatchKeys(Options):

@@ -3,15 +3,16 @@
 from collections.abc import Collection, Sequence
 from datetime import timedelta
 
-from defib.config.channels import check_channels, check_monitors, warn_of_tags
-from defib.config.findings import Findings
+from defib.config.channels import check_channels, check_monitors, warn_of_tags, words_at
+from defib.config.findings import Findings, nearest
 from defib.config.nodes import ListNode, Spot
-from defib.config.route_keys import HoursKeys, InhibitKeys, MatchKeys, RouteKeys, TellingKeys
+from defib.config.route_keys import ALERT_KINDS, HoursKeys, InhibitKeys, MatchKeys, RouteKeys, TellingKeys
 from defib.config.validation import validate
 from defib.model.ids import MonitorId
 from defib.model.route import EscalationStep, Hours, InhibitRule, QuietHours, Route, RouteMatch
 
 NEVER = "never"
+LABELS = ("monitor", "host", "group", "family")  #: what `equal` may name besides the first half of tags
 _NO_DEFAULTS = TellingKeys()
 
 
@@ -74,7 +75,11 @@ def read_inhibit(
         keys = validate(InhibitKeys, child, findings)
         for name in ("source", "target"):
             _check_match(child.get(name), monitors, tags, findings)
+        _check_equal(child.get("equal"), tags, findings)
         if keys is not None:
+            if keys.source == MatchKeys():
+                remedy = "name what explains the other, such as {tags: switch} or {monitors: [router]}"
+                findings.mistake(child.get("source") or child, f"takes every alert; {remedy}")
             rules.append(
                 InhibitRule(source=_match(keys.source), target=_match(keys.target), equal=keys.equal)
             )
@@ -124,6 +129,32 @@ def _check_match(
     if match is not None:
         check_monitors(match.get("monitors"), monitors, findings)
         warn_of_tags(match.get("tags"), tags, findings)
+        _warn_of_kinds(match.get("kind"), findings)
+
+
+def _warn_of_kinds(spot: Spot | None, findings: Findings) -> None:
+    """Each of the names at ``spot`` should be a kind that the shipped texts give; others may give more."""
+    for place, kind in words_at(spot):
+        if kind not in ALERT_KINDS:
+            near = nearest(kind, ALERT_KINDS)
+            hint = (
+                f"did you mean {near!r}?"
+                if near
+                else "there are for example agent_down, job_missed and observer_sick"
+            )
+            findings.warning(place, f"no alert is of the kind {kind!r}; {hint}")
+
+
+def _check_equal(spot: Spot | None, tags: Collection[str], findings: Findings) -> None:
+    """What neither has in common is empty in both, and so alike in both."""
+    halves = {tag.partition(":")[0] for tag in tags}
+    for place, name in words_at(spot):
+        if name not in LABELS and name not in halves:
+            near = nearest(name, (*LABELS, *halves))
+            hint = f"did you mean {near!r}?" if near else f"there are {', '.join(LABELS)}, and such tags"
+            findings.warning(
+                place, f"no tag is {name!r} or begins with '{name}:', so all are alike in it; {hint}"
+            )
 
 
 def _check_quiet(spot: Spot | None, keys: RouteKeys, findings: Findings) -> None:
@@ -139,4 +170,7 @@ def _check_steps(spot: Spot | None, channels: Sequence[str], findings: Findings)
     if spot is not None and isinstance(spot.node, ListNode):
         for step in spot.children():
             if step.is_mapping:
-                check_channels(step.get("channels"), channels, findings)
+                named = step.child("channels")
+                if named is not None and isinstance(named.node, ListNode) and not named.node.items:
+                    findings.mistake(named, "calls nobody; name a channel, or remove the step")
+                check_channels(named, channels, findings)

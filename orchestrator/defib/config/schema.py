@@ -344,10 +344,10 @@ class ChannelKeys(Options):
         description="The channel that carries an alert too when this one has not accepted it after 10s; `none` for "
         "none. Unset is the first one that the alert's route escalates to.",
     )
-    rate: Count = Field(
-        default=20,
+    rate: Count | None = Field(
+        default=None,
         description="Messages a minute, and a quarter as many new conversations at once; what is beyond goes in one "
-        "digest.",
+        "digest. Unset is 20 where people read, and 1200 where programs do (webhook, alertmanager).",
     )
     self_test: Cron | None = Field(
         default=None,

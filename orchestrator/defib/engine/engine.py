@@ -146,7 +146,8 @@ class Engine:
         self.judge.window_of = self.duty.window_of
         self.windows.on_change = self._take_windows
         self.standing.look = self.look
-        self.desk.tell = self.judge.telling.acknowledged
+        self.desk.tell = self.judge.telling.hands
+        self.desk.on_marked = self.standing.take_change
         self.duty.on_aside = self._take_aside
         self.duty.on_back = self._take_back
         self.judge.telling.scenes.windows = self.windows.in_force

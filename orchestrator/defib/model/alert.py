@@ -43,6 +43,7 @@ class AlertKind(StrEnum):
     REMINDER = "reminder"  #: still open, and nobody has taken it on
     ESCALATED = "escalated"  #: nobody has taken it on in time: the next ones are called
     ACKNOWLEDGED = "acknowledged"  #: somebody has taken it on
+    UNACKNOWLEDGED = "unacknowledged"  #: and that was taken back
     DIGEST = "digest"  #: several alerts that have nothing to do with one another, in one message
     CHANNEL_BROKEN = "channel_broken"  #: a channel takes nothing: told through another one
     CHANNEL_WORKS = "channel_works"  #: it does again
@@ -155,8 +156,9 @@ class AlertFacts:
     level: int = 0  #: of the escalation, from 1, those that the route names first; 0: none
     step: int = 0  #: how far the escalation has come, its repetitions counted
     reminders: int = 0  #: how many people have had of it, this one included
-    actor: str = ""  #: who acknowledged
+    actor: str = ""  #: who acknowledged, or took that back
     note: str = ""  #: what they said
+    acked_at: datetime | None = None  #: of a reminder or a call: when ``actor`` took on what still fails
     late_since: datetime | None = (
         None  #: when people should have heard of it, where a channel brings it much later
     )

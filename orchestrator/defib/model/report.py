@@ -83,6 +83,7 @@ class MonitorPeriod:
     falls: int = 0  #: into a fault
     timeline: tuple[Stretch, ...] = ()  #: the observed time by state, oldest first; the midpoint where unsure
     budget: Budget | None = None
+    recovers: bool = True  #: Defib may heal it: it has a ladder, and recovery acts
 
     @property
     def availability(self) -> float | None:
@@ -188,6 +189,9 @@ class Period:
         default_factory=dict
     )  #: of those with the worst response times, the worst first
     observer: ObserverPeriod = ObserverPeriod()
+    recorded_from: datetime | None = (
+        None  #: Defib has watched since then, as far as it remembers; None: not known
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -451,6 +451,11 @@ class Reader(HistoryReader):
         query = sa.select(table).where(table.c.seen_at >= since, table.c.started_at < until)
         return [WatchSpan(**row) for row in self._rows(query.order_by(table.c.started_at))]
 
+    def watched_from(self) -> datetime | None:
+        """When Defib began to watch, as far as the store remembers; None: it never has."""
+        found = self._rows(sa.select(schema.watch).order_by(schema.watch.c.started_at).limit(1))
+        return WatchSpan(**found[0]).started_at if found else None
+
     def newest_watch_span(self) -> WatchSpan | None:
         found = self._rows(sa.select(schema.watch).order_by(schema.watch.c.seen_at.desc()).limit(1))
         return WatchSpan(**found[0]) if found else None

@@ -237,6 +237,8 @@ def alert_row(alert: Alert) -> dict[str, Any]:
     facts["at"], facts["since"] = alert.facts.at.isoformat(), alert.facts.since.isoformat()
     if alert.facts.held is not None:
         facts["held"]["until"] = alert.facts.held.until.isoformat()
+    if alert.facts.acked_at is not None:
+        facts["acked_at"] = alert.facts.acked_at.isoformat()
     facts["together"] = [  # of several alerts in one message they are made when that is
         item | {"since": item["since"].isoformat()} for item in facts["together"]
     ]
@@ -281,6 +283,7 @@ def alert_from_row(row: Row) -> Alert:
         "snapshot": tuple(facts.get("snapshot", ())),
         "together": tuple(map(_together_from_json, facts.get("together", ()))),
         "held": None if facts.get("held") is None else _held_from_json(facts["held"]),
+        "acked_at": None if facts.get("acked_at") is None else datetime.fromisoformat(facts["acked_at"]),
     }
     return Alert(**{**row, "severity": Severity(row["severity"]), "evidence": tuple(row["evidence"]),
                     "recommendations": tuple(row["recommendations"]), "facts": AlertFacts(**facts),

@@ -166,7 +166,8 @@ class DeskOperations:
 
     async def _end(self, kind: WindowKind, call: Call) -> dict[str, Any]:
         window_id = WindowId(call.part("id"))
-        if not any(item.id == window_id and item.kind is kind for item in self._engine.windows.known()):
+        found = self._engine.windows.find(window_id)
+        if found is None or found.kind is not kind:
             raise Problem(HTTPStatus.NOT_FOUND, f"no {kind} {window_id!r} is in force or to come")
         return self._shown(await self._engine.windows.end(window_id, call.caller.actor))
 

@@ -37,7 +37,12 @@ class Concern:
 
 
 def find_concerns(figures: Digest, local: LocalTime) -> tuple[Concern, ...]:
-    """All of them: what needs acting on first, each kind in the order of the report."""
+    """All of them: what needs acting on first, each kind in the order of the report.
+
+    Before Defib watched there was nothing that anybody could act on.
+    """
+    if figures.is_before_records:
+        return ()
     found = (
         *_open_incidents(figures, local),
         *_refused_recoveries(figures, local),
@@ -55,10 +60,15 @@ def find_concerns(figures: Digest, local: LocalTime) -> tuple[Concern, ...]:
 
 def _open_incidents(figures: Digest, local: LocalTime) -> Iterator[Concern]:
     gave_up = {alert.incident for alert in figures.alerts if alert.facts.event is AlertKind.RECOVERY_FAILED}
+    recovered = {row.monitor for row in figures.period.monitors if row.recovers}
     for outage in figures.outages:
         if outage.is_open:
             incident = outage.incident
-            is_settling = incident.id not in gave_up and _is_at_work(outage, figures.period.generated_at)
+            is_settling = (
+                incident.id not in gave_up
+                and incident.monitor in recovered
+                and _is_at_work(outage, figures.period.generated_at)
+            )
             text = local.words.gettext(
                 "{cause}; open since {since}, for {duration}.",
                 cause=clean(incident.summary or incident.cause),
@@ -69,7 +79,9 @@ def _open_incidents(figures: Digest, local: LocalTime) -> Iterator[Concern]:
                 urgency=Urgency.LOOK if is_settling else Urgency.ACT,
                 topic="open-incident",
                 subject=clean(outage.name, _NAME),
-                text=local.words.joined(text, _efforts(outage, local, gave_up=incident.id in gave_up)),
+                text=local.words.joined(
+                    text, _efforts(outage, local, gave_up=incident.id in gave_up), _taken_on(outage, local)
+                ),
                 monitor=incident.monitor,
             )
 
@@ -103,6 +115,16 @@ def _efforts(outage: Outage, local: LocalTime, *, gave_up: bool) -> str:
     if outcomes[AttemptOutcome.REFUSED]:
         return words.gettext("Recovery was refused: nothing was executed.")
     return words.gettext("No recovery was tried in this period.")
+
+
+def _taken_on(outage: Outage, local: LocalTime) -> str:
+    if outage.acked_at is None:
+        return ""
+    return local.words.gettext(
+        "{who} took it on at {time}.",
+        who=clean(outage.incident.acked_by, _NAME),
+        time=local.time(outage.acked_at),
+    )
 
 
 def _refused_recoveries(figures: Digest, local: LocalTime) -> Iterator[Concern]:

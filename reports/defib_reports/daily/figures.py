@@ -151,6 +151,12 @@ class Digest:
         """The period was over when the report was made."""
         return self.period.generated_at >= self.period.end
 
+    @property
+    def is_before_records(self) -> bool:
+        """It was over before Defib watched anything, as far as it remembers."""
+        first = self.period.recorded_from
+        return first is not None and self.period.end <= first
+
     def name_of(self, monitor: str) -> str:
         """The component's name; its id when it is no longer watched."""
         return self.names.get(monitor) or monitor

@@ -73,6 +73,7 @@ EVENTS = {
     AlertKind.REMINDER: N_("was still open"),
     AlertKind.ESCALATED: N_("was escalated"),
     AlertKind.ACKNOWLEDGED: N_("was acknowledged"),
+    AlertKind.UNACKNOWLEDGED: N_("was no longer acknowledged"),
     AlertKind.DIGEST: N_("several alerts in one message"),
     AlertKind.CHANNEL_BROKEN: N_("a channel took nothing"),
     AlertKind.CHANNEL_WORKS: N_("the channel worked again"),

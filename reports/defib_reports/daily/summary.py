@@ -39,7 +39,7 @@ class Headline:
 
     subject: str  #: of the mail: ``[Defib] Daily report 2026-11-20 · 99.93 % · 2 incidents healed, 0 open``
     title: str  #: ``Daily report``
-    sentences: tuple[str, str, str]  #: availability; what failed and was healed; what needs a person
+    sentences: tuple[str, ...]  #: availability; what failed and was healed; what needs a person
 
 
 def headline(figures: Digest, concerns: tuple[Concern, ...], local: LocalTime) -> Headline:
@@ -51,11 +51,19 @@ def headline(figures: Digest, concerns: tuple[Concern, ...], local: LocalTime) -
     return Headline(
         subject=plain(_subject(title, figures, local)),
         title=title,
-        sentences=(
-            _on_availability(figures, words),
-            _on_incidents(figures, words),
-            _on_people(concerns, words),
-        ),
+        sentences=_sentences(figures, concerns, local),
+    )
+
+
+def _sentences(figures: Digest, concerns: tuple[Concern, ...], local: LocalTime) -> tuple[str, ...]:
+    words, first = local.words, figures.period.recorded_from
+    if figures.is_before_records and first is not None:
+        day = local.day(first)
+        return (words.gettext("Defib was not watching yet: its records begin on {day}.", day=day),)
+    return (
+        _on_availability(figures, words),
+        _on_incidents(figures, words),
+        _on_people(concerns, words),
     )
 
 

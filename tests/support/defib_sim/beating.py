@@ -268,6 +268,8 @@ def _settings(plugins: Registry, watches: tuple[Watch, ...], notebook: Notebook)
             )
             for watch in watches
         ),
-        channels=(ChannelSpec(name="notebook", kind="notebook", options=NotebookOptions(notebook=notebook)),),
+        channels=(ChannelSpec(
+                name="notebook", kind="notebook", options=NotebookOptions(notebook=notebook), rate=1200
+            ),),
         routes=(Route(channels=("notebook",)),),
     )  # fmt: skip

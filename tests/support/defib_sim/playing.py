@@ -203,7 +203,9 @@ class _World:
                 )
                 for part in parts
             ),
-            channels=(ChannelSpec(name=_CHANNEL, kind="notebook", options=NotebookOptions(notebook=notebook)),),
+            channels=(ChannelSpec(
+                    name=_CHANNEL, kind="notebook", options=NotebookOptions(notebook=notebook), rate=1200
+                ),),
             routes=(Route(channels=(_CHANNEL,)),),
         )  # fmt: skip
 

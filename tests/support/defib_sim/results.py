@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from defib.model.alert import AlertKind
@@ -10,10 +10,9 @@ from defib.model.health import State
 from defib_sim.counting import Share, percentile, share
 from defib_sim.modes import Truth
 from defib_sim.scenarios import Scenario
-from defib_sim.stories import Fault, OwnStory, Story
+from defib_sim.stories import Fault, Note, OwnStory, Story
 
 _YEAR_S = 365 * 86400.0
-_CALLS = (AlertKind.DOWN,)
 _PAGES = (
     AlertKind.RECOVERY_FAILED, AlertKind.RECOVERY_LATE, AlertKind.RECOVERY_BLOCKED, AlertKind.CRASH_LOOPING,
 )  # fmt: skip
@@ -109,8 +108,11 @@ class Result:
 
     @property
     def down_alerts(self) -> list[int]:
-        """By episode: how often people were called."""
-        return self._notes(_CALLS)
+        """By episode: how often people were told of a fall; by one message of its end where it was over so soon."""
+        counts = Counter({story.episode: 0 for story in self.stories})
+        for story in self.stories:
+            counts[story.episode] += _falls_told(story.notes)
+        return list(counts.values())
 
     @property
     def flap_notes(self) -> list[int]:
@@ -211,3 +213,13 @@ class Result:
         ):
             if limit is not None and not worst <= limit:
                 yield f"{what} {worst:.3g}, at most {limit:g} is owed"
+
+
+def _falls_told(notes: Iterable[Note]) -> int:
+    told, is_down = 0, False
+    for note in sorted(notes, key=lambda note: note.told):
+        if note.event is AlertKind.DOWN or (note.event is AlertKind.RECOVERED and not is_down):
+            told += 1
+        if note.event in (AlertKind.DOWN, AlertKind.RECOVERED):
+            is_down = note.event is AlertKind.DOWN
+    return told

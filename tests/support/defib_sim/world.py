@@ -159,6 +159,11 @@ class World:
         assert incident is not None
         await self.engine.desk.acknowledge(incident, who, "on it")
 
+    async def withdraw(self, name: str, who: str) -> None:
+        incident = self.engine.table[MonitorId(name)].incident
+        assert incident is not None
+        await self.engine.desk.withdraw(incident, who)
+
     @property
     def notebook(self) -> Notebook:
         """The only channel's."""

@@ -11,12 +11,13 @@ from defib.engine.alerting.owing import RECHECK, Step
 from defib.engine.alerting.scenes import notice_of
 from defib.engine.alerting.telling import Telling
 from defib.engine.roster import Watched
-from defib.model.alert import Alert, AlertKind, Ruling
+from defib.model.alert import Alert, Ruling
 from defib.model.changes import Changes
 from defib.model.health import Health, Incident
 from defib.model.ids import IncidentId, MonitorId
 from defib.rules.alerting import Policy, attention, next_call, policy_of, reminder_due, was_told
 from defib.rules.alerting.escalate import Attention
+from defib.rules.alerting.notice import HANDS
 from defib.rules.alerting.route import routes_for
 
 ACK_RECHECK = timedelta(minutes=1)
@@ -94,27 +95,33 @@ class Calling:
     ) -> Changes | None:  # fmt: skip
         """A call, else a reminder; None when neither is due."""
         telling = self._telling
+        members = telling.members(incident)
+        let_go = _newest_ack(telling.open_story(incident)) if state.lapsed_at is not None else None
         call = next_call(policy, state, now)
         if call is not None and call.due_at <= now:
-            return telling.notifier.escalated(watched, health, incident, call, telling.members(incident), now)
+            return telling.notifier.escalated(watched, health, incident, call, members, now, let_go=let_go)
         reminder = reminder_due(policy, state)
         if reminder is None or reminder > now:
             return None
         channels = telling.scenes.told_of(alerts)
         return telling.notifier.reminder(
-            watched, health, incident, channels, telling.members(incident), now, number=state.reminders + 1,
-            step=state.step,
+            watched, health, incident, channels, members, now, number=state.reminders + 1, step=state.step,
+            let_go=let_go,
         )  # fmt: skip
 
     def _policy(self, watched: Watched, incident: Incident, alerts: Sequence[Alert]) -> Policy:
         """What the routes say that took the first alert, at that time."""
-        first = next(
-            alert for alert in alerts if was_told(alert) and alert.facts.event is not AlertKind.ACKNOWLEDGED
-        )
+        first = next(alert for alert in alerts if was_told(alert) and alert.facts.event not in HANDS)
         routes = routes_for(
             notice_of(first, watched, incident), self._telling.roster.settings.routes, first.at
         )
         return policy_of(route for _, route in routes)
+
+
+def _newest_ack(story: Sequence[Incident]) -> Incident | None:
+    """The one of a story that was taken on last."""
+    taken = [(item.acked_at, item.id, item) for item in story if item.acked_at is not None]
+    return max(taken)[-1] if taken else None
 
 
 def _age(incident: Incident) -> tuple[datetime, str]:

@@ -26,6 +26,7 @@ from defib.model.options import format_duration
 from defib.model.recovery import AuditEntry
 from defib.model.window import Matcher, Window, WindowKind
 from defib.ports import Clock
+from defib.rules.alerting.escalate import has_lapsed
 from defib.store import Reader, Writer
 
 log = structlog.get_logger("defib.desk")
@@ -38,7 +39,8 @@ LONGEST_SILENCE = timedelta(days=366)
 class FrontDesk:
     """Implements :class:`defib.ports.Desk`, and what only operators may do besides.
 
-    :ivar tell: what people are told of an acknowledgement, to be committed with it.
+    :ivar tell: what people are told of an acknowledgement or of its end, by whom, to be committed with it.
+    :ivar on_marked: called with each monitor whose acknowledgement has changed: other calls are due now.
     :ivar sentences: an incident from its beginning to its end; None when there is none.
     """
 
@@ -55,7 +57,10 @@ class FrontDesk:
         self._windows = windows
         self._recovery = recovery
         self._courier = courier
-        self.tell: Callable[[Watched, Incident, datetime], Changes] = lambda watched, incident, now: Changes()
+        self.tell: Callable[[Watched, Incident, str, datetime], Changes] = (
+            lambda watched, incident, who, now: Changes()
+        )
+        self.on_marked: Callable[[MonitorId], None] = lambda monitor: None
         self.sentences: Callable[[IncidentId], list[str] | None] = lambda incident: None
 
     # --- who sees to it ----------------------------------------------------------------------------
@@ -73,9 +78,14 @@ class FrontDesk:
         return self._open(IncidentId(name)).id
 
     async def acknowledge(self, incident: IncidentId, who: str, note: str = "") -> str:
-        """See :class:`defib.ports.Desk`. All that began together is acknowledged together."""
+        """See :class:`defib.ports.Desk`. All that began together is acknowledged together.
+
+        Whoever sees to it already, and says nothing new, changes nothing. Somebody else takes it over.
+        """
         found, note = self._open(self.find(incident)), " ".join(note.split())[:LONGEST_NOTE]
         count = await self._mark(found, self._clock.now(), who, note)
+        if not count:
+            return f"{who} sees to {found.monitor} already: nothing has changed"
         log.info("incident acknowledged", incident=found.id, monitor=found.monitor, actor=who)
         others = f" and {count - 1} that fell with it" if count > 1 else ""
         return f"{who} sees to {found.monitor}{others}: no more reminders"
@@ -93,7 +103,10 @@ class FrontDesk:
         return f"nobody sees to {found.monitor} any more: reminders go on"
 
     async def _mark(self, found: Incident, at: datetime | None, who: str, note: str) -> int:
-        """Acknowledge a whole story, or take that back: one commit, which no verdict overwrites; how many they are."""
+        """Acknowledge a whole story, or take that back: one commit, which no verdict overwrites; how many they are.
+
+        0: all of it is already so, and nothing is told.
+        """
         now, monitors = self._clock.now(), self._recovery.roster.monitors
         story = sorted(self._story(found), key=lambda item: item.monitor)
         async with AsyncExitStack() as stack:
@@ -101,24 +114,32 @@ class FrontDesk:
                 if (watched := monitors.get(item.monitor)) is not None:
                     await stack.enter_async_context(watched.lock)
             known = self._telling.incidents
-            by = "" if at is None else who
-            marked = [
-                replace(known.get(item.id, item), acked_at=at, acked_by=by, ack_note=note) for item in story
-            ]
+            story = [known.get(item.id, item) for item in story]
+            if at is not None and all(self._is_seen_to(item, who, note) for item in story):
+                return 0
+            marked = [_acknowledged(item, at, who, note) for item in story]
             audit = AuditEntry(
                 at=now, actor=who, event="incident.unacknowledged" if at is None else "incident.acknowledged",
                 subject=found.monitor, facts={"incident": found.id, "note": note},
             )  # fmt: skip
             told = Changes()
-            if at is not None and (watched := monitors.get(found.monitor)) is not None:
-                told = self.tell(watched, next(item for item in marked if item.id == found.id), now)
+            if (watched := monitors.get(found.monitor)) is not None:
+                told = self.tell(watched, next(item for item in marked if item.id == found.id), who, now)
             await self._writer.commit(Changes(incidents=tuple(marked), audit=(audit,)) + told)
             known.update({item.id: item for item in marked if item.id in known})
         if told.new_deliveries:
             self._courier.added(told)
         for item in marked:
+            self.on_marked(item.monitor)
             self._bus.publish(Event(type="incident", monitor=item.monitor))
         return len(marked)
+
+    def _is_seen_to(self, incident: Incident, who: str, note: str) -> bool:
+        """Whether ``who`` has taken it on, that has not run out, and ``note`` says nothing new."""
+        is_theirs = incident.acked_by == who and note in ("", incident.ack_note)
+        return is_theirs and not has_lapsed(
+            incident, self._recovery.roster.settings.ack_timeout, self._clock.now()
+        )
 
     def _story(self, incident: Incident) -> list[Incident]:
         """Those that began together and are open still."""
@@ -178,12 +199,14 @@ class FrontDesk:
     async def status(self) -> str:
         """See :class:`defib.ports.Desk`."""
         healths = [self._table.get(monitor) for monitor in self._recovery.roster.monitors]
+        timeout = self._recovery.roster.settings.ack_timeout
         counts = Counter(health.state for health in healths if health is not None)
         lines = [
             ", ".join(f"{counts[state]} {state}" for state in State if counts[state]) or "nothing is watched"
         ]
         for item in sorted(self._telling.incidents.values(), key=lambda item: item.opened_at)[:MOST_LISTED]:
-            seen = f"; {item.acked_by} sees to it" if item.acked_by else ""
+            is_seen_to = item.acked_by and not has_lapsed(item, timeout, self._clock.now())
+            seen = f"; {item.acked_by} sees to it" if is_seen_to else ""
             lines.append(
                 f"{item.monitor} since {self._local(item.opened_at)}: {item.summary} ({item.id}){seen}"
             )
@@ -226,6 +249,14 @@ class FrontDesk:
     def _local(self, at: datetime) -> str:
         zone = ZoneInfo(self._recovery.roster.settings.timezone)
         return f"{at.astimezone(zone):%Y-%m-%d %H:%M}"
+
+
+def _acknowledged(incident: Incident, at: datetime | None, who: str, note: str) -> Incident:
+    """``incident`` as seen to by ``who`` since ``at``; by nobody, when that is None. A note of theirs stays."""
+    if at is None:
+        return replace(incident, acked_at=None, acked_by="", ack_note="")
+    kept = incident.ack_note if incident.acked_by == who else ""
+    return replace(incident, acked_at=at, acked_by=who, ack_note=note or kept)
 
 
 def describe(matcher: Matcher) -> str:

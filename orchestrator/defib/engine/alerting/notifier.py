@@ -153,40 +153,42 @@ class Notifier:
 
     def escalated(
         self, watched: Watched, health: Health, incident: Incident, call: Call, together: tuple[Together, ...],
-        now: datetime,
+        now: datetime, *, let_go: Incident | None = None,
     ) -> Changes:  # fmt: skip
-        """Nobody has taken it on in time: the next ones are called."""
+        """Nobody has taken it on in time: the next ones are called.
+
+        :param let_go: who had taken it on, as this incident says, did not bring it to an end in time.
+        """
         facts = self._afterwards(AlertKind.ESCALATED, watched, health, incident, together, now)
-        facts = replace(facts, level=call.level, step=call.step)
+        facts = replace(facts, level=call.level, step=call.step, **_acked(let_go))
         about = f"{incident.id}|escalated|{call.due_at.isoformat()}"
         return self._alert(facts, incident, now, call.channels, watched=watched, health=health, about=about)
 
     def reminder(
         self, watched: Watched, health: Health, incident: Incident, channels: tuple[str, ...],
         together: tuple[Together, ...], now: datetime, *, number: int, step: int,
+        let_go: Incident | None = None,
     ) -> Changes:  # fmt: skip
         """It is still so, and nobody has taken it on.
 
         :param channels: where people know of it.
         :param step: of the escalation, which this does not change.
+        :param let_go: as of :meth:`escalated`.
         """
         facts = self._afterwards(AlertKind.REMINDER, watched, health, incident, together, now)
-        facts = replace(facts, reminders=number, step=step)
+        facts = replace(facts, reminders=number, step=step, **_acked(let_go))
         about = f"{incident.id}|reminder|{number}"
         return self._alert(facts, incident, now, channels, watched=watched, health=health, about=about)
 
-    def acknowledged(
-        self,
-        watched: Watched,
-        health: Health,
-        incident: Incident,
-        together: tuple[Together, ...],
+    def hands(
+        self, watched: Watched, health: Health, incident: Incident, together: tuple[Together, ...], who: str,
         now: datetime,
-    ) -> Changes:
-        """Somebody has taken it on: whoever was told of it knows that."""
-        facts = self._afterwards(AlertKind.ACKNOWLEDGED, watched, health, incident, together, now)
-        facts = replace(facts, actor=incident.acked_by, note=incident.ack_note)
-        about = f"{incident.id}|acknowledged|{now.isoformat()}"
+    ) -> Changes:  # fmt: skip
+        """``who`` has taken it on, or has taken that back: whoever was told of the fault knows that."""
+        event = AlertKind.UNACKNOWLEDGED if incident.acked_at is None else AlertKind.ACKNOWLEDGED
+        facts = self._afterwards(event, watched, health, incident, together, now)
+        facts = replace(facts, actor=who, note=incident.ack_note)
+        about = f"{incident.id}|{event}|{now.isoformat()}"
         return self._alert(facts, incident, now, watched=watched, health=health, about=about)
 
     def _afterwards(
@@ -392,6 +394,10 @@ class Notifier:
 
     def _plan(self, watched: Watched, health: Health, incident: Incident) -> str:
         return plan(self.roster, watched, health, incident)
+
+
+def _acked(let_go: Incident | None) -> dict[str, Any]:
+    return {} if let_go is None else {"actor": let_go.acked_by, "acked_at": let_go.acked_at}
 
 
 def _thread_of_observer(trouble: Trouble) -> str:

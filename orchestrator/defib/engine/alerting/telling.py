@@ -96,10 +96,10 @@ class Telling:
             watched, health, incident, due, now, due_at=now + GROUP_WAIT if has_company else now
         )
 
-    def acknowledged(self, watched: Watched, incident: Incident, now: datetime) -> Changes:
-        """Somebody has taken ``incident`` on, and its whole story; it says who."""
+    def hands(self, watched: Watched, incident: Incident, who: str, now: datetime) -> Changes:
+        """``who`` has taken ``incident`` on, and its whole story; or has taken that back, as it says itself."""
         health = self.table[watched.spec.id]
-        return self.notifier.acknowledged(watched, health, incident, self.members(incident), now)
+        return self.notifier.hands(watched, health, incident, self.members(incident), who, now)
 
     # --- what belongs together ---------------------------------------------------------------------
 

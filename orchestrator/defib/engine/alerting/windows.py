@@ -7,6 +7,7 @@ file, unless somebody ended it before its time; the row that says so has its id,
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
+from itertools import chain
 
 import structlog
 
@@ -67,6 +68,12 @@ class Windows:
         """Those in force now, the one that began first leading."""
         self._refresh()
         return self._in_force
+
+    def find(self, window_id: str) -> Window | None:
+        """The window of an id, or the one in force of a configured window's name."""
+        by_id = (window for window in self.known() if window.id == window_id)
+        by_name = (window for window in self.in_force() if window.id.startswith(f"{window_id}@"))
+        return next(chain(by_id, by_name), None)
 
     def next_change(self) -> datetime | None:
         """When the next one begins or ends by itself."""
@@ -130,9 +137,10 @@ class Windows:
     async def end(self, window_id: WindowId, actor: str) -> Window:
         """End a window before its time; one that has not begun never does.
 
+        :param window_id: or the name of a configured window, of which the one in force is meant.
         :raises UsageError: there is none of this id, or it is over.
         """
-        window = next((item for item in self.known() if item.id == window_id), None)
+        window = self.find(window_id)
         if window is None:
             raise UsageError(
                 f"no silence, maintenance or pause {window_id!r} is in force or to come; 'defib silence list' "

@@ -1,5 +1,6 @@
 """Says through another channel, once, that a channel does not work, and once that it works again."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
@@ -10,7 +11,7 @@ from defib.engine.delivery.lane import Lane
 from defib.engine.delivery.reviewing import Reviewing
 from defib.engine.ids import new_id
 from defib.engine.roster import Roster
-from defib.model.alert import Alert, AlertFacts, AlertKind, Delivery
+from defib.model.alert import Alert, AlertFacts, AlertKind, Delivery, DeliveryState
 from defib.model.changes import Changes
 from defib.model.ids import AlertId, DeliveryId, MonitorId
 from defib.ports import Clock
@@ -103,7 +104,7 @@ class Complaints:
                 since,
                 now,
                 "it accepts messages",
-                "What it owed is delivered now",
+                _delivered(await asyncio.to_thread(self._dead_letters, name)),
             )
             await self._commit(
                 facts, other, f"{name}|{since.astimezone(UTC).isoformat()}", (f"{KEY}:{name}", None)
@@ -111,6 +112,10 @@ class Complaints:
         elif other:
             await self._writer.commit(Changes(settings=((f"{KEY}:{name}", None),)))
         del self._told[name]
+
+    def _dead_letters(self, name: str) -> int:
+        """How many a channel has, of all time."""
+        return self._reader.delivery_states().get(name, {}).get(DeliveryState.DEAD, 0)
 
     def _another(self, name: str) -> str | None:
         """The stand-in that the configuration names, or any other channel; one that works before one that fails."""
@@ -155,3 +160,14 @@ class Complaints:
         await self._writer.commit(changes)
         self._on_deliveries(changes)
         log.warning("told of a channel", channel=facts.monitor_name, through=channel, what=facts.event)
+
+
+def _delivered(dead: int) -> str:
+    """What a channel that works again delivers of what it owed."""
+    if not dead:
+        return "What it owed is delivered now"
+    letters, which = ("dead letter", "it") if dead == 1 else ("dead letters", "each")
+    return (
+        f"What it owed is delivered now, except {dead} {letters}: the page Alerts sends {which} once more, as does "
+        "`POST /api/v1/deliveries/ID/retry`"
+    )

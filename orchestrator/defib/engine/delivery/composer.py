@@ -14,7 +14,8 @@ from defib.model.monitor import RecoveryMode
 from defib.model.report import ReportDocument
 from defib.model.settings import ChannelSpec
 from defib.ports import Button
-from defib.rules.delivering.buttons import buttons_for
+from defib.rules.alerting.notice import HANDS
+from defib.rules.delivering.buttons import buttons_for, to_be_seen_to
 from defib.rules.delivering.local_time import in_zone
 from defib.rules.delivering.messages import LATE, Message
 from defib.rules.delivering.shaping import Opening, Shape, worst
@@ -67,31 +68,36 @@ class Composer:
         told = self._alerts(row.delivery for row in message.told)
         if not told:
             return None
-        alert = self._one_of(message, told, shape, opening, spec)
+        alerts = self._put_into(message, told, shape, opening, spec)
+        texts = self._roster.texts
+        if message.is_digest:
+            alert = composing.digest(texts, alerts, over=self._over(alerts))
+        else:
+            alert = composing.together(texts, alerts)
         late_since = message.ready_at if _is_late(message, now) else None
         alert = self._in_words(alert, spec, late_since)
-        if told[0].facts.event is AlertKind.ACKNOWLEDGED and shape is Shape.EDIT:
+        if told[0].facts.event in HANDS and shape is Shape.EDIT:
             note = self._in_words(told[-1], spec, None)
             alert = replace(alert, description=f"{alert.description}\n\n{note.title}\n{note.description}")
-        return Letter(notice=alert, buttons=() if message.is_digest else self._buttons(alert, spec.language))
+        return Letter(
+            notice=alert, buttons=() if message.is_digest else self._buttons(alert, alerts, spec.language)
+        )
 
-    def _one_of(
+    def _put_into(
         self,
         message: Message,
         told: Sequence[Alert],
         shape: Shape,
         opening: Opening | None,
         spec: ChannelSpec,
-    ) -> Alert:
-        """One alert for all that the message is to say."""
-        texts = self._roster.texts
-        if message.is_digest:
-            return composing.digest(texts, told, over=self._over(told))
-        if shape is not Shape.EDIT or opening is None or told[0].facts.event is AlertKind.RECOVERED:
-            return composing.together(texts, told)
+    ) -> Sequence[Alert]:
+        """All that the message is to say."""
+        is_edit = shape is Shape.EDIT and opening is not None and not message.is_digest
+        if not is_edit or opening is None or told[0].facts.event is AlertKind.RECOVERED:
+            return told
         seen = self._alerts(self._reader.with_receipt(spec.name, opening.receipt))
         falls = [alert for alert in (*seen, *told) if alert.facts.event is AlertKind.DOWN] or seen[:1]
-        return composing.together(texts, falls or told)
+        return falls or told
 
     def _over(self, alerts: Sequence[Alert]) -> list[AlertId]:
         """Those of these whose incident has ended."""
@@ -117,11 +123,12 @@ class Composer:
             recommendations=text.recommendations, facts=facts,
         )  # fmt: skip
 
-    def _buttons(self, alert: Alert, language: str) -> tuple[Button, ...]:
-        if alert.incident is None:
-            return ()
-        incident = self._reader.incident(alert.incident)
-        if incident is None or incident.closed_at is not None:
+    def _buttons(self, alert: Alert, alerts: Sequence[Alert], language: str) -> tuple[Button, ...]:
+        """Those below ``alert``, which says what ``alerts`` do."""
+        names = dict.fromkeys(one.incident for one in alerts if one.incident is not None)
+        found = (self._reader.incident(name) for name in names)
+        incident = to_be_seen_to(one for one in found if one is not None)
+        if incident is None:
             return ()
         watched = self._roster.monitors.get(incident.monitor)
         can_recover = (
@@ -129,6 +136,7 @@ class Composer:
             and bool(watched.actions)
             and self._roster.recovery_mode(watched.spec) is not RecoveryMode.OFF
         )
+        alert = replace(alert, incident=incident.id)
         return buttons_for(alert, language, acked_at=incident.acked_at, can_recover=can_recover)
 
     def _alerts(self, rows: Iterable[Delivery]) -> list[Alert]:

@@ -12,7 +12,7 @@ from defib.model.alert import Alert, AlertKind
 from defib.model.health import Health, State, Transition
 from defib.model.history import Latencies
 from defib.model.ids import MonitorId, ReportId
-from defib.model.monitor import MonitorSpec
+from defib.model.monitor import MonitorSpec, RecoveryMode
 from defib.model.report import (
     MonitorPeriod,
     ObserverPeriod,
@@ -92,7 +92,8 @@ class Periods:
         monitors = tuple(
             self._monitor(
                 monitor, window, budgets, counts.get(monitor.id, {}), latencies.get(monitor.id), falls[monitor.id],
-                before.get(monitor.id, Past()), week_before.get(monitor.id, Past()), health.get(monitor.id),
+                before.get(monitor.id, Past()), week_before.get(monitor.id, Past()),
+                health.get(monitor.id) if until == now else None, recovers=_recovers(monitor, roster),
             )
             for monitor in scope
         )  # fmt: skip
@@ -130,6 +131,7 @@ class Periods:
             missed=outlook.missed(incidents, health, until),
             responses=self._responses(span, start, until, latencies, ids),
             observer=self._observer(window, alerts),
+            recorded_from=reader.watched_from(),
         )
 
     # --- parts -------------------------------------------------------------------------------------
@@ -169,6 +171,7 @@ class Periods:
     def _monitor(
         self, spec: MonitorSpec, window: _Window, budgets: _Window | None, counts: Mapping[str, int],
         latencies: Latencies | None, incidents: int, before: Past, week_before: Past, health: Health | None,
+        *, recovers: bool,
     ) -> MonitorPeriod:  # fmt: skip
         time = window.uptime(spec.id)
         changes = window.changes.get(spec.id, ())
@@ -193,6 +196,7 @@ class Periods:
             week_before=week_before,
             falls=sum(change.to_state is State.FAULT for change in changes if change.decided_at < window.end),
             timeline=timeline(window.state(spec.id), changes, window.start, window.end, window.watched),
+            recovers=recovers,
             budget=budget(spec.slo, budgets.uptime(spec.id), time) if spec.slo and budgets else None,
         )
 
@@ -232,6 +236,10 @@ def _scope(roster: Roster, tags: frozenset[str]) -> list[MonitorSpec]:
     specs = {spec.id: spec for spec in roster.settings.monitors}
     specs |= {name: watched.spec for name, watched in roster.monitors.items() if name not in specs}
     return [spec for spec in specs.values() if not tags or tags & spec.tags]
+
+
+def _recovers(spec: MonitorSpec, roster: Roster) -> bool:
+    return bool(spec.recovery.ladder) and roster.recovery_mode(spec) is RecoveryMode.AUTO
 
 
 def _percentiles(latencies: Latencies | None) -> tuple[float, float, float] | None:

@@ -184,7 +184,9 @@ class Views:
             if (known := s.health(parent)) is not None
         }
         return story | {
-            "parents": parents, "sentences": wording.why(story, parents, s.roster.settings.timezone),
+            "parents": parents, "sentences": wording.why(
+                story, parents, s.roster.settings.timezone, acks_from=self._acks_from()
+            ),
         }  # fmt: skip
 
     def why(self, monitor: MonitorId) -> Json | None:
@@ -296,7 +298,13 @@ class Views:
                 if item.id != incident
             ],
         }
-        return story | {"sentences": wording.of_incident(story, s.roster.settings.timezone)}
+        sentences = wording.of_incident(story, s.roster.settings.timezone, acks_from=self._acks_from())
+        return story | {"sentences": sentences}
+
+    def _acks_from(self) -> datetime | None:
+        """Older acknowledgements have run out; None: none does."""
+        timeout = self._sources().roster.settings.ack_timeout
+        return None if timeout is None else self._sources().clock.now() - timeout
 
     def sentences(self, incident: IncidentId) -> list[str] | None:
         """An incident in plain words; None when there is none of that id."""

@@ -105,24 +105,30 @@ def observer(trouble: Trouble, timezone: str) -> str:
     return f"{reason}, since {since}. {trouble.effect}."
 
 
-def why(view: Json, parents: Mapping[str, str], timezone: str) -> list[str]:
+def why(
+    view: Json, parents: Mapping[str, str], timezone: str, *, acks_from: datetime | None = None
+) -> list[str]:
     """Why a monitor is in its state, and why Defib did or did not act and tell: one sentence each.
 
     :param view: of the monitor, as :meth:`defib.engine.views.read_model.Views.monitor` makes it.
     :param parents: states of the monitors it requires, by id.
+    :param acks_from: older acknowledgements have run out; None: none does.
     """
-    return [f"{sentence.rstrip('.')}." for sentence in _sentences(view, parents, ZoneInfo(timezone))]
+    return [
+        f"{sentence.rstrip('.')}." for sentence in _sentences(view, parents, ZoneInfo(timezone), acks_from)
+    ]
 
 
-def of_incident(story: Json, timezone: str) -> list[str]:
+def of_incident(story: Json, timezone: str, *, acks_from: datetime | None = None) -> list[str]:
     """An incident from its beginning to its end: one sentence each.
 
     :param story: as :meth:`defib.engine.views.read_model.Views.explain` makes it.
+    :param acks_from: as of :func:`why`.
     """
-    return [f"{sentence.rstrip('.')}." for sentence in _of_incident(story, ZoneInfo(timezone))]
+    return [f"{sentence.rstrip('.')}." for sentence in _of_incident(story, ZoneInfo(timezone), acks_from)]
 
 
-def _of_incident(story: Json, zone: ZoneInfo) -> Iterator[str]:
+def _of_incident(story: Json, zone: ZoneInfo, acks_from: datetime | None) -> Iterator[str]:
     began = _local(story["fault_at"], zone)
     yield f"{story['name']} failed at {began} or shortly before: {story['summary']}"
     declared = datetime.fromisoformat(story["opened_at"]) - datetime.fromisoformat(story["fault_at"])
@@ -140,7 +146,7 @@ def _of_incident(story: Json, zone: ZoneInfo) -> Iterator[str]:
         case = story["cases"][-1]
         yield f"Defib has done nothing: {case['reason']}"
     if story["acked_at"]:
-        yield _acked(story, zone)
+        yield _acked(story, zone, acks_from)
     if story["closed_at"]:
         lasted = datetime.fromisoformat(story["closed_at"]) - datetime.fromisoformat(story["fault_at"])
         seconds = round(lasted.total_seconds())
@@ -153,12 +159,14 @@ def _of_incident(story: Json, zone: ZoneInfo) -> Iterator[str]:
         yield telling(alert, zone, is_over=bool(story["closed_at"]))
 
 
-def _sentences(view: Json, parents: Mapping[str, str], zone: ZoneInfo) -> Iterator[str]:
+def _sentences(
+    view: Json, parents: Mapping[str, str], zone: ZoneInfo, acks_from: datetime | None
+) -> Iterator[str]:
     state = State(view["state"])
     word = "in maintenance" if state is State.MAINTENANCE else STATE_WORDS[state].lower()
     since = _local(view["since"], zone)
     yield f"{view['name']} is {word} since {since}: {view['reason']}"
-    yield from _set_aside(view, state, zone)
+    yield from _set_aside(view, state, zone, acks_from)
     last = view["last"]
     if last is None:
         yield "It has not been looked at yet"
@@ -209,7 +217,7 @@ def _sentences(view: Json, parents: Mapping[str, str], zone: ZoneInfo) -> Iterat
         yield from _told(view, zone)
 
 
-def _set_aside(view: Json, state: State, zone: ZoneInfo) -> Iterator[str]:
+def _set_aside(view: Json, state: State, zone: ZoneInfo, acks_from: datetime | None) -> Iterator[str]:
     """What somebody has decided about it for a while."""
     if state is State.MAINTENANCE:
         yield "It is looked at as ever, but nothing is judged, told or repaired while that lasts"
@@ -222,12 +230,17 @@ def _set_aside(view: Json, state: State, zone: ZoneInfo) -> Iterator[str]:
             yield f"{window['made_by']} has silenced {what} until {_local(window['ends_at'], zone)}{reason}"
     for incident in view["incidents"]:
         if incident["acked_at"] and not incident["closed_at"]:
-            yield _acked(incident, zone)
+            yield _acked(incident, zone, acks_from)
 
 
-def _acked(incident: Json, zone: ZoneInfo) -> str:
+def _acked(incident: Json, zone: ZoneInfo, acks_from: datetime | None) -> str:
     note = f": {incident['ack_note']}" if incident["ack_note"] else ""
-    return f"{incident['acked_by']} sees to it since {_local(incident['acked_at'], zone)}{note}"
+    who, at = incident["acked_by"], _local(incident["acked_at"], zone)
+    if incident["closed_at"]:
+        return f"{who} took it on at {at}{note}"
+    if acks_from is not None and datetime.fromisoformat(incident["acked_at"]) <= acks_from:
+        return f"{who} took it on at {at}, and it still fails{note}"
+    return f"{who} sees to it since {at}{note}"
 
 
 def _told(view: Json, zone: ZoneInfo) -> Iterator[str]:

@@ -16,6 +16,7 @@ from defib.model.alert import Alert, AlertKind
 from defib.model.health import Incident
 from defib.model.route import EscalationStep, Route
 from defib.rules.alerting.matter import step_of, was_told
+from defib.rules.alerting.notice import HANDS
 
 REPETITIONS = 3
 """So often the whole policy is gone through again."""
@@ -45,6 +46,13 @@ def policy_of(routes: Iterable[Route]) -> Policy:
     )
 
 
+def has_lapsed(incident: Incident, ack_timeout: timedelta | None, now: datetime) -> bool:
+    """Whether somebody took it on so long ago that it counts no more."""
+    return (
+        incident.acked_at is not None and ack_timeout is not None and incident.acked_at + ack_timeout <= now
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attention:
     """What people know of a story, and whether anybody sees to it."""
@@ -67,7 +75,7 @@ def attention(
     :param incidents: the open ones of the story.
     :param alerts: all of the story, oldest first.
     """
-    told = [alert for alert in alerts if was_told(alert) and alert.facts.event is not AlertKind.ACKNOWLEDGED]
+    told = [alert for alert in alerts if was_told(alert) and alert.facts.event not in HANDS]
     acked_at = max((item.acked_at for item in incidents if item.acked_at is not None), default=None)
     until = None if acked_at is None or ack_timeout is None else acked_at + ack_timeout
     is_acked = acked_at is not None and (until is None or now < until)

@@ -1,7 +1,7 @@
 """Which messages may wake somebody."""
 
 from defib.model.alert import AlertKind, Severity
-from defib.rules.alerting.notice import Notice
+from defib.rules.alerting.notice import HANDS, Notice
 
 _LOUD = frozenset({AlertKind.DOWN, AlertKind.RELAPSED})
 
@@ -14,6 +14,6 @@ def is_quiet(notice: Notice, *, is_recovering: bool) -> bool:
 
     :param is_recovering: Defib is going to act on the fault by itself.
     """
-    if notice.is_end or notice.event is AlertKind.ACKNOWLEDGED or notice.severity is Severity.INFO:
+    if notice.is_end or notice.event in HANDS or notice.severity is Severity.INFO:
         return True
     return (notice.event in _LOUD and is_recovering) or notice.severity is Severity.LOW

@@ -6,7 +6,7 @@ from defib.model.alert import AlertKind, Hold, Ruling, Stage, Verdict
 from defib.model.route import Route
 from defib.model.window import WindowKind
 from defib.rules.alerting.hours import span_at
-from defib.rules.alerting.notice import Notice, Scene
+from defib.rules.alerting.notice import HANDS, Notice, Scene
 from defib.rules.alerting.silence import is_meant
 
 _WINDOWS = {WindowKind.MAINTENANCE: Hold.MAINTENANCE, WindowKind.PAUSE: Hold.PAUSE}
@@ -46,7 +46,7 @@ def _quiet(notice: Notice, scene: Scene, number: int, route: Route) -> Verdict |
     quiet = route.quiet
     if quiet is None or notice.severity.rank >= quiet.severity_below.rank:
         return None
-    if notice.event is AlertKind.ACKNOWLEDGED or (span := span_at(quiet.hours, scene.now)) is None:
+    if notice.event in HANDS or (span := span_at(quiet.hours, scene.now)) is None:
         return None
     return Verdict(
         stage=Stage.MUTE, ruling=Ruling.HELD, by=Hold.QUIET_HOURS, until=span[1], channels=route.channels,

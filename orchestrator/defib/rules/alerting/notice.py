@@ -12,7 +12,9 @@ ENDS = frozenset({AlertKind.RECOVERED, AlertKind.STARTED, AlertKind.OBSERVER_WEL
 """Those that only whoever was told of the beginning is told of. SETTLED is one when all is well."""
 ABOUT_DEFIB = frozenset({AlertKind.OBSERVER_SICK, AlertKind.OBSERVER_WELL, AlertKind.TEST, AlertKind.DIGEST})
 """Nothing holds these back: they are about the teller, not about what is watched."""
-AFTERWARDS = frozenset({AlertKind.REMINDER, AlertKind.ESCALATED, AlertKind.ACKNOWLEDGED})
+HANDS = frozenset({AlertKind.ACKNOWLEDGED, AlertKind.UNACKNOWLEDGED})
+"""Who sees to it: whoever was told of the fault knows that at once, and no step of alerting follows from it."""
+AFTERWARDS = frozenset({AlertKind.REMINDER, AlertKind.ESCALATED}) | HANDS
 """They follow from what people were told before."""
 
 

@@ -8,7 +8,7 @@ from defib.model.route import InhibitRule, Route
 from defib.rules.alerting.deduplicate import deduplicate
 from defib.rules.alerting.inhibit import inhibit
 from defib.rules.alerting.mute import mute, quieten
-from defib.rules.alerting.notice import ABOUT_DEFIB, AFTERWARDS, Notice, Scene
+from defib.rules.alerting.notice import ABOUT_DEFIB, AFTERWARDS, HANDS, Notice, Scene
 from defib.rules.alerting.route import channels_of, routes_for
 from defib.rules.alerting.silence import silence
 
@@ -44,7 +44,7 @@ def decide(
     :param channels: who is called, where it is not the routes that say so.
     """
     verdicts: list[Verdict] = []
-    if not notice.is_end and notice.event not in ABOUT_DEFIB and notice.event is not AlertKind.ACKNOWLEDGED:
+    if not notice.is_end and notice.event not in ABOUT_DEFIB and notice.event not in HANDS:
         for verdict in (inhibit(notice, scene, rules), silence(notice, scene), mute(notice, scene)):
             verdicts.append(verdict)
             if verdict.ruling is Ruling.HELD:
@@ -54,7 +54,7 @@ def decide(
         return Outcome(verdicts=tuple(verdicts))
     if notice.is_end:
         return _settled(verdicts, scene.told, "where the beginning was told", Purpose.RESOLUTION)
-    if notice.event is AlertKind.ACKNOWLEDGED:
+    if notice.event in HANDS:
         return _settled(verdicts, scene.told, "where it was told", Purpose.ROUTE)
     if channels is not None and notice.event not in AFTERWARDS:
         return _settled(verdicts, channels, "asked for by name", Purpose.ROUTE)

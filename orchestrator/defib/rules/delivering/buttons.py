@@ -1,11 +1,13 @@
 """What people may do about a message at the touch of a button."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Literal
 
 from defib.model.alert import Alert, AlertKind
+from defib.model.health import Incident
 from defib.ports import Button
+from defib.rules.alerting.notice import HANDS
 
 Act = Literal["acknowledge", "silence", "explain", "recover"]
 
@@ -35,10 +37,16 @@ _OF_TROUBLE = frozenset(
     {
         AlertKind.DOWN, AlertKind.RELAPSED, AlertKind.CRASH_LOOPING, AlertKind.FLAPPING, AlertKind.STILL_FLAPPING,
         AlertKind.RECOVERY_LATE, AlertKind.RECOVERY_BLOCKED, AlertKind.RECOVERY_FAILED, AlertKind.REMINDER,
-        AlertKind.ESCALATED, AlertKind.ACKNOWLEDGED,
+        AlertKind.ESCALATED, *HANDS,
     }
 )  # fmt: skip
 _CALLS = frozenset({AlertKind.REMINDER, AlertKind.ESCALATED})
+
+
+def to_be_seen_to(incidents: Iterable[Incident]) -> Incident | None:
+    """Which of those that a message tells of its buttons are for: an open one, rather one that nobody has taken on."""
+    found = [incident for incident in incidents if incident.closed_at is None]
+    return min(found, key=lambda incident: incident.acked_at is not None, default=None)
 
 
 def buttons_for(

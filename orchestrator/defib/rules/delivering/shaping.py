@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from defib.model.alert import AlertKind, Severity
 from defib.model.ids import MonitorId
+from defib.rules.alerting.notice import HANDS
 from defib.rules.delivering.messages import Message
 
 SECOND_THOUGHT = timedelta(seconds=10)
@@ -35,7 +36,7 @@ def decide_shape(message: Message, opening: Opening | None, *, can_edit: bool, n
     """How ``message`` goes out.
 
     An edit makes no sound. So it carries what adds to the first message without being more pressing, what takes it
-    back at once, and who has taken it on.
+    back at once, and who sees to it.
 
     :param opening: None when the conversation has not begun in this channel.
     """
@@ -48,11 +49,11 @@ def decide_shape(message: Message, opening: Opening | None, *, can_edit: bool, n
 
 def _belongs_into(message: Message, opening: Opening, now: datetime) -> bool:
     events = {row.event for row in message.told}
-    if events == {AlertKind.ACKNOWLEDGED}:
+    if events <= HANDS:
         return AlertKind.RECOVERED not in opening.events
     if events == {AlertKind.DOWN}:
         is_no_worse = message.severity.rank <= opening.severity.rank
-        return is_no_worse and opening.events <= {AlertKind.DOWN, AlertKind.ACKNOWLEDGED}
+        return is_no_worse and opening.events <= {AlertKind.DOWN, *HANDS}
     if events == {AlertKind.RECOVERED}:
         is_all_over = opening.monitors <= {row.monitor for row in message.told}
         return is_all_over and now - opening.accepted_at <= SECOND_THOUGHT
