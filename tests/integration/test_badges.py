@@ -9,8 +9,10 @@ from xml.etree import ElementTree as ET
 import httpx
 
 from defib.model.agent import Scope
+from defib.model.beat import Beat, Signal
 from defib.model.ids import MonitorId
 from defib.model.settings import BadgeAccess, ServerSettings
+from defib.ports import PushedMonitor
 from defib.web.badges import Badges
 from receiver_world import make_world, new_token
 from web_world import Site, World
@@ -66,8 +68,16 @@ async def test_what_is_late_is_late_in_three_states_and_up_in_two(tmp_path: Path
     async with world_with(tmp_path, BadgeAccess.SIGNED).running() as site:
         key, made = await checks(site, name="job", timeout=60, grace=3600, tags="prod/eu")
         await site.client.get(made["ping_url"])
-        soon = site.engine.clock.now() + timedelta(minutes=30)  # of the hour that it has beyond its time
-        site.engine.table.amend(replace(site.health("job"), deadline=soon))
+        now, lately = (
+            site.engine.clock.now(),
+            timedelta(minutes=30),
+        )  # of the hour that it has beyond its time
+        health = site.health("job")
+        beat = Beat(monitor=health.monitor, signal=Signal.ALIVE, received_at=now - lately, protocol="ping")
+        job = site.engine.roster.monitors[health.monitor].plugin
+        assert isinstance(job, PushedMonitor)
+        memory = job.fold({}, beat).memory
+        site.engine.table.amend(replace(health, beats=memory, deadline=now + lately))
 
         shown = (await site.client.get("/api/v3/badges/", headers=key)).json()["badges"]
 

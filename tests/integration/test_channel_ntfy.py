@@ -100,7 +100,7 @@ async def test_words_are_in_the_language_of_the_channel(make: Make, server: Ntfy
 
     (said,) = server.notifications
     assert said.title.startswith("YÜKSEK · ")
-    assert said.actions[1]["label"] == "Üstlen"
+    assert said.actions[1]["label"] == "Üstleniyorum"
 
 
 async def test_a_long_message_is_cut_and_never_becomes_a_file(make: Make, server: NtfyServer) -> None:

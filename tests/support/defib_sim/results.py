@@ -109,10 +109,10 @@ class Result:
     @property
     def down_alerts(self) -> list[int]:
         """By episode: how often people were told of a fall; by one message of its end where it was over so soon."""
-        counts = Counter({story.episode: 0 for story in self.stories})
+        notes: dict[int, list[Note]] = {story.episode: [] for story in self.stories}
         for story in self.stories:
-            counts[story.episode] += _falls_told(story.notes)
-        return list(counts.values())
+            notes[story.episode] += story.notes
+        return [_falls_told(found) for found in notes.values()]
 
     @property
     def flap_notes(self) -> list[int]:
@@ -216,10 +216,9 @@ class Result:
 
 
 def _falls_told(notes: Iterable[Note]) -> int:
-    told, is_down = 0, False
+    told, is_known = 0, False
     for note in sorted(notes, key=lambda note: note.told):
-        if note.event is AlertKind.DOWN or (note.event is AlertKind.RECOVERED and not is_down):
+        is_known = is_known or note.event is AlertKind.DOWN
+        if note.event is AlertKind.DOWN or (note.event is AlertKind.RECOVERED and not is_known):
             told += 1
-        if note.event in (AlertKind.DOWN, AlertKind.RECOVERED):
-            is_down = note.event is AlertKind.DOWN
     return told

@@ -197,6 +197,7 @@ class Judge:
             incident = replace(
                 self.telling.incident(incident_id), closed_at=None, healed_by=None, resolution=""
             )
+            self.telling.incidents[incident.id] = incident
             health = replace(health, incident=incident.id)
             transition = replace(transition, incident=incident.id)
         elif transition is not None and decision.opens_incident and before.incident is not None:
