@@ -6,6 +6,7 @@ from typing import Any, TextIO
 
 import structlog
 
+_NOWHERE = logging.NullHandler()
 _SECRET_KEYS = ("password", "token", "secret", "dsn", "authorization", "api_key")
 
 
@@ -40,8 +41,12 @@ def configure(*, level: str = "info", json: bool | None = None, stream: TextIO |
     logging.basicConfig(
         level=logging.WARNING, stream=stream, format="%(levelname)s %(name)s %(message)s", force=True
     )
-    for noisy in ("httpx", "httpcore", "telegram", "urllib3", "docker", "apprise"):
+    for noisy in ("httpx", "httpcore", "telegram", "urllib3", "docker"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
+    # what it says is heard by its channel, which tells it without secrets; a level would keep it from that, too
+    apprise = logging.getLogger("apprise")
+    apprise.propagate = False
+    apprise.addHandler(_NOWHERE)
 
 
 def _mask(_logger: object, _method: str, event: dict[str, Any]) -> dict[str, Any]:

@@ -1,15 +1,19 @@
 """The Apprise channel against Apprise itself, which posts to a webhook sink."""
 
 import importlib.util
-from collections.abc import AsyncIterator, Callable
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import closing
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from pydantic import ValidationError
 
 from alert_samples import make_alert, make_context, make_report
+from defib import logs
 from defib.plugin import AlertKind, BuildContext, DeliveryError
 from defib_alerts.apprise_channel import AppriseChannel, AppriseOptions
 from defib_testkit.webhook_sink import WebhookSink
@@ -97,6 +101,27 @@ async def test_a_refusal_for_good_beside_one_that_took_it_is_named(
 
     assert receipt.detail.startswith("json by Apprise did not take it: ")
     assert "error=404" in receipt.detail
+
+
+@pytest.fixture
+def program_logs() -> Iterator[None]:
+    """Logging as a program of Defib sets it up."""
+    settings, root = structlog.get_config(), logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    logs.configure(stream=StringIO())
+    yield
+    structlog.configure(**settings)
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+@pytest.mark.usefixtures("program_logs")
+async def test_a_program_hears_why_a_service_did_not_take_it(make: Make, webhook_sink: WebhookSink) -> None:
+    webhook_sink.status = 404
+    with pytest.raises(DeliveryError, match="error=404") as caught:
+        await make(address(webhook_sink)).send(make_alert(), make_context())
+
+    assert caught.value.permanent
 
 
 async def test_what_apprise_does_not_understand_is_final_and_stays_secret(make: Make) -> None:
