@@ -28,8 +28,11 @@ class LoopThread:
         self.loop.close()
 
     async def _cancel_rest(self) -> None:
-        rest = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in rest:
-            task.cancel()
-        await asyncio.gather(*rest, return_exceptions=True)
-        await asyncio.sleep(0)  # transports that were closed by it report that in the next round
+        for _ in range(
+            5
+        ):  # who was just accepted has a task in the next round, and a transport in the one after
+            rest = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in rest:
+                task.cancel()
+            await asyncio.gather(*rest, return_exceptions=True)
+            await asyncio.sleep(0)  # transports that were closed by it report that in the next round
