@@ -16,6 +16,7 @@ import pytest
 
 from defib_testkit import processes
 from defib_testkit.leaks import LeakWatch, Residents
+from defib_testkit.turns import Turns
 
 if TYPE_CHECKING:
     from defib_testkit.certificate import Certificate
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
 
 
 # --- order ---------------------------------------------------------------------------------------------
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(Turns(config), "turns")
 
 
 @pytest.fixture(scope="session")

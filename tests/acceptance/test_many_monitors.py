@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
 
+import pytest
+
 from defib_testkit.company import Company
 from defib_testkit.waiting import wait_until
 
@@ -55,6 +57,7 @@ def servers() -> Iterator[tuple[int, int]]:
         loop.close()
 
 
+@pytest.mark.alone
 def test_200_monitors_of_which_20_hang_are_probed_on_time(company: Company) -> None:
     company.set(strategies={"steady": {"interval": f"{INTERVAL_S}s", "timeout": "3s", "confirm": []}},
                 defaults={"strategy": "steady"})  # fmt: skip

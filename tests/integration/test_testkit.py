@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import fcntl
 import http.client
 import json
 import os
@@ -38,6 +39,7 @@ from defib_testkit.smtp_server import SmtpServer
 from defib_testkit.systemctl_double import SystemctlDouble
 from defib_testkit.telegram_api import TelegramApi
 from defib_testkit.telegram_text import TextError, plain_text
+from defib_testkit.turns import turn
 from defib_testkit.victim_handle import Victim
 from defib_testkit.waiting import async_wait_until, wait_until
 from defib_testkit.webhook_sink import WebhookSink
@@ -65,6 +67,45 @@ def test_waiting_takes_an_error_for_not_yet_and_names_the_last_one() -> None:
     with pytest.raises(TimeoutError, match="ConnectionRefusedError: nobody there") as caught:
         wait_until(look, 0.02, "the agent")
     assert isinstance(caught.value.__cause__, ConnectionRefusedError)
+
+
+def test_who_is_alone_waits_for_the_others_and_lets_nobody_begin(tmp_path: Path) -> None:
+    here: list[str] = []
+    met: list[tuple[str, ...]] = []
+
+    def take(name: str, *, until: Callable[[], bool] = lambda: True) -> threading.Thread:
+        def run() -> None:
+            with turn(tmp_path, is_alone=name == "alone"):
+                here.append(name)
+                met.append(tuple(here))
+                wait_until(until, 10)
+                here.remove(name)
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        return thread
+
+    may_end = threading.Event()
+    first = [take(name, until=may_end.is_set) for name in ("one", "two")]
+    wait_until(lambda: len(here) == 2, 10)
+    alone = take("alone")
+    wait_until(lambda: not may_begin(tmp_path), 10)
+    late = take("late")
+    may_end.set()
+    for thread in (*first, alone, late):
+        thread.join(10)
+
+    assert sorted(met[1]) == ["one", "two"]
+    assert met[2:] == [("alone",), ("late",)]
+
+
+def may_begin(folder: Path) -> bool:
+    with (folder / "gate").open("a") as gate:
+        try:
+            fcntl.flock(gate, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
 
 
 def test_waiting_in_a_coroutine_leaves_the_loop_free() -> None:
