@@ -108,6 +108,13 @@ def may_begin(folder: Path) -> bool:
         return True
 
 
+@pytest.mark.xdist_group("together")
+def test_a_group_of_tests_keeps_to_one_worker(request: pytest.FixtureRequest) -> None:
+    has_workers = hasattr(request.config, "workerinput")
+    # how pytest-xdist sends it there; lost, each worker would play each campaign
+    assert request.node.nodeid.endswith("@together" if has_workers else "worker")
+
+
 def test_waiting_in_a_coroutine_leaves_the_loop_free() -> None:
     async def scenario() -> str:
         done: asyncio.Future[str] = asyncio.get_running_loop().create_future()
