@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from defib_testkit.postgres_cluster import PostgresCluster, PostgresDatabase, PostgresTemplate
     from defib_testkit.smtp_server import SmtpServer
     from defib_testkit.systemctl_double import SystemctlDouble
+    from defib_testkit.systemd_machine import SystemdMachine
     from defib_testkit.telegram_api import TelegramApi
     from defib_testkit.victim_handle import Victim
     from defib_testkit.webhook_sink import WebhookSink
@@ -34,6 +35,15 @@ if TYPE_CHECKING:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Turns(config), "turns")
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """A name that fits into a line and that each worker finds alike: gzip writes the time into what it packs."""
+    if isinstance(val, bytes) and len(val) > 40:
+        return f"{len(val)} bytes"
+    if isinstance(val, str) and len(val) > 80:
+        return f"{val[:80]}..."
+    return None
 
 
 @pytest.fixture(scope="session")
@@ -88,6 +98,16 @@ def systemctl(kit_tmp: Path) -> "SystemctlDouble":
     from defib_testkit.systemctl_double import SystemctlDouble
 
     return SystemctlDouble(kit_tmp / "systemctl")
+
+
+@pytest.fixture(scope="session")
+def systemd_machine(residents: Residents) -> Iterator["SystemdMachine"]:
+    """A machine that systemd runs, without services of ours; who adds units to it removes them."""
+    from defib_testkit.systemd_machine import SystemdMachine
+
+    with closing(SystemdMachine()) as machine:
+        residents.allow(str(machine.root))
+        yield machine
 
 
 # --- PostgreSQL ----------------------------------------------------------------------------------------

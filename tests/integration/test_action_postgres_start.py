@@ -265,17 +265,17 @@ async def test_a_container_that_runs_is_never_stopped(docker_engine: DockerEngin
 
 
 @pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[tuple[str, int, dict[str, str]]]:
+def cluster(kit_tmp: Path) -> Iterator[tuple[str, int, dict[str, str]]]:
     """Version, port and environment of a real cluster with settings of its own, stopped."""
     if shutil.which("pg_createcluster") is None or not Path("/usr/lib/postgresql").is_dir():
         require("pg_createcluster", "apt install postgresql-common and a PostgreSQL server")
     version = max(path.name for path in Path("/usr/lib/postgresql").iterdir())
-    root = Path("/tmp") / f"dfb-{tmp_path.name[-20:]}"  # where the server's user may look
-    root.mkdir(mode=0o755)
+    root = kit_tmp
+    root.chmod(0o755)  # the server's user looks there
     port = free_port()
     env = {"PG_CLUSTER_CONF_ROOT": str(root / "conf"), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
     for folder in ("conf", "run", "log"):
-        (root / folder).mkdir(mode=0o777)
+        (root / folder).mkdir()
         (root / folder).chmod(0o777)
     made = subprocess.run(
         ["pg_createcluster", version, "kit", "--datadir", f"{root}/data", "--port", str(port), "--socketdir",
@@ -283,11 +283,9 @@ def cluster(tmp_path: Path) -> Iterator[tuple[str, int, dict[str, str]]]:
         env=env, capture_output=True, text=True, check=False,
     )  # fmt: skip
     if made.returncode:
-        shutil.rmtree(root)
         require("a cluster of postgresql-common", f"pg_createcluster said: {made.stderr.strip()[-300:]}")
     yield version, port, env
     subprocess.run(["pg_dropcluster", "--stop", version, "kit"], env=env, capture_output=True, check=False)
-    shutil.rmtree(root)
 
 
 async def test_a_cluster_is_started_and_one_that_runs_is_left_alone(
