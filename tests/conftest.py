@@ -42,7 +42,7 @@ def pytest_make_parametrize_id(val: object) -> str | None:
     if isinstance(val, bytes) and len(val) > 40:
         return f"{len(val)} bytes"
     if isinstance(val, str) and len(val) > 80:
-        return f"{val[:80]}..."
+        return f"{' '.join(val[:80].split())}..."
     return None
 
 
