@@ -1,5 +1,6 @@
 """What the overview costs the server with 90 days of history behind it."""
 
+import os
 import random
 import time
 from collections.abc import Iterator
@@ -9,11 +10,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from sqlite3 import connect
 from statistics import median
+from typing import Any
+
+from starlette.requests import Request
 
 from benchmarks import fleet
 from benchmarks.bench import Bench
 from benchmarks.figures import Figure
-from defib import assembly
+from defib import assembly, config, registry
 from defib.cli.daemon import collect_seldom
 from defib.engine.views.read_model import Views
 from defib.engine.views.recent import Recent
@@ -24,6 +28,8 @@ from defib.model.ids import MonitorId
 from defib.store import Writer, open_database
 from defib.store.slots import hour_of, slot
 from defib.web.encoding import encode
+from defib.web.overview_page import OverviewPage
+from defib.web.rendering import Pages
 from defib.web.snapshot import Monitors
 
 DAYS = 90
@@ -33,20 +39,22 @@ _ROUNDS = 200  #: of the overview, one after another while looks come in
 
 
 def measure(bench: Bench) -> Iterator[Figure]:
-    """P10: making and encoding the overview, which page and API lists are cut from."""
+    """P10: making and encoding the overview, which API lists are cut from; and the page that is made of it."""
     for monitors in (1000,) if bench.is_quick else (1000, 5000):
         company = fleet.make_fleet(bench.folder / f"pages-{monitors}", bench.targets, monitors, "normal")
-        registry, settings = assembly.load_settings(company.config)
+        plugins = registry.load()
+        settings = config.load(company.config, plugins, os.environ)
         names = [spec.id for spec in settings.monitors]
         now = datetime.now(UTC)
         _fill(settings.store, names, now)
         _add_days(Path(settings.store.removeprefix("sqlite:///")), names, now)
-        with assembly.stored_views(registry, settings) as (views, _, _):
+        with assembly.stored_views(plugins, settings) as (views, _, _):
             views._recent = Recent(max_age_s=0)  # every overview reads what is new
             encoded = Monitors()
             first, _ = _timed(views, encoded)
             collect_seldom()  # as the daemon does
             times = _rounds(settings.store, views, names, encoded)
+            drawn = [_drawn(views.overview()) for _ in range(bench.runs)]
         walls, cpus = (sorted(each) for each in zip(*times, strict=True))
         yield Figure(
             id=f"P10/{monitors}", name=f"P10 overview, {monitors} monitors, {DAYS} days, p99", unit="ms",
@@ -54,6 +62,21 @@ def measure(bench: Bench) -> Iterator[Figure]:
             note=f"made and encoded; median {median(walls):.0f} ms of {len(times)}, a flush of looks before each; "
             f"CPU: median {median(cpus):.0f} ms, p99 {_p99(cpus):.0f} ms; the first of a process {first:.0f} ms",
         )  # fmt: skip
+        yield Figure(
+            id=f"P10/{monitors}/page", name=f"   the page of {monitors} monitors: CPU", unit="ms", values=tuple(drawn),
+            note="rendered from an overview that is there; besides the figure above when none is",
+        )  # fmt: skip
+
+
+def _drawn(view: dict[str, Any]) -> float:
+    """Milliseconds of CPU that the page takes."""
+    pages = Pages(lambda name: name, lambda request: {"csrf": "", "timezone": "UTC"})
+    page = OverviewPage(pages)
+    request = Request({"type": "http", "method": "GET", "path": "/", "headers": [], "query_string": b""})
+    page.render(request, view)  # templates are compiled once
+    worked = time.thread_time()
+    page.render(request, view)
+    return (time.thread_time() - worked) * 1000
 
 
 def _rounds(store: str, views: Views, names: list[MonitorId], encoded: Monitors) -> list[tuple[float, float]]:

@@ -1,5 +1,6 @@
 """What the daily report costs, over a full day of history."""
 
+import os
 import random
 import time
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from benchmarks import fleet
 from benchmarks.bench import Bench
 from benchmarks.figures import Figure
 from benchmarks.processes import Ended, defib, run
-from defib import assembly
+from defib import config, registry
 from defib.model.changes import Changes, WatchSpan
 from defib.model.evidence import Evidence, Observation, Source
 from defib.model.health import State, Transition
@@ -60,9 +61,9 @@ def _measure(bench: Bench, monitors: int) -> Iterator[Figure]:
     )  # fmt: skip
 
 
-def _fill(config: Path, day: date) -> None:
+def _fill(file: Path, day: date) -> None:
     """The hours of a full day of looks, nearly all of them well, and of those that a report compares it with."""
-    _, settings = assembly.load_settings(config)
+    settings = config.load(file, registry.load(), os.environ)
     start = datetime(day.year, day.month, day.day, tzinfo=UTC)
     monitors = [spec.id for spec in settings.monitors]
     dice = random.Random(8420)

@@ -42,6 +42,7 @@ class Courier:
         self._failed = failed
         self._file = IdentityFile.of(settings)
         self._must_register = must_register
+        self._is_refused = False  # with the token that we have, so that going on with it is no use
         self._is_introduced = False
         self._has_delivered = False
         self.identity = Identity(agent_id=settings.agent_id)
@@ -93,9 +94,10 @@ class Courier:
             await self._way.deliver(beat)
         except UnauthorizedError:
             self._is_introduced = False
-            self._must_register = True
+            self._must_register = self._is_refused = True
             raise
         self._has_delivered = True
+        self._is_refused = False
         self._delivered(beat, self.identity)
 
     def close(self) -> None:
@@ -152,7 +154,12 @@ class Courier:
             except RejectedError as error:
                 refusal = error
                 break
-        if isinstance(refusal, RejectedError) and known.agent_id and self._token(known):
+        if (
+            isinstance(refusal, RejectedError)
+            and known.agent_id
+            and self._token(known)
+            and not self._is_refused
+        ):
             log.warning("not registered, going on without: %s", refusal)
             self._must_register = False
             return known

@@ -39,7 +39,7 @@ def said(advice: Line, names: Mapping[str, str], words: Catalogue) -> str:
         parts = (command,) if isinstance(command, str) else command
         if all(needed(part) <= names.keys() for part in parts):
             quoted = {name: shlex.quote(value) for name, value in names.items()}
-            typed = ", ".join(f"`{Template(part).substitute(quoted)}`" for part in parts)
+            typed = words.listed(f"`{Template(part).substitute(quoted)}`" for part in parts)
             return words.gettext(advice.text).format(command=typed)
     return "" if advice.otherwise is None else said(advice.otherwise, names, words)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from defib.plugin import Alert, AlertFacts, AlertKind, Severity, Together
-from defib_alerts.kinds import DOWN_KINDS, GOOD_NEWS
+from defib_alerts.kinds import DOWN_KINDS, ENDINGS
 from defib_alerts.tones import is_good_news
 
 Labels = Mapping[str, str]
@@ -20,7 +20,7 @@ SOURCE = ("source", "defib")  #: a label of all of ours, by which they are found
 _OWN = "defib"  #: the monitor of what is about Defib itself; its channels and tests are told apart
 _TEST_LASTS = timedelta(minutes=1)
 
-_HANDS = frozenset({AlertKind.ACKNOWLEDGED, AlertKind.UNACKNOWLEDGED})
+_HANDS = frozenset({AlertKind.ACKNOWLEDGED, AlertKind.UNACKNOWLEDGED, AlertKind.SET_ASIDE})
 """Nothing fires or ends by them."""
 _GOES_ON = frozenset({AlertKind.REMINDER, AlertKind.ESCALATED, AlertKind.STILL_FLAPPING})
 """They tell of what fires already."""
@@ -71,7 +71,7 @@ def stories_of(alert: Alert) -> Sequence[Story]:
     if facts.together:
         members = (_member(alert, member) for member in facts.together)
         return [story for story in members if story.event not in _HANDS]
-    is_over = is_good_news(alert)
+    is_over = is_good_news(alert) or facts.event in ENDINGS
     annotations = {
         "summary": alert.title,
         "description": alert.description,
@@ -104,7 +104,7 @@ def _member(alert: Alert, member: Together) -> Story:
     return Story(
         monitor=member.monitor, name=_name(f"{member.family}_{event.value}", event, member.family), event=event,
         severity=severity,
-        is_over=member.is_over or member.duration_s is not None or event in GOOD_NEWS,
+        is_over=member.is_over or member.duration_s is not None or event in ENDINGS,
         family=member.family, tags=(), since=member.since,
         annotations={"summary": f"{member.name}: {member.summary}", "description": alert.title},
     )  # fmt: skip

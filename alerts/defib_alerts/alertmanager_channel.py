@@ -3,8 +3,9 @@
 import asyncio
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from urllib.parse import urlencode
 
 from pydantic import Field, field_validator
@@ -12,14 +13,17 @@ from pydantic import Field, field_validator
 from defib.plugin import (
     Alert,
     BuildContext,
+    Channel,
     ChannelType,
     DeliveryError,
+    Desk,
     Duration,
     Receipt,
     ReportDocument,
     Secret,
     SendContext,
     Severity,
+    get_logger,
     hookimpl,
 )
 from defib_alerts.alertmanager_alerts import (
@@ -41,6 +45,8 @@ from defib_alerts.http_sender import (
     host_of,
     secrets_of,
 )
+
+log = get_logger("defib.alertmanager")
 
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _LONGEST_ANSWER = 8_000_000  # bytes of what it holds of one incident's monitors
@@ -82,6 +88,14 @@ class AlertmanagerOptions(HttpLoginOptions):
         return labels
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Debt:
+    """The newest that one Alertmanager has missed of a monitor, while another took it."""
+
+    alert: Alert
+    story: Story
+
+
 class AlertmanagerChannel:
     """Posts to every Alertmanager; taken when one of them takes it, as Prometheus counts.
 
@@ -96,6 +110,7 @@ class AlertmanagerChannel:
         self._wording = Wording(labels=options.labels, severities=options.severities)
         secrets = [secret for url in self._urls for secret in secrets_of(url)]
         self._sender = HttpSender(options, context.base, secrets=secrets)
+        self._missed: dict[str, dict[str, _Debt]] = {url: {} for url in self._urls}  # by monitor
 
     async def send(self, notice: Alert | ReportDocument, context: SendContext) -> Receipt:
         """Let an alert fire, or end what fires."""
@@ -107,28 +122,38 @@ class AlertmanagerChannel:
         if not stories:
             return Receipt(detail="nothing fires or ends by it")
         outcomes = await asyncio.gather(
-            *(self._tell(url, notice, stories, context) for url in self._urls), return_exceptions=True
+            *(self._tell(url, notice, stories, context.timeout) for url in self._urls), return_exceptions=True
         )
-        failures: list[DeliveryError] = []
+        failures: dict[str, DeliveryError] = {}
         details: list[str] = []
-        for outcome in outcomes:
+        for url, outcome in zip(self._urls, outcomes, strict=True):
             if isinstance(outcome, DeliveryError):
-                failures.append(outcome)
+                failures[url] = outcome
             elif isinstance(outcome, BaseException):
                 raise outcome
             else:
                 details.append(outcome)
         if not details:
-            raise _together(failures)
-        return Receipt(detail="; ".join([*details, *(str(failure) for failure in failures)]))
+            raise _together(list(failures.values()))
+        self._take_note(notice, stories, failures)
+        return Receipt(detail="; ".join([*details, *(str(failure) for failure in failures.values())]))
+
+    def _take_note(self, alert: Alert, stories: Sequence[Story], failed: Collection[str]) -> None:
+        """Who took it, and who has missed it."""
+        for url in self._urls:
+            for story in stories:
+                if url in failed:
+                    self._missed[url][story.monitor] = _Debt(alert=alert, story=story)
+                else:
+                    self._missed[url].pop(story.monitor, None)
 
     async def close(self) -> None:
         await self._sender.close()
 
-    async def _tell(self, url: str, alert: Alert, stories: Sequence[Story], context: SendContext) -> str:
+    async def _tell(self, url: str, alert: Alert, stories: Sequence[Story], timeout: timedelta) -> str:
         """One Alertmanager. What it holds comes first: the end of an alert needs the labels of its beginning."""
         target = f"Alertmanager at {host_of(url)}"
-        limit = min(self.timeout, context.timeout)
+        limit = min(self.timeout, timeout)
         address = f"{url}/api/v2/alerts"
         query = urlencode([("filter", matcher) for matcher in filters_of(stories)])
         async with deadline(limit, target):
@@ -161,6 +186,36 @@ class AlertmanagerChannel:
         return [post for story in stories for post in posts_of(story, held.get(story.monitor, ()), frame)]
 
 
+class ClusterChannel(AlertmanagerChannel):
+    """One with several Alertmanagers: they do not tell one another of alerts, and each has to hear of every end."""
+
+    resend_every = timedelta(minutes=1)
+    """As often as Prometheus does. Source: ``--rules.alert.resend-delay`` of Prometheus."""
+
+    async def listen(self, desk: Desk) -> None:
+        """Bring each of them what it has missed, for as long as an alert that it missed the end of would fire."""
+        while True:
+            await asyncio.sleep(self.resend_every.total_seconds())
+            await asyncio.gather(*(self._bring(url) for url in self._urls))
+
+    async def _bring(self, url: str) -> None:
+        missed = self._missed[url]
+        for monitor, debt in tuple(missed.items()):
+            if datetime.now(UTC) - debt.alert.at > self._lasting:
+                missed.pop(monitor, None)
+                continue
+            try:
+                said = await self._tell(url, debt.alert, [debt.story], self.timeout)
+            except DeliveryError as error:
+                if not error.permanent:
+                    return  # it does not answer: the others can wait, too
+                log.warning("an Alertmanager will not take what it missed", monitor=monitor, error=str(error))
+            else:
+                log.info("an Alertmanager has caught up", monitor=monitor, said=said)
+            if missed.get(monitor) is debt:
+                del missed[monitor]
+
+
 def _held(body: bytes, target: str) -> Mapping[str, list[Labels]]:
     """Labels of what is in force, by monitor."""
     held: dict[str, list[Labels]] = {}
@@ -183,6 +238,11 @@ def _together(failures: Sequence[DeliveryError]) -> DeliveryError:
     )
 
 
+def _channel(name: str, options: AlertmanagerOptions, context: BuildContext) -> Channel:
+    kind = ClusterChannel if len(options.url) > 1 else AlertmanagerChannel
+    return kind(name, options, context)
+
+
 @hookimpl
 def defib_channels() -> Iterable[ChannelType]:
     """Alertmanager."""
@@ -191,7 +251,7 @@ def defib_channels() -> Iterable[ChannelType]:
             kind="alertmanager",
             summary="Alerts into Prometheus' Alertmanager",
             options=AlertmanagerOptions,
-            create=AlertmanagerChannel,
+            create=_channel,
             rate=FOR_PROGRAMS,
         )
     ]

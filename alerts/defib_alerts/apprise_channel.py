@@ -90,6 +90,7 @@ class AppriseChannel:
         self._urls = [url.get_secret_value() for url in options.url]
         self.target = ", ".join(f"{url.partition('://')[0].lower()} by Apprise" for url in self._urls)
         self.timeout = options.timeout
+        self.is_read_by_people = True
         self._mask = Masker(secret for url in self._urls for secret in _secrets(url))
         self._log_filter = MaskingFilter(self._mask)
         self._halfway = Halfway()

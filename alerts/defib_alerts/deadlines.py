@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
-from defib.plugin import DeliveryError, format_duration
+from defib.plugin import DeliveryError, Lapse
+from defib_alerts.phrases import phrase
 
 
 @asynccontextmanager
@@ -18,4 +19,5 @@ async def deadline(limit: timedelta, target: str) -> AsyncIterator[None]:
         async with asyncio.timeout(limit.total_seconds()):
             yield
     except TimeoutError:
-        raise DeliveryError(f"{target} did not answer within {format_duration(limit)}") from None
+        words = phrase("{target} did not answer within {limit}", target=target, limit=Lapse.of(limit))
+        raise DeliveryError(words) from None

@@ -11,6 +11,7 @@ from email.message import EmailMessage
 from typing import TYPE_CHECKING
 
 from defib.plugin import (
+    N_,
     Alert,
     BuildContext,
     ChannelType,
@@ -26,6 +27,7 @@ from defib_alerts.halfway import Halfway, Progress
 from defib_alerts.mail import Envelope, mail_of_alert, mail_of_report, receipt_of
 from defib_alerts.mail_policy import WIRE
 from defib_alerts.masking import Masker
+from defib_alerts.phrases import phrase
 from defib_alerts.rendering import Templates, check_folder
 from defib_alerts.wording import one_line
 
@@ -46,6 +48,7 @@ class EmailChannel:
         count = len(options.to)
         self.target = f"{count} {'recipient' if count == 1 else 'recipients'} at {options.host}"
         self.timeout = options.timeout
+        self.is_read_by_people = True
         self._options = options
         self._server = f"{options.host}:{options.port}"
         self._sender = parse_address(options.sender)
@@ -164,60 +167,81 @@ class EmailChannel:
             progress.answers |= {address: f"{words} (given up)" for address, words in later.items()}
         elif later:
             progress.tries += bool(progress.taken)
-            rest = f"; taken for {progress.taken} of {len(self._recipients)}" if progress.taken else ""
             pause = max(pause_in(words) for words in later.values())
-            raise DeliveryError(f"{self._server} refused {_names(later)}{rest}", retry_after=pause)
+            words = self._refused(later)
+            if progress.taken:
+                words = phrase(
+                    "{refused}; taken for {n} of {most}", refused=words, n=progress.taken,
+                    most=len(self._recipients),
+                )  # fmt: skip
+            raise DeliveryError(words, retry_after=pause)
         if not progress.taken:
-            raise DeliveryError(f"{self._server} refused {_names(progress.answers)}", permanent=True)
+            raise DeliveryError(self._refused(progress.answers), permanent=True)
+
+    def _refused(self, recipients: Mapping[str, str]) -> str:
+        """The first, what it was told, and how many more there are."""
+        address, words = next(iter(recipients.items()))
+        if len(recipients) == 1:
+            return phrase(
+                "{server} refused {address}: {said}", server=self._server, address=address, said=words
+            )
+        return phrase(
+            "{server} refused {address} and {n} more: {said}", server=self._server, address=address, said=words,
+            n=len(recipients) - 1,
+        )  # fmt: skip
 
     def _demand_encryption(self, client: "aiosmtplib.SMTP") -> None:
         """Refuse to go on in clear where that was not asked for: somebody in between may have removed the offer."""
         has_login = self._options.username is not None
         is_demanded = self._options.starttls == "always" or (self._options.starttls == "auto" and has_login)
         if is_demanded and client.get_transport_info("sslcontext") is None:
-            remedy = "use smtps:// or another port; starttls: never sends in clear"
-            raise DeliveryError(f"{self._server} offers no encryption (STARTTLS); {remedy}", permanent=True)
+            words = phrase(
+                "{server} offers no encryption (STARTTLS); use smtps:// or another port; starttls: never sends in "
+                "clear",
+                server=self._server,
+            )
+            raise DeliveryError(words, permanent=True)
 
     def _failure(self, error: Exception) -> DeliveryError:
         import aiosmtplib
 
         for link in (error, error.__cause__):
             if isinstance(link, ssl.SSLCertVerificationError):
-                remedy = "name its authority as ca_file, or write the host as the certificate does"
                 return DeliveryError(
-                    f"the certificate of {self._server} is not trusted ({link.verify_message}); {remedy}"
-                )
+                    phrase(
+                        "the certificate of {server} is not trusted ({why}); name its authority as ca_file, or write "
+                        "the host as the certificate does",
+                        server=self._server, why=link.verify_message,
+                    )
+                )  # fmt: skip
             if isinstance(link, socket.gaierror):
                 is_final = link.errno != socket.EAI_AGAIN
-                return DeliveryError(
-                    f"host {self._options.host} {'not found' if is_final else 'cannot be looked up now'}"
+                message = (
+                    N_("host {host} not found") if is_final else N_("host {host} cannot be looked up now")
                 )
+                return DeliveryError(phrase(message, host=self._options.host))
         match error:
             case aiosmtplib.SMTPAuthenticationError(code=code, message=answer):
-                words = f"{self._server} refused the login: {self._tell(code, answer)}; check username and password"
+                words = phrase(
+                    "{server} refused the login: {said}; check username and password", server=self._server,
+                    said=self._tell(code, answer),
+                )  # fmt: skip
                 return DeliveryError(words, permanent=_is_final(code))
             case aiosmtplib.SMTPResponseException(code=code, message=answer):
-                return DeliveryError(
-                    f"{self._server} refused: {self._tell(code, answer)}", permanent=_is_final(code)
-                )
+                words = phrase("{server} refused: {said}", server=self._server, said=self._tell(code, answer))
+                return DeliveryError(words, permanent=_is_final(code))
             case TimeoutError():
-                return DeliveryError(f"{self._server} did not answer in time")
+                return DeliveryError(phrase("{target} did not answer in time", target=self._server))
             case aiosmtplib.SMTPServerDisconnected():
-                return DeliveryError(f"{self._server} cut the connection")
+                return DeliveryError(phrase("{server} cut the connection", server=self._server))
             case _:
+                said = one_line(self._mask(str(error)), 200)
                 return DeliveryError(
-                    f"{self._server} cannot be used: {one_line(self._mask(str(error)), 200)}"
+                    phrase("{server} cannot be used: {error}", server=self._server, error=said)
                 )
 
     def _tell(self, code: int, answer: str) -> str:
         return one_line(self._mask(f"{code} {answer}" if code > 0 else answer), 200)
-
-
-def _names(refused: Mapping[str, str]) -> str:
-    """The first, what it was told, and how many more there are."""
-    address, words = next(iter(refused.items()))
-    others = f" and {len(refused) - 1} more" if len(refused) > 1 else ""
-    return f"{address}{others}: {words}"
 
 
 def pause_in(words: str) -> timedelta:

@@ -58,7 +58,7 @@ def is_over(member: Together) -> bool:
 
 
 def _of_together(voice: Voice, facts: AlertFacts, member: Together) -> Entry:
-    what = _how(voice, member) if facts.event in GOOD_NEWS else member.summary
+    what = _how(voice, member) if facts.event in GOOD_NEWS else voice.told(member.summary)
     return Entry(
         time=voice.clock(member.since), text=voice.say(N_("{title}: {brief}"), title=member.name, brief=what)
     )

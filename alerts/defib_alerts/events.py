@@ -2,11 +2,9 @@
 
 from collections.abc import Iterator, Mapping
 
-from defib.plugin import N_, AlertFacts, AlertKind, Hold
-from defib_alerts.beats import retold
+from defib.plugin import N_, AlertFacts, AlertKind, Hold, Said
 from defib_alerts.causes import CauseAdvice, Trouble
 from defib_alerts.kinds import BAD_STATES
-from defib_alerts.spoken import spoken
 from defib_alerts.wording import Voice, clause, one_line, sentence
 
 TITLES: Mapping[AlertKind, str] = {
@@ -27,6 +25,8 @@ TITLES: Mapping[AlertKind, str] = {
     AlertKind.ESCALATED: N_("Nobody has taken it on: {title}"),
     AlertKind.ACKNOWLEDGED: N_("{actor} has taken on {name}"),
     AlertKind.UNACKNOWLEDGED: N_("Nobody sees to {name} any more"),
+    AlertKind.SET_ASIDE: N_("{name} is in maintenance now"),
+    AlertKind.UNWATCHED: N_("{name} is no longer watched"),
     AlertKind.OBSERVER_SICK: N_("Defib itself is not well"),
     AlertKind.OBSERVER_WELL: N_("Defib itself is well again"),
     AlertKind.DIGEST: N_("Several alerts at once"),
@@ -36,6 +36,7 @@ TITLES: Mapping[AlertKind, str] = {
 }
 _OF_LABEL = {"intermittent": N_("{name} fails now and then"), "unverified": N_("{name} is probably down")}
 _SOMEBODY = N_("Somebody has taken on {name}")
+_PAUSED = N_("{name} is paused now")
 _LET_GO = N_("Taken on by {actor}, and still failing: {title}")
 
 _LABELS = {
@@ -107,6 +108,8 @@ def title_of(voice: Voice, facts: AlertFacts, advice: CauseAdvice | None) -> str
             return still_open(voice, facts, _fault_title(voice, facts, advice))
         case AlertKind.ACKNOWLEDGED if not facts.actor:
             return voice.say(_SOMEBODY, name=name)
+        case AlertKind.SET_ASIDE if facts.state == "paused":
+            return voice.say(_PAUSED, name=name)
         case event:
             return voice.say(TITLES[event], name=name, state=state_of(voice, facts), actor=facts.actor)
 
@@ -135,13 +138,18 @@ def description_of(voice: Voice, facts: AlertFacts, advice: CauseAdvice | None) 
 
 def plan_of(voice: Voice, recovery: str) -> str:
     """What the engine says that it does, as a sentence with its subject."""
-    subject = "Defib " if recovery.startswith(("will ", "would ")) else ""
-    said = sentence(spoken(clause(subject + recovery), voice.words))
+    said = sentence(voice.told(_with_subject(recovery)))
     return (
         said.removesuffix(".") + "。"
         if said and voice.words.language == "zh-Hant" and said[-1] == "."
         else said
     )
+
+
+def _with_subject(recovery: str) -> str:
+    if isinstance(recovery, Said):
+        return recovery
+    return clause("Defib " + recovery if recovery.startswith(("will ", "would ")) else recovery)
 
 
 def _sentences(voice: Voice, facts: AlertFacts, advice: CauseAdvice | None) -> Iterator[str]:
@@ -201,6 +209,10 @@ def _sentences(voice: Voice, facts: AlertFacts, advice: CauseAdvice | None) -> I
             yield from taken_on(voice, facts, since=voice.say(_SINCE[Trouble.FAILING], **values))
         case AlertKind.UNACKNOWLEDGED:
             yield from let_go(voice, facts, since=since)
+        case AlertKind.SET_ASIDE:
+            yield from put_aside(voice, facts, since=since)
+        case AlertKind.UNWATCHED:
+            yield from (since, *given_up(voice, facts))
         case AlertKind.OBSERVER_SICK:
             yield say(N_("Since {since} ({timezone}): {summary}."), **values)
             yield recovery
@@ -226,7 +238,7 @@ def _values(voice: Voice, facts: AlertFacts) -> dict[str, object]:
         "since": voice.clock(facts.since),
         "at": voice.clock(facts.at),
         "timezone": voice.zone,
-        "summary": spoken(retold(clause(facts.summary or facts.cause), facts, voice), voice.words),
+        "summary": clause(voice.told(facts.summary) or facts.cause),
         "state": state_of(voice, facts),
         "duration": "" if facts.duration_s is None else voice.words.duration(facts.duration_s),
         "actor": facts.actor,
@@ -342,6 +354,34 @@ def let_go(voice: Voice, facts: AlertFacts, *, since: str) -> Iterator[str]:
     yield voice.say(N_("Calls and reminders go on until somebody takes it on."))
 
 
+def put_aside(voice: Voice, facts: AlertFacts, *, since: str) -> Iterator[str]:
+    """Who has set it aside, until when, and what follows."""
+    values = _values(voice, facts)
+    if facts.until is not None:
+        values["until"] = voice.clock(facts.until, has_seconds=False)
+    match facts.state == "paused", facts.until is not None:
+        case True, True:
+            yield voice.say(N_("{actor} paused it until {until} ({timezone})."), **values)
+        case True, _:
+            yield voice.say(N_("{actor} paused it until somebody resumes it."), **values)
+        case _, True:
+            yield voice.say(N_("Maintenance has begun until {until} ({timezone}), by {actor}."), **values)
+        case _:
+            yield voice.say(N_("Maintenance has begun, by {actor}."), **values)
+    if facts.note:
+        yield voice.say(N_("Note: “{note}”."), **values)
+    yield since
+    yield voice.say(
+        N_("Until that ends nobody is told of it or reminded; then it is looked at afresh, and its end is told.")
+    )
+
+
+def given_up(voice: Voice, facts: AlertFacts) -> Iterator[str]:
+    """Why nobody hears more of it."""
+    yield plan_of(voice, facts.recovery)
+    yield voice.say(N_("This is the last that you hear of it."))
+
+
 def _was_sick(voice: Voice, facts: AlertFacts, values: Mapping[str, object]) -> str:
     if facts.duration_s:
         return voice.say(N_("It was not since {since} ({timezone}), for {duration}: {summary}."), **values)
@@ -351,9 +391,9 @@ def _was_sick(voice: Voice, facts: AlertFacts, values: Mapping[str, object]) -> 
 def _was_broken(voice: Voice, facts: AlertFacts, values: Mapping[str, object]) -> str:
     if facts.duration_s:
         return voice.say(
-            N_("It had taken no message since {since} ({timezone}), for {duration}: {summary}."), **values
+            N_("It takes messages again; it had taken none since {since} ({timezone}), for {duration}."), **values
         )
-    return voice.say(N_("It had taken no message since {since} ({timezone}): {summary}."), **values)
+    return voice.say(N_("It takes messages again; it had taken none since {since} ({timezone})."), **values)
 
 
 def why_now(voice: Voice, facts: AlertFacts) -> Iterator[str]:
@@ -378,5 +418,5 @@ def brief_of(voice: Voice, facts: AlertFacts, advice: CauseAdvice | None, *, lim
     """The cause in a few words, for a subject: the row's, else what the evidence says; "" where that is long."""
     if advice and advice.brief:
         return voice.say(advice.brief, code=facts.cause.partition("-")[2] or facts.cause)
-    summary = one_line(retold(clause(facts.summary), facts, voice))
+    summary = one_line(clause(voice.told(facts.summary)))
     return summary if len(summary) <= limit else ""

@@ -18,6 +18,7 @@ from pydantic import Field, field_validator, model_validator
 from defib.plugin import DeliveryError, Duration, Options, Secret
 from defib_alerts.deadlines import deadline
 from defib_alerts.masking import Masker, MaskingFilter
+from defib_alerts.phrases import phrase
 from defib_alerts.wording import one_line
 
 if TYPE_CHECKING:
@@ -194,7 +195,9 @@ class HttpSender:
                     await response.aclose()
             except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, ssl.SSLError) as error:
                 words = one_line(self.mask(str(error)), 200) or type(error).__name__
-                raise DeliveryError(f"{target} cannot be reached: {words}") from None
+                raise DeliveryError(
+                    phrase("{target} cannot be reached: {error}", target=target, error=words)
+                ) from None
 
     async def close(self) -> None:
         """Release the connections; may be called again."""
@@ -228,14 +231,23 @@ class HttpSender:
 
     def _refusal(self, response: "httpx.Response", said: str, target: str) -> DeliveryError:
         status = response.status_code
-        words = f": {one_line(self.mask(said), 200)}" if said.strip() else ""
+        words = one_line(self.mask(said), 200)
         if response.is_redirect:
-            remedy = "write the final address in the configuration"
-            return DeliveryError(f"{target} redirects elsewhere (HTTP {status}); {remedy}", permanent=True)
+            moved = phrase(
+                "{target} redirects elsewhere (HTTP {status}); write the final address in the configuration",
+                target=target, status=status,
+            )  # fmt: skip
+            return DeliveryError(moved, permanent=True)
         if status in _RETRYABLE or status >= 500:
             pause = retry_after(response.headers.get("Retry-After", ""), self._now())
-            return DeliveryError(f"{target} answered HTTP {status}{words}", retry_after=pause)
-        return DeliveryError(f"{target} refused with HTTP {status}{words}", permanent=True)
+            answered = phrase("{target} answered HTTP {status}", target=target, status=status)
+            return DeliveryError(_with(answered, words), retry_after=pause)
+        refused = phrase("{target} refused with HTTP {status}", target=target, status=status)
+        return DeliveryError(_with(refused, words), permanent=True)
+
+
+def _with(what: str, said: str) -> str:
+    return phrase("{what}: {said}", what=what, said=said) if said else what
 
 
 async def _read(response: "httpx.Response", most: int, target: str) -> bytes:
@@ -244,7 +256,9 @@ async def _read(response: "httpx.Response", most: int, target: str) -> bytes:
         async for part in response.aiter_bytes():
             body += part
             if len(body) > most:
-                raise DeliveryError(f"{target} answered with more than {most} bytes")
+                raise DeliveryError(
+                    phrase("{target} answered with more than {n} bytes", target=target, n=most)
+                )
     return body
 
 

@@ -22,6 +22,8 @@ BAD_STATES = frozenset({"fault", "unreachable"})
 GOOD_NEWS = frozenset(
     {AlertKind.RECOVERED, AlertKind.STARTED, AlertKind.OBSERVER_WELL, AlertKind.CHANNEL_WORKS}
 )
+ENDINGS = GOOD_NEWS | {AlertKind.UNWATCHED}
+"""What fires no more after them, for better or worse."""
 OF_NO_MONITOR = frozenset(
     {
         AlertKind.TEST, AlertKind.OBSERVER_SICK, AlertKind.OBSERVER_WELL, AlertKind.CHANNEL_BROKEN,
@@ -33,9 +35,10 @@ ABOUT_A_FAULT = frozenset(
         AlertKind.DOWN, AlertKind.DEGRADED, AlertKind.RELAPSED, AlertKind.CRASH_LOOPING, AlertKind.RECOVERY_LATE,
         AlertKind.RECOVERY_BLOCKED, AlertKind.RECOVERY_FAILED, AlertKind.FLAPPING, AlertKind.SETTLED,
         AlertKind.REMINDER, AlertKind.ESCALATED, AlertKind.ACKNOWLEDGED, AlertKind.UNACKNOWLEDGED,
+        AlertKind.SET_ASIDE,
     }
 )  # fmt: skip
-CALLS_SOMEBODY = ABOUT_A_FAULT - {AlertKind.SETTLED, AlertKind.ACKNOWLEDGED}
+CALLS_SOMEBODY = ABOUT_A_FAULT - {AlertKind.SETTLED, AlertKind.ACKNOWLEDGED, AlertKind.SET_ASIDE}
 """What a person may take on."""
 
 
@@ -57,7 +60,9 @@ def classify(facts: AlertFacts) -> tuple[str, Severity]:
             return "digest", worst
         case AlertKind.RECOVERED | AlertKind.STARTED | AlertKind.OBSERVER_WELL | AlertKind.CHANNEL_WORKS:
             return str(facts.event), Severity.INFO
-        case AlertKind.ACKNOWLEDGED | AlertKind.UNACKNOWLEDGED | AlertKind.TEST:
+        case AlertKind.ACKNOWLEDGED | AlertKind.UNACKNOWLEDGED | AlertKind.SET_ASIDE | AlertKind.UNWATCHED:
+            return str(facts.event), Severity.INFO
+        case AlertKind.TEST:
             return str(facts.event), Severity.INFO
         case AlertKind.STILL_FLAPPING | AlertKind.STOPPED | AlertKind.RELAPSED:
             return str(facts.event), Severity.LOW

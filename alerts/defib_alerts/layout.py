@@ -7,6 +7,7 @@ from unicodedata import east_asian_width
 COLUMNS = 72
 
 _NEVER_FIRST = frozenset("，。、；：！？）」』”’》,.;:!?)%…")
+_NEVER_LAST = frozenset("（「『“‘")
 _TOKEN = re.compile(r"`[^`]*`|[^\s`]+|`|\s+")
 
 
@@ -51,7 +52,8 @@ def _pieces(text: str) -> Iterator[str]:
         else:
             for char in token:
                 is_wide = east_asian_width(char) in "WF"
-                if held and char not in _NEVER_FIRST and (is_wide or east_asian_width(held[-1]) in "WF"):
+                is_torn = bool(held) and char not in _NEVER_FIRST and held[-1] not in _NEVER_LAST
+                if is_torn and (is_wide or east_asian_width(held[-1]) in "WF"):
                     yield held
                     held = ""
                 held += char

@@ -14,57 +14,88 @@ from defib.plugin import (
     Held,
     Hold,
     IncidentId,
+    Lapse,
+    Moment,
     MonitorId,
+    Phrases,
     ReportDocument,
     ReportId,
     Severity,
+    Size,
     Together,
 )
+from defib_alerts.phrases import phrase
 from defib_alerts.texts import StandardTexts
 
 _AT = datetime(2026, 3, 14, 18, 12, 40, tzinfo=UTC)
 _ZONES = {"zh-Hant": "Asia/Taipei", "tr": "Europe/Istanbul"}
 _MINUTE = timedelta(minutes=1)
 
+_said = Phrases("defib_plugins")
+_own = Phrases("defib")
+_REFUSED = _said("connection refused by {address}", address="db1.example.com:5432")
+_ANSWERED = _said("answered in {took:.0f} ms", took=3)
+_FULL = _said(
+    "{reading} (limit {limit})",
+    reading=_said("{what} at {share:.1f} %", what=_said("disk {place}", place="/srv/backup"), share=91.2),
+    limit=_said("{share} %", share=85),
+)
+_KILLED = _said("{name} ran out of memory and was killed", name="gateway")
+_RUNNING = _said("{name} is running ({health})", name="gateway", health="healthy")
+_SLOW = _said("no answer within {limit}, while {phase}", limit=Lapse(5), phase=_said("connecting"))
+_EXPIRED = _said(
+    "certificate of {address} refused: {why}",
+    address="payments.example.com:443",
+    why="certificate has expired",
+)
+_DUE = _said(
+    "due {schedule}",
+    schedule=_said("at {expression} in {zone}", expression="'0 2 * * *'", zone="Asia/Taipei"),
+)
+_LATE = _said(
+    "no beat by {expected_by}; they come {due}, {last}", expected_by=Moment(_AT - timedelta(hours=16)),
+    due=_DUE,
+    last=_said("the last came at {last_beat_at}", last_beat_at=Moment(_AT - timedelta(hours=40))),
+)  # fmt: skip
+
+
+def _answer(status: int, took: int) -> str:
+    answer = _said("HTTP {status} in {took:.0f} ms", status=status, took=took)
+    return _said("{answer}, expected {wanted}", answer=answer, wanted="200")
+
+
 _DATABASE: dict[str, Any] = {
     "monitor": MonitorId("orders"), "monitor_name": "Orders", "monitor_kind": "postgres", "family": "database",
     "target": "db1.example.com:5432/orders", "cause": "refused",
-    "summary": "connection refused by db1.example.com:5432",
-    "evidence": (
-        (155, "connection refused by db1.example.com:5432"),
-        (150, "connection refused by db1.example.com:5432"),
-        (145, "connection refused by db1.example.com:5432"),
-    ),
+    "summary": _REFUSED, "evidence": ((155, _REFUSED), (150, _REFUSED), (145, _REFUSED)),
     "recovery": "Defib will run: docker restart -t 10 orders-db", "tags": ("production", "shop"),
     "facts": {"error": "refused"}, "state": "fault",
 }  # fmt: skip
 _HOST: dict[str, Any] = {
     "monitor": MonitorId("nas"), "monitor_name": "nas", "monitor_kind": "host", "family": "host",
-    "target": "this machine", "cause": "disk", "summary": "disk /srv/backup at 91.2 % (limit 85 %)",
-    "evidence": ((1, "disk /srv/backup at 91.2 % (limit 85 %)"),), "state": "degraded",
-    "facts": {"disk /srv/backup": "91.2 %", "cpu": "12 %"},
+    "target": _said("this machine"), "cause": "disk", "summary": _FULL, "evidence": ((1, _FULL),), "state": "degraded",
+    "facts": {"disk /srv/backup": _said("{share:.1f} % of {size}", share=91.2, size=Size(2.1e12)), "processors": 4},
 }  # fmt: skip
 _CONTAINER: dict[str, Any] = {
     "monitor": MonitorId("gateway"), "monitor_name": "Gateway", "monitor_kind": "docker", "family": "docker",
-    "target": "gateway", "cause": "oom-killed", "summary": "killed for want of memory, exit code 137, 4 restarts",
-    "evidence": ((155, "killed for want of memory, exit code 137"),), "state": "fault",
-    "recovery": "Defib will run: docker restart -t 10 gateway", "facts": {"restarts": 4, "exit_code": 137},
+    "target": "gateway", "cause": "oom-killed", "summary": _KILLED, "evidence": ((155, _KILLED),), "state": "fault",
+    "recovery": "Defib will run: docker restart -t 10 gateway", "facts": {"restart_count": 4, "exit_code": 137},
 }  # fmt: skip
 _JOB: dict[str, Any] = {
     "monitor": MonitorId("backup"), "monitor_name": "Nightly backup", "monitor_kind": "heartbeat", "family": "job",
-    "target": "every day at 02:00 (Asia/Taipei)", "cause": "missed-beat", "summary": "no beat for 16 h 12 min",
-    "evidence": ((58360, "success after 41 min"),), "state": "fault",
+    "target": _DUE, "cause": "missed-beat", "summary": _LATE,
+    "evidence": ((140_000, _said("beat received")), (57_600, _LATE)), "state": "fault",
     "recovery": "Defib will not act: no recovery is configured",
 }  # fmt: skip
 _DEFIB: dict[str, Any] = {
     "monitor": MonitorId(""), "monitor_name": "Defib", "monitor_kind": "observer", "family": "observer", "target": "",
-    "cause": "observer-cut-off", "summary": "Defib lost its network", "evidence": (),
+    "cause": "observer-cut-off", "summary": _own("Defib lost its network"), "evidence": (),
     "recovery": "What lies beyond the uplink counts as unreachable: nobody is told of it one by one, and it is not "
     "repaired",
 }  # fmt: skip
 _CHANNEL: dict[str, Any] = {
     **_DEFIB, "monitor_name": "ops-mail", "monitor_kind": "channel", "family": "channel", "cause": "channel",
-    "summary": "mail.example.com:587 did not answer in time",
+    "summary": phrase("{target} did not answer in time", target="mail.example.com:587"),
     "recovery": "Defib goes on trying, and sends alerts through ops-chat instead",
 }  # fmt: skip
 
@@ -72,7 +103,8 @@ _CHANNEL: dict[str, Any] = {
 def _member(name: str, minutes_ago: float, **more: Any) -> Together:
     known: dict[str, Any] = {
         "monitor": MonitorId(name.lower()), "name": name, "family": "service", "cause": "refused",
-        "summary": f"connection refused by {name.lower()}.example.com:443", "since": _AT - minutes_ago * _MINUTE,
+        "summary": _said("connection refused by {address}", address=f"{name.lower()}.example.com:443"),
+        "since": _AT - minutes_ago * _MINUTE,
         "severity": Severity.HIGH, "recovery": "Defib will not act: no recovery is configured",
     }  # fmt: skip
     return Together(**{**known, **more})
@@ -85,12 +117,12 @@ _BACK = tuple(
 )
 _DIGEST = (
     _member("Orders", 9, family="database", severity=Severity.SEVERE),
-    _member("Shop", 8, cause="http-502", summary="HTTP 502 in 31 ms, expected 200"),
-    _member("Gateway", 7.5, family="docker", cause="oom-killed", summary="exit code 137"),
+    _member("Shop", 8, cause="http-502", summary=_answer(502, 31)),
+    _member("Gateway", 7.5, family="docker", cause="oom-killed", summary=_KILLED),
     _member("nas", 5, event=AlertKind.DEGRADED, family="host", severity=Severity.LOW, cause="disk",
-            summary="disk /srv/backup at 91.2 % (limit 85 %)"),
-    _member("Search", 6, cause="timeout", summary="no answer within 5 s", is_over=True, duration_s=133.0),
-    _member("Payments", 4, cause="tls-expired", summary="certificate expired yesterday", is_over=True, duration_s=61.0),
+            summary=_FULL),
+    _member("Search", 6, cause="timeout", summary=_SLOW, is_over=True, duration_s=133.0),
+    _member("Payments", 4, cause="tls-expired", summary=_EXPIRED, is_over=True, duration_s=61.0),
 )  # fmt: skip
 
 SAMPLES: dict[str, dict[str, Any]] = {
@@ -98,9 +130,9 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "down-http-500": {
         **_DATABASE, "event": AlertKind.DOWN, "monitor": MonitorId("shop"), "monitor_name": "Shop",
         "monitor_kind": "http", "family": "network", "target": "https://shop.example.com/health",
-        "cause": "http-500", "summary": "HTTP 500 in 12 ms, expected 200", "recovery":
+        "cause": "http-500", "summary": _answer(500, 12), "recovery":
         "Defib would run: systemctl restart shop (recovery is in dry-run mode)",
-        "evidence": ((155, "HTTP 500 in 14 ms, expected 200"), (150, "HTTP 500 in 12 ms, expected 200")),
+        "evidence": ((155, _answer(500, 14)), (150, _answer(500, 12))),
     },
     "down-oom": {**_CONTAINER, "event": AlertKind.DOWN},
     "down-job": {**_JOB, "event": AlertKind.DOWN, "since": _AT - timedelta(hours=16)},
@@ -111,18 +143,18 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "together": {**_DATABASE, "event": AlertKind.DOWN, "family": "service", "together": _TOGETHER},
     "degraded": {**_HOST, "event": AlertKind.DEGRADED},
     "recovered": {
-        **_DATABASE, "event": AlertKind.RECOVERED, "summary": "SELECT 1 in 3 ms", "healed_by": "defib", "attempts": 1,
+        **_DATABASE, "event": AlertKind.RECOVERED, "summary": _ANSWERED, "healed_by": "defib", "attempts": 1,
         "recovery": "recovered by Defib in 6.4 s: docker restart -t 10 orders-db", "duration_s": 155.0, "state": "up",
-        "evidence": ((20, "connection refused by db1.example.com:5432"), (0, "SELECT 1 in 3 ms")),
+        "evidence": ((20, _REFUSED), (0, _ANSWERED)),
     },
     "recovered-together": {**_DATABASE, "event": AlertKind.RECOVERED, "together": _BACK},
     "flapping": {**_CONTAINER, "event": AlertKind.FLAPPING, "falls": 3, "duration_s": 720.0},
     "still_flapping": {**_CONTAINER, "event": AlertKind.STILL_FLAPPING, "falls": 9, "duration_s": 2_520.0},
-    "settled": {**_CONTAINER, "event": AlertKind.SETTLED, "falls": 9, "state": "up", "summary": "running, healthy",
+    "settled": {**_CONTAINER, "event": AlertKind.SETTLED, "falls": 9, "state": "up", "summary": _RUNNING,
                 "recovery": ""},
     "stopped": {**_CONTAINER, "event": AlertKind.STOPPED, "state": "stopped", "cause": "stopped",
-                "summary": "exited with code 0", "recovery": ""},
-    "started": {**_CONTAINER, "event": AlertKind.STARTED, "state": "up", "summary": "running, healthy", "recovery": ""},
+                "summary": _said("{name} exited with {status}", name="gateway", status=0), "recovery": ""},
+    "started": {**_CONTAINER, "event": AlertKind.STARTED, "state": "up", "summary": _RUNNING, "recovery": ""},
     "relapsed": {**_DATABASE, "event": AlertKind.RELAPSED, "recovery": "Defib tries again after a short wait"},
     "crash_looping": {
         **_CONTAINER, "event": AlertKind.CRASH_LOOPING,
@@ -147,6 +179,13 @@ SAMPLES: dict[str, dict[str, Any]] = {
         **_DATABASE, "event": AlertKind.ACKNOWLEDGED, "actor": "Ayşe", "note": "the disk is full, cleaning up",
     },
     "unacknowledged": {**_DATABASE, "event": AlertKind.UNACKNOWLEDGED, "actor": "Ayşe"},
+    "set_aside": {
+        **_DATABASE, "event": AlertKind.SET_ASIDE, "actor": "Ayşe", "note": "a new disk", "state": "maintenance",
+        "until": _AT + timedelta(hours=2), "recovery": "",
+    },
+    "unwatched": {
+        **_DATABASE, "event": AlertKind.UNWATCHED, "recovery": "it is not in the configuration any more",
+    },
     "observer_sick": {**_DEFIB, "event": AlertKind.OBSERVER_SICK},
     "observer_well": {
         **_DEFIB, "event": AlertKind.OBSERVER_WELL, "recovery": "Whatever was seen meanwhile is looked at afresh",
@@ -154,7 +193,7 @@ SAMPLES: dict[str, dict[str, Any]] = {
     },
     "channel_broken": {**_CHANNEL, "event": AlertKind.CHANNEL_BROKEN},
     "channel_works": {
-        **_CHANNEL, "event": AlertKind.CHANNEL_WORKS, "duration_s": 3_720.0, "summary": "it accepts messages",
+        **_CHANNEL, "event": AlertKind.CHANNEL_WORKS, "duration_s": 3_720.0,
         "recovery": "What it owed is delivered now",
     },
     "digest": {**_DEFIB, "event": AlertKind.DIGEST, "together": _DIGEST, "since": _AT - 9 * _MINUTE, "recovery": ""},
@@ -178,8 +217,9 @@ def sample_alert(name: str, language: str = ENGLISH) -> Alert:
         "url": "https://defib.example.com/monitors/orders",
     }  # fmt: skip
     known |= SAMPLES[name]
+    here = _AT.astimezone(ZoneInfo(known["timezone"]))
     known["evidence"] = tuple(
-        f"{_AT.astimezone(ZoneInfo(known['timezone'])) - timedelta(seconds=ago):%H:%M:%S}  {seen}"
+        _own("{clock}  {text}", clock=f"{here - timedelta(seconds=ago):%H:%M:%S}", text=seen)
         for ago, seen in known["evidence"]
     )
     facts = AlertFacts(**known)

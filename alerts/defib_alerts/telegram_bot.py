@@ -3,17 +3,20 @@
 import asyncio
 import logging
 import warnings
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from defib.plugin import DeliveryError, format_duration
+from defib.plugin import Button, DeliveryError, Lapse
 from defib_alerts.masking import Masker, MaskingFilter
+from defib_alerts.phrases import phrase
 from defib_alerts.rendering import Templates
+from defib_alerts.telegram_messages import data_of, rows_of
 from defib_alerts.wording import one_line
 
 if TYPE_CHECKING:
-    from telegram import Bot
+    from telegram import Bot, InlineKeyboardMarkup
     from telegram.error import TelegramError
 
 _CHATTY_LOGGERS = (
@@ -71,26 +74,34 @@ class TelegramBot:
         match error:
             case RetryAfter(retry_after=pause):
                 delay = pause if isinstance(pause, timedelta) else timedelta(seconds=pause)
-                words = f"Telegram asks to wait for {format_duration(delay)}"
-                return DeliveryError(f"{self._target}: {words}", retry_after=delay)
+                words = phrase(
+                    "{target}: Telegram asks to wait for {pause}", target=self._target, pause=Lapse.of(delay)
+                )
+                return DeliveryError(words, retry_after=delay)
             case InvalidToken():
-                remedy = "write the token that @BotFather shows, and check api_url"
-                return DeliveryError(
-                    f"{self._target}: the bot's token is not valid; {remedy}", permanent=True
+                words = phrase(
+                    "{target}: the bot's token is not valid; write the token that @BotFather shows, and check api_url",
+                    target=self._target,
                 )
+                return DeliveryError(words, permanent=True)
             case Forbidden():
-                words = f"the bot may not write there ({self.tell(error)})"
-                remedy = "start a chat with the bot or add it to the group"
-                return DeliveryError(f"{self._target}: {words}; {remedy}", permanent=True)
+                words = phrase(
+                    "{target}: the bot may not write there ({said}); start a chat with the bot or add it to the group",
+                    target=self._target, said=self.tell(error),
+                )  # fmt: skip
+                return DeliveryError(words, permanent=True)
             case BadRequest() | ChatMigrated():
-                remedy = "check chat_id and thread_id"
-                return DeliveryError(
-                    f"{self._target}: refused ({self.tell(error)}); {remedy}", permanent=True
-                )
+                words = phrase(
+                    "{target}: refused ({said}); check chat_id and thread_id", target=self._target,
+                    said=self.tell(error),
+                )  # fmt: skip
+                return DeliveryError(words, permanent=True)
             case TimedOut():
-                return DeliveryError(f"{self._target} did not answer in time")
+                return DeliveryError(phrase("{target} did not answer in time", target=self._target))
             case _:
-                return DeliveryError(f"{self._target} cannot be reached ({self.tell(error)})")
+                return DeliveryError(
+                    phrase("{target} cannot be reached ({said})", target=self._target, said=self.tell(error))
+                )
 
     def _build(self) -> "tuple[Bot, Templates]":
         from telegram import Bot
@@ -109,3 +120,18 @@ class TelegramBot:
         )
         bot = Bot(self._token, base_url=f"{self._api_url}/bot", request=request, get_updates_request=request)
         return bot, Templates(self._folder)
+
+
+def keyboard_of(buttons: Sequence[Button]) -> "InlineKeyboardMarkup | None":
+    """Buttons below a message; None where there are none that Telegram would take."""
+    from telegram import InlineKeyboardButton, InlineKeyboardMarkup
+
+    rows = rows_of(buttons)
+    if not rows:
+        return None
+    return InlineKeyboardMarkup(
+        [
+            [InlineKeyboardButton(button.label, callback_data=data_of(button)) for button in row]
+            for row in rows
+        ]
+    )

@@ -25,10 +25,10 @@ from defib.plugin import (
 )
 from defib_alerts.deadlines import deadline
 from defib_alerts.rendering import check_folder
-from defib_alerts.telegram_bot import TelegramBot
+from defib_alerts.telegram_bot import TelegramBot, keyboard_of
 from defib_alerts.telegram_listener import Listener
 from defib_alerts.telegram_markup import plain
-from defib_alerts.telegram_messages import data_of, rows_of, write_alert, write_report
+from defib_alerts.telegram_messages import write_alert, write_report
 from defib_alerts.telegram_updates import Mailboxes
 
 if TYPE_CHECKING:
@@ -184,17 +184,7 @@ class TelegramChannel:
         return int(receipt)
 
     def _keyboard(self, context: SendContext) -> "InlineKeyboardMarkup | None":
-        from telegram import InlineKeyboardButton, InlineKeyboardMarkup
-
-        rows = rows_of(context.buttons) if self._has_buttons else []
-        if not rows:
-            return None
-        return InlineKeyboardMarkup(
-            [
-                [InlineKeyboardButton(button.label, callback_data=data_of(button)) for button in row]
-                for row in rows
-            ]
-        )
+        return keyboard_of(context.buttons) if self._has_buttons else None
 
 
 class AnsweredTelegramChannel(TelegramChannel):

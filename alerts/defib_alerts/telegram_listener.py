@@ -1,14 +1,13 @@
 """What people ask the bot for: by buttons pressed and commands written, listed users only."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-import structlog
-
-from defib.plugin import DefibError, Desk, IncidentId, Matcher, MonitorId, parse_duration
-from defib_alerts.telegram_bot import TelegramBot
+from defib.plugin import Button, DefibError, Desk, IncidentId, Matcher, MonitorId, get_logger, parse_duration
+from defib_alerts.telegram_bot import TelegramBot, keyboard_of
+from defib_alerts.telegram_choice import Question, clear, question
 from defib_alerts.telegram_markup import cut
 from defib_alerts.telegram_messages import Press, press_of
 from defib_alerts.wording import one_line
@@ -16,7 +15,7 @@ from defib_alerts.wording import one_line
 if TYPE_CHECKING:
     from telegram import Bot, CallbackQuery, Chat, MaybeInaccessibleMessage, Message, Update, User
 
-log = structlog.get_logger("defib.telegram")
+log = get_logger("defib.telegram")
 
 _STALE = timedelta(minutes=10)  #: what was written longer ago is not done any more
 _SILENCE = timedelta(hours=1)
@@ -25,14 +24,12 @@ _LONGEST_TOAST = 200
 _MOST_STRANGERS = 1000  #: who are remembered to have been refused
 
 USAGE = """/status – how everything is
-/ack – somebody sees to it: as the answer to an alert, or /ack INCIDENT, with a note if you like
-/silence – tell nobody for an hour: as the answer to an alert, or /silence INCIDENT 2h
-/explain – why: as the answer to an alert, or /explain INCIDENT"""
+/ack – somebody sees to it: as the answer to an alert, or /ack MONITOR, with a note if you like
+/silence – tell nobody for an hour: as the answer to an alert, or /silence MONITOR 2h
+/explain – why: as the answer to an alert, or /explain MONITOR"""
+_INCIDENT = "inc-"  #: begins the ids of incidents
 _OBSOLETE = "This button is of another time; it does nothing now."
 _TOO_LATE = "Defib was not listening when this was pressed; press it again."
-_NAME_IT = (
-    "Which one? Answer an alert with this command, or write the incident behind it; /status lists them."
-)
 
 
 class Listener:
@@ -133,43 +130,49 @@ class Listener:
             return
         if self._now() - message.date > _STALE:
             said = f"Defib was not listening when you wrote {command}; write it again if it still holds."
+            await self._say(bot, message, said)
+            return
+        answer = await self._done(command.lower(), words[1:], message, user)
+        if isinstance(answer, Question):
+            await self._say(bot, message, answer.text, answer.buttons)
         else:
-            said = await self._done(command.lower(), words[1:], message, user)
-        await self._say(bot, message, said)
+            await self._say(bot, message, answer)
 
-    async def _done(self, command: str, words: list[str], message: "Message", user: "User") -> str:
-        incident = _incident_of(message.reply_to_message)
+    async def _done(
+        self, command: str, words: list[str], message: "Message", user: "User"
+    ) -> str | Question:
         match command:
             case "/status":
                 return await self._told(self._desk.status())
             case "/start" | "/help":
                 return USAGE
+        lasting = _SILENCE
+        if command == "/silence":
+            lasting, words = _lasting(words)
+        subject: IncidentId | MonitorId | None = _incident_of(message.reply_to_message)
+        if subject is None:
+            name, words = (words[0], words[1:]) if words else ("", [])
+            found = await self._meant(command, name)
+            if isinstance(found, Question):
+                return found
+            subject = found
+        note = one_line(" ".join(words))
+        match command:
             case "/silence":
-                return await self._silence(words, incident, user)
-        if incident is None:
-            if not words:
-                return _NAME_IT
-            incident, words = IncidentId(words[0]), words[1:]
-        if command == "/ack":
-            return await self._told(self._desk.acknowledge(incident, _who(user), one_line(" ".join(words))))
-        return await self._told(self._desk.explain(incident))
+                return await self._told(self._desk.silence(_about(subject), lasting, _who(user), note))
+            case "/ack":
+                return await self._told(self._desk.acknowledge(IncidentId(subject), _who(user), note))
+        return await self._told(self._desk.explain(subject))
 
-    async def _silence(self, words: list[str], incident: IncidentId | None, user: "User") -> str:
-        lasting, names = _SILENCE, []
-        for word in words:
-            try:
-                lasting = parse_duration(word)
-            except ValueError:
-                names.append(word)
-        if incident is not None and not names:
-            names = [str(incident)]
-        if len(names) != 1:
-            return _NAME_IT
-        if names[0].startswith("inc-"):
-            matcher = Matcher(incidents=frozenset({IncidentId(names[0])}))
-        else:
-            matcher = Matcher(monitors=frozenset({MonitorId(names[0])}))
-        return await self._told(self._desk.silence(matcher, lasting, _who(user)))
+    async def _meant(self, command: str, name: str) -> IncidentId | MonitorId | Question:
+        """What ``name`` is, or what to ask."""
+        if name.startswith(_INCIDENT):  # it may be over, and is known all the same
+            return IncidentId(name)
+        subjects = await self._desk.meant(name)
+        found = clear(command, name, subjects)
+        if found is None:
+            return question(command, name, subjects)
+        return found.monitor if name or found.incident is None else found.incident
 
     # --- what goes out -----------------------------------------------------------------------------
 
@@ -180,7 +183,9 @@ class Listener:
         except DefibError as error:
             return str(error)
 
-    async def _say(self, bot: "Bot", to: "MaybeInaccessibleMessage | None", text: str) -> None:
+    async def _say(
+        self, bot: "Bot", to: "MaybeInaccessibleMessage | None", text: str, buttons: Sequence[Button] = ()
+    ) -> None:
         """Answer a message where it stands, as plain text."""
         from telegram import Message, ReplyParameters
 
@@ -191,6 +196,7 @@ class Listener:
             chat_id=to.chat.id,
             message_thread_id=thread,
             text=cut(text),
+            reply_markup=keyboard_of(buttons),
             reply_parameters=ReplyParameters(message_id=to.message_id, allow_sending_without_reply=True),
         )
 
@@ -204,6 +210,23 @@ class Listener:
             return False
         self._strangers.add(user.id)
         return True
+
+
+def _lasting(words: list[str]) -> tuple[timedelta, list[str]]:
+    """How long a silence lasts, and what else was said."""
+    lasting, others = _SILENCE, []
+    for word in words:
+        try:
+            lasting = parse_duration(word)
+        except ValueError:
+            others.append(word)
+    return lasting, others
+
+
+def _about(subject: IncidentId | MonitorId) -> Matcher:
+    if subject.startswith(_INCIDENT):
+        return Matcher(incidents=frozenset({IncidentId(subject)}))
+    return Matcher(monitors=frozenset({MonitorId(subject)}))
 
 
 def _who(user: "User") -> str:

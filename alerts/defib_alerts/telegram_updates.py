@@ -15,15 +15,14 @@ from datetime import timedelta
 from itertools import chain, repeat
 from typing import TYPE_CHECKING, Protocol
 
-import structlog
-
+from defib.plugin import get_logger
 from defib_alerts.telegram_bot import TelegramBot
 
 if TYPE_CHECKING:
     from telegram import Chat, Update
     from telegram.error import TelegramError
 
-log = structlog.get_logger("defib.telegram")
+log = get_logger("defib.telegram")
 
 _POLL_S = 25  #: seconds that Telegram may keep a request for updates
 _WANTED = ("message", "callback_query")

@@ -24,7 +24,6 @@ from defib_alerts.advice import (
     Line,
     said,
 )
-from defib_alerts.beats import retold
 from defib_alerts.causes import CauseAdvice, advice_for
 from defib_alerts.digest import compose_digest
 from defib_alerts.events import description_of, title_of
@@ -60,16 +59,11 @@ class StandardTexts:
 
 
 def _evidence(voice: Voice, facts: AlertFacts) -> tuple[str, ...]:
-    summary = retold(facts.summary, facts, voice)
-    lines = [one_line(_again(raw, facts.summary, summary)) for raw in facts.evidence]
+    lines = [one_line(voice.told(line)) for line in facts.evidence]
     lines = [line for line in lines if line]
     if not lines and facts.event in ABOUT_A_FAULT:
-        lines = [one_line(summary)]
+        lines = [one_line(voice.told(facts.summary))]
     return (*lines[-MOST_EVIDENCE_LINES:], *map(one_line, facts.snapshot))
-
-
-def _again(line: str, summary: str, anew: str) -> str:
-    return line.removesuffix(summary) + anew if line.endswith(summary) and anew != summary else line
 
 
 def _recommendations(voice: Voice, facts: AlertFacts, advice: CauseAdvice | None) -> tuple[str, ...]:

@@ -7,7 +7,17 @@ from dataclasses import replace
 from defib.plugin import N_, AlertFacts, AlertKind, AlertText, Severity, Together
 from defib_alerts.advice import TAKE_IT_ON, WHEN_TOGETHER, Line, said
 from defib_alerts.entries import MOST_MEMBERS, lines_of
-from defib_alerts.events import let_go, nobody, plan_of, still_open, taken_on, title_of, why_now
+from defib_alerts.events import (
+    given_up,
+    let_go,
+    nobody,
+    plan_of,
+    put_aside,
+    still_open,
+    taken_on,
+    title_of,
+    why_now,
+)
 from defib_alerts.kinds import GOOD_NEWS
 from defib_alerts.wording import Voice, one_line
 
@@ -42,9 +52,17 @@ def compose_together(voice: Voice, facts: AlertFacts, kind: str, severity: Sever
 def _title(voice: Voice, facts: AlertFacts) -> str:
     members = facts.together
     counted = {"count": count(voice, members), "names": listed(voice, members, MOST_NAMES)}
+    if facts.event is AlertKind.DOWN and facts.silent:
+        return voice.say(N_("Nothing on {host} answers: {count} failed together"), **counted, host=facts.silent_host)
     match facts.event:
         case AlertKind.REMINDER | AlertKind.ESCALATED:
             return still_open(voice, facts, voice.say(_FELL, **counted))
+        case AlertKind.SET_ASIDE if facts.state == "paused":
+            return voice.say(N_("{count} are paused now: {names}"), **counted)
+        case AlertKind.SET_ASIDE:
+            return voice.say(N_("{count} are in maintenance now: {names}"), **counted)
+        case AlertKind.UNWATCHED:
+            return voice.say(N_("{count} are no longer watched: {names}"), **counted)
         case AlertKind.ACKNOWLEDGED | AlertKind.UNACKNOWLEDGED:
             return title_of(voice, replace(facts, monitor_name=str(counted["names"])), None)
         case event:
@@ -59,6 +77,10 @@ def _sentences(voice: Voice, facts: AlertFacts) -> Iterator[str]:
             yield from taken_on(voice, facts, since=_since(voice, facts))
         case AlertKind.UNACKNOWLEDGED:
             yield from let_go(voice, facts, since=_since(voice, facts))
+        case AlertKind.SET_ASIDE:
+            yield from put_aside(voice, facts, since=_since(voice, facts))
+        case AlertKind.UNWATCHED:
+            yield from (_since(voice, facts), *given_up(voice, facts))
         case AlertKind.REMINDER | AlertKind.ESCALATED:
             yield from (*_fell(voice, facts), *nobody(voice, facts))
         case event:
@@ -69,7 +91,7 @@ def _wanted(facts: AlertFacts) -> tuple[Line, ...]:
     match facts.event:
         case AlertKind.REMINDER | AlertKind.ESCALATED | AlertKind.UNACKNOWLEDGED:
             return (TAKE_IT_ON, *WHEN_TOGETHER)
-        case AlertKind.ACKNOWLEDGED:
+        case AlertKind.ACKNOWLEDGED | AlertKind.SET_ASIDE | AlertKind.UNWATCHED:
             return ()
         case event:
             return () if event in GOOD_NEWS else WHEN_TOGETHER
@@ -108,6 +130,11 @@ def _since(voice: Voice, facts: AlertFacts) -> str:
 
 def _fell(voice: Voice, facts: AlertFacts) -> Iterator[str]:
     yield _since(voice, facts)
+    if facts.silent:
+        yield voice.say(
+            N_("Not answered since, and not told one by one either: {n} more on {host}."), n=facts.silent,
+            host=facts.silent_host,
+        )  # fmt: skip
     yield voice.say(N_("What fails together mostly has one cause."))
     yield _plan(voice, facts.together)
 

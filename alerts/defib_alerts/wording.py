@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from defib.plugin import ENGLISH, LANGUAGES, AlertFacts, Catalogue, catalogue
+from defib.plugin import ENGLISH, LANGUAGES, N_, AlertFacts, Catalogue, catalogue, retell
 
 PACKAGE = "defib_alerts"
 
@@ -52,6 +52,10 @@ class Voice:
         local, here = instant.astimezone(zone(self.timezone)), self.at.astimezone(zone(self.timezone))
         return self.words.moment(local, seen_from=here, has_seconds=has_seconds)
 
+    def told(self, text: str) -> str:
+        """What a monitor or the engine said, in this language and by the readers' clock."""
+        return retell(text, self.words, self.clock)
+
     @property
     def zone(self) -> str:
         return zone_name(self.timezone)
@@ -64,7 +68,9 @@ def human_duration(seconds: float, language: str = ENGLISH) -> str:
 
 def full_time(instant: datetime, timezone: str, language: str = ENGLISH) -> str:
     """``Sat 3 Jan 2026, 22:14:07 (Asia/Hong_Kong)``."""
-    return f"{words_in(language).instant(instant.astimezone(zone(timezone)))} ({zone_name(timezone)})"
+    words = words_in(language)
+    time = words.instant(instant.astimezone(zone(timezone)))
+    return words.gettext(N_("{time} ({timezone})")).format(time=time, timezone=zone_name(timezone))
 
 
 def one_line(text: str, limit: int = 300) -> str:

@@ -1,40 +1,27 @@
 """The composition root: the one place where the parts are put together."""
 
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from defib import config, registry
-from defib.engine.alerting.windows import Windows
 from defib.engine.clock import SystemClock
-from defib.engine.engine import Engine
-from defib.engine.events import EventBus
 from defib.engine.heartbeats.enlisting import enlist_stored
-from defib.engine.observer.canaries import Canaries
 from defib.engine.roster import Roster, is_setting
-from defib.engine.views.read_model import Views
-from defib.engine.views.sources import Sources
 from defib.model.settings import Settings
 from defib.registry import Registry
 from defib.store import BEAT_SECRET, Database, Reader, Writer, ensure_beat_secret, open_database
 from defib.store.lock import OwnerLock
 
-
-def load_settings(
-    path: Path, plugins: Registry | None = None, environ: Mapping[str, str] = os.environ
-) -> tuple[Registry, Settings]:
-    """Plugins and configuration.
-
-    :raises ConfigError: with every mistake.
-    :raises PluginError: a built-in plugin is broken.
-    """
-    plugins = plugins or registry.load()
-    return plugins, config.load(path, plugins, environ)
+if TYPE_CHECKING:  # what is large is imported by the command that needs it
+    from defib.engine.engine import Engine
+    from defib.engine.views.read_model import Views
 
 
 @contextmanager
-def engine(plugins: Registry, settings: Settings, *, role: str, is_daemon: bool = False) -> Iterator[Engine]:
+def engine(
+    plugins: Registry, settings: Settings, *, role: str, is_daemon: bool = False
+) -> "Iterator[Engine]":
     """An engine that owns the store of ``settings``; started by the caller, released at the end.
 
     :param role: what this process is, for the message that others get.
@@ -43,6 +30,9 @@ def engine(plugins: Registry, settings: Settings, *, role: str, is_daemon: bool 
     :raises StoreError: the store cannot be opened, or another process owns it.
     :raises ConfigError: a plugin refused its options.
     """
+    from defib.engine.engine import Engine
+    from defib.engine.observer.canaries import Canaries
+
     database = open_database(settings.store)
     try:
         with OwnerLock(database, role=role) as lock:
@@ -75,7 +65,7 @@ def build_roster(plugins: Registry, settings: Settings, reader: Reader) -> Roste
     return Roster(plugins, settings, switched, beat_secret=stored.get(BEAT_SECRET, ""))
 
 
-def live_views(running: Engine) -> Views:
+def live_views(running: "Engine") -> "Views":
     """Views of a running engine."""
     return running.views
 
@@ -87,16 +77,29 @@ def has_store(settings: Settings) -> bool:
 
 
 @contextmanager
-def stored_views(plugins: Registry, settings: Settings) -> Iterator[tuple[Views, Roster, Reader]]:
-    """Views of what the store holds, while no engine runs here. Writes nothing."""
+def stored(plugins: Registry, settings: Settings) -> Iterator[tuple[Roster, Reader]]:
+    """What the store holds, and what is watched, while no engine runs here. Writes nothing."""
     database: Database = open_database(settings.store, migrate=False)
     try:
         reader = Reader(database)
         roster = build_roster(plugins, settings, reader)
         enlist_stored(roster, reader)
+        yield roster, reader
+    finally:
+        database.close()
+
+
+@contextmanager
+def stored_views(plugins: Registry, settings: Settings) -> "Iterator[tuple[Views, Roster, Reader]]":
+    """Views of what the store holds, while no engine runs here. Writes nothing."""
+    from defib.engine.alerting.windows import Windows
+    from defib.engine.events import EventBus
+    from defib.engine.views.read_model import Views
+    from defib.engine.views.sources import Sources
+
+    with stored(plugins, settings) as (roster, reader):
         health = reader.health()
         cases = {case.monitor: case for case in reader.cases(only_active=True)}
-
         clock = SystemClock()
         sources = Sources(
             roster=roster,
@@ -112,5 +115,3 @@ def stored_views(plugins: Registry, settings: Settings) -> Iterator[tuple[Views,
             started_at=None,
         )
         yield Views(lambda: sources), roster, reader
-    finally:
-        database.close()

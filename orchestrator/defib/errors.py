@@ -85,9 +85,14 @@ class RegistrationRefusedError(DefibError):
     """An agent is not let in, or reports for somebody else."""
 
 
+class KeptOutError(RegistrationRefusedError):
+    """An agent is kept out until an operator lets it in again."""
+
+
 class DeliveryError(DefibError):
     """A channel did not accept a notice.
 
+    :ivar message: as it was given: a phrase stays one.
     :ivar permanent: retrying cannot help (wrong address, revoked token): the delivery becomes a dead letter.
     :ivar retry_after: the least delay the far end asked for.
     """
@@ -95,6 +100,7 @@ class DeliveryError(DefibError):
     def __init__(
         self, message: str, *, permanent: bool = False, retry_after: timedelta | None = None
     ) -> None:
+        self.message = message
         self.permanent = permanent
         self.retry_after = retry_after
         super().__init__(message)

@@ -21,7 +21,8 @@ from collections.abc import Iterable
 from datetime import date, datetime
 from functools import cached_property, lru_cache
 from gettext import GNUTranslations, NullTranslations
-from importlib.resources import files
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ _UNITS = {
     "zh-Hant": ("秒", "分", "小時", "天"),
     "tr": ("sn", "dk", "sa", "gün"),
 }
+_MILLISECOND = {"en": "ms", "zh-Hant": "毫秒", "tr": "ms"}
 _DAYS = {"zh-Hant": "M月d日 EEE", "tr": "d MMM EEE"}
 _DAYS_WITH_YEAR = {"zh-Hant": "y年M月d日 EEE", "tr": "d MMM y EEE"}
 _MONTHS = {"zh-Hant": "y年M月", "tr": "LLLL y"}
@@ -82,6 +84,10 @@ class Catalogue:
         """``a, b, c`` as this language separates them."""
         return ("、" if self.language == "zh-Hant" else ", ").join(items)
 
+    def clauses(self, clauses: Iterable[str]) -> str:
+        """``a; b; c``: what is more than words."""
+        return ("；" if self.language == "zh-Hant" else "; ").join(clauses)
+
     # --- figures -----------------------------------------------------------------------------------
 
     def number(self, value: float, digits: int = 0) -> str:
@@ -114,8 +120,18 @@ class Catalogue:
         ):
             if whole >= size:
                 rest = whole % size // rest_size
+                if self.language == "zh-Hant" and not rest and unit == minute:
+                    unit = "分鐘"
                 return f"{whole // size} {unit}" + (f" {rest} {rest_unit}" if rest else "")
         return f"{whole} {second}"
+
+    def span(self, seconds: float) -> str:
+        """``350 ms``, ``3 s``, ``6.4 s``, ``1 min 12 s``: as :meth:`duration`, for spans that were set or are short."""
+        if 0 < seconds < 0.9995:
+            return f"{self.number(seconds * 1000)} {_MILLISECOND[self.language]}"
+        if 0 <= seconds < 10 and seconds == int(seconds):
+            return f"{int(seconds)} {_UNITS[self.language][0]}"
+        return self.duration(seconds)
 
     # --- dates; all arguments are local times already ------------------------------------------------
 
@@ -159,10 +175,15 @@ def catalogue(package: str, language: str = ENGLISH) -> Catalogue:
     A package without a file for the language says everything in English, with the language's figures.
 
     :raises ValueError: it is none of :data:`LANGUAGES`.
+    :raises ModuleNotFoundError: there is no such package. It is not imported.
     """
     if language not in LANGUAGES:
         raise ValueError(f"there is no language {language!r}; there are: {', '.join(LANGUAGES)}")
-    path = files(package) / "locale" / _file_name(language) / "LC_MESSAGES" / "messages.po"
+    spec = find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise ModuleNotFoundError(f"there is no package {package!r}", name=package)
+    folder = Path(spec.submodule_search_locations[0]) / "locale"
+    path = folder / _file_name(language) / "LC_MESSAGES" / "messages.po"
     if language == ENGLISH or not path.is_file():
         return Catalogue(language, NullTranslations())
     from babel.messages.mofile import write_mo

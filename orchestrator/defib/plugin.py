@@ -6,6 +6,7 @@ from defib.errors import (
     ConfigError,
     DefibError,
     DeliveryError,
+    KeptOutError,
     ListenError,
     RegistrationRefusedError,
     StoreError,
@@ -23,6 +24,7 @@ from defib.hookspecs import (
     hookimpl,
 )  # fmt: skip
 from defib.languages import ENGLISH, LANGUAGES, N_, Catalogue, catalogue
+from defib.logs import Log, get_logger
 from defib.model.agent import (
     Agent,
     AgentReport,
@@ -53,6 +55,7 @@ from defib.model.health import BeatMemory, FaultLabel, Health, Incident, State, 
 from defib.model.ids import AgentId, AlertId, IncidentId, MonitorId, ReportId
 from defib.model.monitor import Family, MadeMonitor, MonitorSpec
 from defib.model.options import Duration, Options, Percent, Secret, format_duration, parse_duration
+from defib.model.phrase import Lapse, Moment, Phrases, Said, Several, Size, made_again, made_of
 from defib.model.recovery import Attempt, AttemptOutcome
 from defib.model.report import (
     Budget,
@@ -70,6 +73,7 @@ from defib.model.report import (
     Span,
     Stretch,
 )
+from defib.model.settings import IngestSettings
 from defib.model.strategy import Strategy
 from defib.model.window import Matcher
 from defib.ports import (
@@ -94,7 +98,6 @@ from defib.ports import (
     Executor,
     Fleet,
     Founded,
-    IngestSettings,
     Jobs,
     JobView,
     Judgement,
@@ -107,6 +110,7 @@ from defib.ports import (
     ProbeContext,
     PushedMonitor,
     PushedVerdict,
+    ReadByPeople,
     Receipt,
     ReceiverContext,
     RemoteActions,
@@ -114,10 +118,12 @@ from defib.ports import (
     Seconded,
     SendContext,
     SnapshotContext,
+    Subject,
     Tripwired,
     Witness,
 )  # fmt: skip
-from defib.rules import badges, pacing
+from defib.retelling import retell
+from defib.rules import badges, introductions, pacing
 from defib.rules import heartbeat as rhythm
 from defib.rules.masking import command_line, masked
 
@@ -189,13 +195,17 @@ __all__ = [
     "JobView",
     "Jobs",
     "Judgement",
+    "KeptOutError",
+    "Lapse",
     "ListenError",
     "Listening",
     "Live",
     "LiveFeed",
+    "Log",
     "MadeMonitor",
     "Matcher",
     "Missed",
+    "Moment",
     "Monitor",
     "MonitorId",
     "MonitorPeriod",
@@ -212,10 +222,12 @@ __all__ = [
     "Pausable",
     "Percent",
     "Period",
+    "Phrases",
     "ProbeContext",
     "ProbeStatus",
     "PushedMonitor",
     "PushedVerdict",
+    "ReadByPeople",
     "Receipt",
     "ReceiverContext",
     "ReceiverType",
@@ -227,13 +239,16 @@ __all__ = [
     "ReportWriter",
     "ResponseHour",
     "Ruling",
+    "Said",
     "Scope",
     "Seconded",
     "Secret",
     "SendContext",
+    "Several",
     "Severity",
     "SickSpell",
     "Signal",
+    "Size",
     "SnapshotContext",
     "Source",
     "Span",
@@ -242,6 +257,7 @@ __all__ = [
     "StoreError",
     "Strategy",
     "Stretch",
+    "Subject",
     "Task",
     "TextsType",
     "Together",
@@ -255,9 +271,14 @@ __all__ = [
     "catalogue",
     "command_line",
     "format_duration",
+    "get_logger",
     "hookimpl",
+    "introductions",
+    "made_again",
+    "made_of",
     "masked",
     "pacing",
     "parse_duration",
+    "retell",
     "rhythm",
 ]  # fmt: skip

@@ -133,13 +133,11 @@ class Deadline:
     kind: str  #: of the monitor's own making: ``late``, ``missed``, ``run``
     fault_at: datetime  #: when silence becomes a fault; shown to people
     every: timedelta  #: nominal time between beats
-    margin: (
-        timedelta  #: after we were away ourselves: how much longer than ``min(every, 5 s)`` a beat may take
-    )
+    margin: timedelta
+    """After we were away ourselves: how much longer than ``min(every, 5 s)`` a beat may take."""
     is_by_clock: bool = False  #: it follows the wall clock also where that is set: a cron schedule
-    is_rhythmic: bool = (
-        False  #: of beats that follow one another each ``every``; weighed together with other senders
-    )
+    is_rhythmic: bool = False
+    """Of beats that follow one another each ``every``; weighed together with other senders."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -415,10 +413,30 @@ class Editing(Protocol):
 
 
 @runtime_checkable
+class ReadByPeople(Protocol):
+    """What a :class:`Channel` may be besides: read by people, who need not be told each thing by itself.
+
+    Programs that keep accounts are sent each alert: what a channel is that does not say.
+    """
+
+    is_read_by_people: bool
+
+
+@runtime_checkable
 class Patient(Protocol):
     """What a :class:`Channel` may be besides: one that takes another time for a try than the usual five seconds."""
 
     timeout: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """Something that people may mean."""
+
+    monitor: MonitorId
+    name: str
+    state: State
+    incident: IncidentId | None  #: the open one
 
 
 class Desk(Protocol):
@@ -436,8 +454,11 @@ class Desk(Protocol):
     async def silence(self, matcher: Matcher, lasting: timedelta, who: str, reason: str = "") -> str:
         """Tell nobody about what ``matcher`` fits, for so long."""
 
-    async def explain(self, incident: IncidentId) -> str:
-        """Why it was declared, what was told of it, and what recovery did and will do: several lines."""
+    async def explain(self, subject: IncidentId | MonitorId) -> str:
+        """Why it was declared, what was told of it, and what recovery did and will do: several lines.
+
+        :param subject: of a monitor, why it is as it is.
+        """
 
     async def recover(self, incident: IncidentId, who: str) -> str:
         """Begin the recovery of an incident's monitor, through the same gates as ever."""
@@ -445,10 +466,16 @@ class Desk(Protocol):
     async def status(self) -> str:
         """How everything is: one line for all, and one for each open incident with its id."""
 
+    async def meant(self, text: str = "") -> Sequence[Subject]:
+        """What people may mean by ``text``: an incident's id, or a monitor's, or a part of its name.
+
+        Those with an open incident come first, the newest leading; of "" they are all. Exactly one where it is clear.
+        """
+
 
 @runtime_checkable
 class Listening(Protocol):
-    """What a :class:`Channel` may be besides: people answer through it."""
+    """What a :class:`Channel` may be besides: at work between messages, mostly because people answer through it."""
 
     async def listen(self, desk: Desk) -> None:
         """Hand what listed people ask for to ``desk`` until cancelled.
@@ -487,13 +514,12 @@ class BeatSink(Protocol):
         self, monitor: MonitorId, signal: Signal, *, protocol: str, exit_status: int | None = None, body: str = "",
         facts: Mapping[str, Fact] | None = None, metrics: Mapping[str, float] | None = None,
         seq: int | None = None, epoch: str | None = None, eta: timedelta | None = None,
-        age: timedelta = timedelta(0), is_kept: bool = True,
+        age: timedelta = timedelta(0),
     ) -> None:  # fmt: skip
         """Take one beat, whose parts :class:`~defib.model.beat.Beat` explains.
 
         Returns once it cannot be lost by a crash any more.
 
-        :param is_kept: False for one of very many: what follows from it is stored, but no row of its own.
         :raises StoreError: it was not taken; answer 503 so that the client retries.
         """
 
@@ -622,7 +648,7 @@ class Fleet(Protocol):
     async def describe(self, agent: AgentId, introduction: Introduction) -> Agent:
         """Note what an agent says of its host; empty fields leave what is known."""
 
-    async def report(self, agent: AgentId, report: AgentReport) -> AgentView:
+    async def report(self, agent: AgentId, report: AgentReport) -> None:
         """Take one beat of an agent. Returns once it cannot be lost by a crash any more; its metrics are volatile.
 
         :raises StoreError: it was not taken; answer 503 so that the client retries.
@@ -671,21 +697,7 @@ class ReceiverContext:
     unix_socket: Path | None = None  #: where local agents connect; None: nowhere
     unix_socket_mode: int = 0o600  #: its permission bits
     unix_socket_group: str = ""  #: that it belongs to; "" is the one of this process
-    has_badges: Callable[[], bool] = lambda: (
-        False
-    )  #: whether states may be shown to who knows a signed address
-    sign: Callable[[str], bytes] = lambda text: (
-        b""
-    )  #: 32 bytes that follow from a text and a secret of the store
-
-
-__all__ = [
-    "Action", "ActionContext", "ActionResult", "Aimed", "AlertTexts", "Askable", "Attended", "BeatSink",
-    "BuildContext", "Button", "Channel", "Clock", "Dated", "Deadline", "Desk", "Detector", "Editing", "Execution",
-    "Executor", "Fleet",
-    "IngestSettings", "JobView", "Jobs", "Judgement", "Listening", "LiveFeed", "Monitor", "MonitorSpec", "OwnParts",
-    "Patient", "Pausable",
-    "ProbeContext",
-    "PushedMonitor", "PushedVerdict", "Receipt", "ReceiverContext", "RemoteActions", "ReportWriter", "Seconded",
-    "SendContext", "SnapshotContext", "Tripwired", "Witness",
-]  # fmt: skip
+    has_badges: Callable[[], bool] = lambda: False
+    """Whether states may be shown to who knows a signed address."""
+    sign: Callable[[str], bytes] = lambda text: b""
+    """32 bytes that follow from a text and a secret of the store."""

@@ -6,9 +6,10 @@ distribution comes first, the rest follows by name. A broken built-in refuses to
 third-party plugin becomes a :class:`Fault`, shown by the log, ``defib plugins``, the dashboard and health.
 """
 
-import importlib.metadata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from importlib.metadata import Distribution, EntryPoint
+from importlib.metadata import entry_points as installed
 from typing import Any, Generic, TypeVar
 
 import pluggy
@@ -110,24 +111,24 @@ _FAMILIES: Mapping[str, tuple[str, str, type[Any], str]] = {
 }
 
 
-def load(entry_points: Iterable[importlib.metadata.EntryPoint] | None = None) -> Registry:
+def load(entry_points: Iterable[EntryPoint] | None = None) -> Registry:
     """Load every plugin of the entry-point group ``defib``.
 
     :param entry_points: instead of the installed ones; for tests.
     :raises PluginError: a built-in plugin is broken, or there is none at all (Defib is not installed).
     """
     if entry_points is None:
-        entry_points = importlib.metadata.entry_points(group=PROJECT)
-    manager = pluggy.PluginManager(PROJECT)
+        entry_points = installed(group=PROJECT)
+    manager = _Manager(PROJECT)
     manager.add_hookspecs(hookspecs)
     items: dict[str, dict[str, Any]] = {family: {} for family in _FAMILIES}
     origins: dict[str, dict[str, Origin]] = {family: {} for family in _FAMILIES}
     plugins: list[Origin] = []
     faults: list[Fault] = []
 
-    found = [(_origin(point), point) for point in entry_points]
     for origin, point in sorted(
-        found, key=lambda pair: (not pair[0].is_builtin, pair[0].distribution, pair[0].plugin)
+        _origins(entry_points),
+        key=lambda pair: (not pair[0].is_builtin, pair[0].distribution, pair[0].plugin),
     ):
         try:
             offers = _collect(manager, origin, point.load())
@@ -153,14 +154,26 @@ def load(entry_points: Iterable[importlib.metadata.EntryPoint] | None = None) ->
     return Registry(**kinds, plugins=tuple(plugins), faults=tuple(faults))
 
 
-def _origin(point: importlib.metadata.EntryPoint) -> Origin:
-    distribution = point.dist
-    return Origin(
-        plugin=point.name,
-        module=point.value,
-        distribution=distribution.name if distribution else OWN_DISTRIBUTION,
-        version=distribution.version if distribution else "unknown",
-    )
+class _Manager(pluggy.PluginManager):
+    """Looks for hooks among the names that can be one; pluggy itself inspects all that a module imports."""
+
+    def parse_hookimpl_opts(self, plugin: object, name: str) -> pluggy.HookimplOpts | None:
+        return super().parse_hookimpl_opts(plugin, name) if name.startswith(f"{PROJECT}_") else None
+
+
+def _origins(entry_points: Iterable[EntryPoint]) -> Iterator[tuple[Origin, EntryPoint]]:
+    """Each entry point, and where it comes from."""
+    named: dict[Distribution | None, tuple[str, str]] = {None: (OWN_DISTRIBUTION, "unknown")}
+    for point in entry_points:
+        owner = point.dist
+        if owner is not None and owner not in named:  # its metadata is parsed anew whenever it is asked
+            metadata = owner.metadata
+            named[owner] = (metadata["Name"], metadata["Version"])
+        distribution, version = named[owner]
+        yield (
+            Origin(plugin=point.name, module=point.value, distribution=distribution, version=version),
+            point,
+        )
 
 
 def _collect(manager: pluggy.PluginManager, origin: Origin, plugin: object) -> list[tuple[str, str, Any]]:

@@ -6,11 +6,12 @@ agents promise; nothing is learned here.
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Self
+from typing import Any, Self
 
 from pydantic import Field, model_validator
 
 from defib.plugin import (
+    N_,
     Beat,
     BeatMemory,
     BuildContext,
@@ -20,6 +21,8 @@ from defib.plugin import (
     Fact,
     Family,
     Grade,
+    Lapse,
+    Moment,
     Monitor,
     MonitorType,
     Options,
@@ -27,11 +30,13 @@ from defib.plugin import (
     Percent,
     ProbeStatus,
     PushedVerdict,
+    Several,
     Signal,
-    format_duration,
+    Size,
     hookimpl,
 )
 from defib_plugins.display import clip
+from defib_plugins.phrases import phrase
 from defib_plugins.sender_probe import ProbeAddress, open_probe
 
 EVERY = timedelta(seconds=30)
@@ -40,9 +45,15 @@ LATE_SLACK = timedelta(
 )  #: a beat so little late is on time: networks and clocks are not better
 LEAST_PATIENCE = timedelta(seconds=5)  #: silence beyond one interval that agents that beat often are given
 _SHOWN = {
-    "cpu": "CPU", "memory": "memory", "swap": "swap", "disk": "disk", "memory_bytes": "memory of its process",
-    "process_cpu": "CPU of its process",
-}  # fmt: skip
+    "cpu": N_("CPU at {value:g} % (limit {limit:g})"),
+    "memory": N_("memory at {value:g} % (limit {limit:g})"),
+    "swap": N_("swap at {value:g} % (limit {limit:g})"),
+    "disk": N_("disk at {value:g} % (limit {limit:g})"),
+    "memory_bytes": N_("memory of its process at {size} (limit {most})"),
+    "process_cpu": N_("CPU of its process at {value:g} % (limit {limit:g})"),
+}
+
+_RECEIVED = phrase("beat received")
 
 
 class AgentLimits(Options):
@@ -113,7 +124,7 @@ class AgentMonitor:
         self.keys: tuple[str, ...] = (options.agent_id,) if options.agent_id is not None else ()
         self._options = options
         self.asked: Monitor | None = None if options.probe is None else open_probe(options.probe, context)
-        self.target = f"beats every {format_duration(options.every)}"
+        self.target = phrase("beats every {every}", every=Lapse.of(options.every))
 
     def fold(self, memory: BeatMemory, beat: Beat) -> PushedVerdict:
         """See :class:`defib.plugin.PushedMonitor`."""
@@ -129,11 +140,10 @@ class AgentMonitor:
         facts: dict[str, Fact] = dict(beat.facts)
         if beat.signal is Signal.STOPPING:
             after["stopped"] = True
-            return PushedVerdict(
-                memory=after, evidence=Evidence.fail("stopped", "it stops on purpose", grade=Grade.INTENT, facts=facts)
-            )  # fmt: skip
+            stopped = Evidence.fail("stopped", phrase("it stops on purpose"), grade=Grade.INTENT, facts=facts)
+            return PushedVerdict(memory=after, evidence=stopped)
         if beat.signal is Signal.FAIL:
-            said = clip(beat.body, 300) or "it reports an error"
+            said = clip(beat.body, 300) or phrase("it reports an error")
             return PushedVerdict(
                 memory=after,
                 evidence=Evidence.fail(
@@ -172,6 +182,8 @@ class AgentMonitor:
             yield "process_cpu", limits.process_cpu, metrics.get("process_cpu_percent")
 
     def _evidence(self, over: Mapping[str, float], beat: Beat, facts: dict[str, Fact]) -> Evidence:
+        if not over:
+            return Evidence.ok(_RECEIVED, metrics=beat.metrics, facts=facts)
         patience = self._options.limits.for_
         long = {
             name: (limit, value)
@@ -181,12 +193,12 @@ class AgentMonitor:
             and beat.sent_at.timestamp() - over[name] >= patience.total_seconds()
         }
         if not long:
-            return Evidence.ok("beat received", metrics=beat.metrics, facts=facts)
-        said = ", ".join(
-            f"{_SHOWN[name]} at {value:g}{' bytes' if name == 'memory_bytes' else ' %'} (limit {limit:g})"
+            return Evidence.ok(_RECEIVED, metrics=beat.metrics, facts=facts)
+        told = tuple(
+            phrase(_SHOWN[name], value=value, limit=limit, size=Size(value), most=Size(limit))
             for name, (limit, value) in long.items()
         )
-        words = f"{said} for {format_duration(patience)} or longer"
+        words = phrase("{readings} for {hold} or longer", readings=Several(told), hold=Lapse.of(patience))
         return Evidence.degraded("resources", words, metrics=beat.metrics, facts=facts)
 
     def deadline(self, memory: BeatMemory) -> Deadline | None:
@@ -212,9 +224,11 @@ class AgentMonitor:
     def missed(self, memory: BeatMemory, deadline: Deadline) -> PushedVerdict:
         """See :class:`defib.plugin.PushedMonitor`."""
         heard = datetime.fromtimestamp(_number(memory.get("heard")) or 0.0, UTC)
-        silent = format_duration(timedelta(seconds=round((deadline.at - heard).total_seconds())))
-        every = format_duration(deadline.every)
-        words = f"no beat for {silent}; the last came at {heard:%H:%M:%S} UTC, they come every {every}"
+        words = phrase(
+            "no beat for {silent}; the last came at {last_beat_at}, they come every {every}",
+            silent=Lapse(round((deadline.at - heard).total_seconds())), last_beat_at=Moment(heard),
+            every=Lapse.of(deadline.every),
+        )  # fmt: skip
         facts: dict[str, Fact] = {"last_beat_at": heard.isoformat(timespec="seconds")}
         after = {**memory, "told": deadline.kind}
         if deadline.kind == "late":
@@ -234,13 +248,23 @@ class AgentMonitor:
         facts: dict[str, Fact] = {
             "asked": self.asked.target, "answer": last.summary, "last_beat_at": at.isoformat(timespec="seconds")
         }  # fmt: skip
-        since = f"the last beat came at {at:%H:%M:%S} UTC"
+        values: dict[str, Any] = {
+            "asked": self.asked.target,
+            "answer": last.summary,
+            "last_beat_at": Moment(at),
+        }
         if last.is_ok:
-            words = f"{self.asked.target} answers ({last.summary}), but the agent does not beat; {since}"
+            words = phrase(
+                "{asked} answers ({answer}), but the agent does not beat; the last beat came at {last_beat_at}",
+                **values,
+            )
             return Evidence.fail("answers-without-beats", clip(words, 300), grade=Grade.WEAK, facts=facts)
         if any(look.outcome is not Outcome.FAIL for look in looks):
             return None
-        words = f"the agent is silent, and {self.asked.target} does not answer well: {last.summary}; {since}"
+        words = phrase(
+            "the agent is silent, and {asked} does not answer well: {answer}; the last beat came at {last_beat_at}",
+            **values,
+        )
         return Evidence.fail("silent-sender", clip(words, 300), grade=last.grade, facts=facts)
 
 

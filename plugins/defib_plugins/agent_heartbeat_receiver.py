@@ -17,7 +17,16 @@ from defib.plugin import AgentStatus, ReceiverContext, ReceiverType, Token, hook
 from defib_plugins.agent_intake import NOT_FOUND, Intake, say
 from defib_plugins.agent_stream import Streams
 from defib_plugins.agent_words import Heartbeat, Registration, brief, full, status_word
-from defib_plugins.receiving import Endpoint, RefusedError, answer, bearer, body, instant, parse
+from defib_plugins.receiving import (
+    Endpoint,
+    RefusedError,
+    answer,
+    bearer,
+    body,
+    checked_id,
+    instant,
+    parse,
+)
 
 if TYPE_CHECKING:
     from starlette.requests import HTTPConnection, Request
@@ -55,13 +64,13 @@ class Heartbeats:
 
     async def heartbeat(self, request: "Request") -> "Response":
         """Take one beat."""
-        agent_id = request.path_params["agent_id"]
         token = self._intake.gate.admit(request, bearer(request))
+        agent_id = checked_id(request.path_params["agent_id"])
         self._intake.gate.pace(token, agent_id)
         said = parse(Heartbeat, await body(request) or b"{}")
         agent = await self._intake.resolve(request, token, agent_id, said.hostname or "")
-        view = await self._intake.take(agent, said)
-        now = self._intake.clock.now()
+        await self._intake.take(agent, said)
+        view, now = self._intake.view(agent.id), self._intake.clock.now()
         return answer({"message": "Heartbeat received", "agent": brief(view), "timestamp": instant(now)})
 
     async def status(self, request: "Request") -> "Response":

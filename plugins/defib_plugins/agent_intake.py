@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from defib.plugin import Agent, AgentView, ReceiverContext, RegistrationRefusedError, Token
+from defib.plugin import Agent, AgentView, KeptOutError, ReceiverContext, RegistrationRefusedError, Token
 from defib_plugins.agent_words import PROTOCOL, Heartbeat, Registration
-from defib_plugins.receiving import Gate, RefusedError
+from defib_plugins.receiving import Gate, RefusedError, source
 
 if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
@@ -37,9 +37,12 @@ class Intake:
         """
         token = self.fleet.token(shown)
         try:
-            return await self.fleet.register(said.introduction(), token=token, key=shown)
+            introduction = replace(said.introduction(), source=source(connection))
+            return await self.fleet.register(introduction, token=token, key=shown)
         except RegistrationRefusedError as error:
-            if token is None:  # a key that is none says no more than a token that is none
+            if token is None or isinstance(
+                error, KeptOutError
+            ):  # a key that is none says no more than a token that is none
                 raise self.gate.turn_away(connection, error) from None
             raise RefusedError(403, str(error)) from None
 
@@ -56,13 +59,13 @@ class Intake:
                 raise RefusedError(404, NOT_FOUND) from None
             raise RefusedError(403, str(error)) from None
 
-    async def take(self, agent: Agent, said: Heartbeat) -> AgentView:
-        """One beat; how the agent stands once it cannot be lost any more."""
+    async def take(self, agent: Agent, said: Heartbeat) -> None:
+        """One beat. Returns once it cannot be lost any more."""
         try:
             if not agent.protocol or _is_news(agent, said):
                 protocol = agent.protocol or PROTOCOL
                 await self.fleet.describe(agent.id, replace(said.introduction(), protocol=protocol))
-            return await self.fleet.report(agent.id, said.report())
+            await self.fleet.report(agent.id, said.report())
         except RegistrationRefusedError:  # it was removed meanwhile
             raise RefusedError(404, NOT_FOUND) from None
 

@@ -34,6 +34,7 @@ from defib_plugins.receiving import (
     RefusedError,
     answer,
     body,
+    checked_id,
     instant,
     parse,
     refuse,
@@ -97,7 +98,7 @@ class Pools:
     async def ping(self, request: "Request") -> "Response":
         """Take one beat."""
         token = self._admit(request)
-        agent_id = request.headers.get("x-agent-id") or request.path_params["agent_id"]
+        agent_id = checked_id(request.headers.get("x-agent-id") or request.path_params["agent_id"])
         self._gate.pace(token, agent_id)
         said = parse(Ping, await body(request))
         try:

@@ -20,6 +20,7 @@ from defib_plugins.receiving import (
     Body,
     RefusedError,
     bearer,
+    checked_id,
     frames,
     instant,
     parse,
@@ -56,7 +57,8 @@ class Streams:
         shown = bearer(socket, in_query=True)
         try:
             token = self._intake.gate.admit(socket, shown)
-            agent = await self._intake.resolve(socket, token, socket.path_params["agent_id"])
+            agent_id = checked_id(socket.path_params["agent_id"])
+            agent = await self._intake.resolve(socket, token, agent_id)
         except (RefusedError, StoreError) as error:
             await refuse(socket, error, say)
             return

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import Field, field_validator
 
 from defib.plugin import AgentId, AgentReport, AgentStatus, AgentView, Fact, Introduction, Signal, Task
-from defib_plugins.receiving import Body, Line, instant
+from defib_plugins.receiving import Body, Id, Line, instant
 
 METRICS = frozenset(
     {
@@ -70,6 +70,9 @@ class SystemInfo(Body):
     def disks(self) -> Mapping[str, float]:
         return self.disk_usage if isinstance(self.disk_usage, dict) else {}
 
+    def report(self) -> AgentReport:
+        return AgentReport(protocol=PROTOCOL, metrics=self.metrics(), disks=self.disks())
+
 
 class Heartbeat(Body):
     """One beat; every member may be missing, and an empty body is one, too."""
@@ -116,13 +119,16 @@ class Heartbeat(Body):
 class Registration(Body):
     """How an agent introduces itself."""
 
-    agent_id: Line | None = None
-    id: Line | None = None  #: the same, in a WebSocket's first message
+    agent_id: Id | None = None
+    id: Id | None = None  #: the same, in a WebSocket's first message
     hostname: Line | None = None
     ip: Line | None = None
     os: Line | None = None
     version: Line | None = None
     tags: Annotated[list[Line], Field(max_length=50)] | None = None
+    system_info: SystemInfo | None = (
+        None  #: the oldest client's only word on how its host does: its beats are empty
+    )
     # beyond the protocol's first clients
     name: Line | None = None
     pool: Line | None = None
@@ -154,6 +160,7 @@ class Registration(Body):
             pool=self.pool or "",
             protocol=PROTOCOL,
             facts=facts,
+            told=None if self.system_info is None else self.system_info.report(),
             every=timedelta(seconds=self.interval) if self.interval is not None else None,
         )
 
@@ -212,5 +219,6 @@ def full(view: AgentView) -> dict[str, Any]:
         "os": agent.os,
         "version": agent.version,
         "tags": list(agent.tags),
+        "connection_id": None,  # clients of the protocol's first server read the member; a stream's welcome has it
         "is_connected": view.is_connected,
     }

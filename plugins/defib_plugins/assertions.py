@@ -21,6 +21,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
 from defib_plugins.display import clip
+from defib_plugins.phrases import phrase
 
 _ORDERS: dict[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt,
@@ -112,7 +113,9 @@ class JsonPath:
         for step in self.steps:
             current = _step_into(current, step)
             if current is _MISSING:
-                raise LookupError(f"nothing at {self.source} ({step!r} is missing)")
+                raise LookupError(
+                    phrase("nothing at {path} ({step} is missing)", path=self.source, step=repr(step))
+                )
         return current
 
 
@@ -148,10 +151,14 @@ class JsonAssertion:
         try:
             actual = self.path.look_up(document)
         except LookupError as error:
-            return str(error.args[0])
+            missing: str = error.args[0]
+            return missing
         if self.condition.is_met_by(actual):
             return None
-        return f"{self.path.source} is {shorten(actual)}, expected {self.condition.source}"
+        return phrase(
+            "{path} is {value}, expected {wanted}", path=self.path.source, value=shorten(actual),
+            wanted=self.condition.source,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

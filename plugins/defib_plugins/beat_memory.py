@@ -1,6 +1,6 @@
 """What the heartbeat monitor remembers of its beats, and its form in the store. Instants are seconds since 1970."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -10,18 +10,19 @@ from defib.plugin import BeatMemory, rhythm
 class Run(BaseModel):
     """A run that began and has not ended yet."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     started: float
     odd: str = ""  #: what is unusual about when it began: a cause of evidence, and
-    words: str = ""  #: the same for people
+    words: str = ""  #: the same for people …
+    made: dict[str, Any] | None = None  #: … and what it is made of
     is_long: bool = False  #: it has been told of
 
 
 class Remembered(BaseModel):
     """Everything between two beats."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     heard: float | None = None  #: when the newest beat was received
     told: Literal["", "late", "missed"] = ""  #: what has been said of the present silence

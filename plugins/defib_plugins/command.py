@@ -24,6 +24,7 @@ from defib_plugins import subprocesses
 from defib_plugins.display import clip, last_line
 from defib_plugins.failures import timed_out
 from defib_plugins.perfdata import parse_output
+from defib_plugins.phrases import phrase
 
 Argument = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$")]
 
@@ -73,12 +74,18 @@ class CommandMonitor:
                 cwd=self._cwd,
             )
         except TimeoutError:
-            return timed_out(context.timeout, f"{self.target} was running; it was killed")
+            return timed_out(
+                context.timeout, phrase("{program} was running; it was killed", program=self.target)
+            )
         except (FileNotFoundError, NotADirectoryError):
-            words = f"cannot run {self.target}: the program or the folder to run it in does not exist"
+            words = phrase(
+                "cannot run {program}: the program or the folder to run it in does not exist",
+                program=self.target,
+            )
             return Evidence.inconclusive("not-found", words)
         except OSError as error:
-            return Evidence.inconclusive("not-runnable", f"cannot run {self.target}: {error.strerror}")
+            words = phrase("cannot run {program}: {error}", program=self.target, error=str(error.strerror))
+            return Evidence.inconclusive("not-runnable", words)
         return judge(finished, self.target, timedelta(seconds=context.clock.monotonic() - started))
 
     async def close(self) -> None:
@@ -89,7 +96,13 @@ def judge(finished: subprocesses.Finished, program: str, took: timedelta) -> Evi
     """What a plugin's end means. Its exit status alone decides, whatever its text says."""
     output = parse_output(finished.stdout)
     complaint = last_line(finished.stderr)
-    text = clip(output.text) or complaint or f"{program} exited with {finished.exit_status} and said nothing"
+    text = (
+        clip(output.text)
+        or complaint
+        or phrase(
+            "{program} exited with {status} and said nothing", program=program, status=finished.exit_status
+        )
+    )
     facts: dict[str, Fact] = {"exit_status": finished.exit_status}
     if output.details:
         facts["output"] = output.details[:1000]
@@ -103,7 +116,7 @@ def judge(finished: subprocesses.Finished, program: str, took: timedelta) -> Evi
         case 3:
             return Evidence.inconclusive("plugin-unknown", text, facts=facts)
         case status if status < 0:
-            words = f"{program} was killed by signal {-status}"
+            words = phrase("{program} was killed by signal {n}", program=program, n=-status)
             return Evidence.inconclusive("plugin-killed", words, facts=facts)
         case status:
             return Evidence.fail(

@@ -1,12 +1,13 @@
 """One beat of the local daemon protocol, read and translated. Pure."""
 
 from datetime import datetime, timedelta
+from typing import Literal
 
 from pydantic import Field
 
 from defib.plugin import AgentId, AgentReport, Fact, Introduction, Signal
 from defib_plugins.daemon_stream import parse_instant
-from defib_plugins.receiving import Body, Line
+from defib_plugins.receiving import Body, Id, Line
 
 PROTOCOL = "daemon"
 EVERY = timedelta(seconds=30)
@@ -18,7 +19,7 @@ _GREATEST = 2**63 - 1
 class DaemonBeat(Body):
     """What a beat says. Senders leave out what they do not know."""
 
-    agent_id: Line = ""  #: "" where it does not name itself
+    agent_id: Id | Literal[""] = ""  #: "" where it does not name itself
     pid: int = Field(gt=0, le=_GREATEST)
     version: Line = ""
     status: Line = "running"  #: ``running``, ``stopping``, ``error``
@@ -62,4 +63,4 @@ class DaemonBeat(Body):
 class NamedBeat(DaemonBeat):
     """A beat over HTTP, where nothing else tells who sends it."""
 
-    agent_id: Line = Field(min_length=1)
+    agent_id: Id

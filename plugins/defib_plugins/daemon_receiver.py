@@ -12,20 +12,34 @@ from typing import TYPE_CHECKING, Any
 
 from defib.plugin import (
     Agent,
+    AgentId,
     ReceiverContext,
     ReceiverType,
     RegistrationRefusedError,
     Token,
+    get_logger,
     hookimpl,
 )
 from defib_plugins.daemon_beat import DaemonBeat, NamedBeat
 from defib_plugins.daemon_counts import Counts
-from defib_plugins.receiving import Endpoint, Gate, RefusedError, answer, bearer, body, instant, parse
+from defib_plugins.receiving import (
+    Endpoint,
+    Gate,
+    NotJsonError,
+    RefusedError,
+    answer,
+    bearer,
+    body,
+    instant,
+    parse,
+)
 
 if TYPE_CHECKING:
     from starlette.requests import HTTPConnection, Request
     from starlette.responses import Response
     from starlette.routing import BaseRoute
+
+log = get_logger("defib.daemon")
 
 MOST_WAITING = 1000  #: beats over HTTP that wait for the store at once
 _RETRY_AFTER_S = 1
@@ -41,6 +55,7 @@ class DaemonHttp:
         self._clock = context.clock
         self._counts = counts
         self._gate = Gate(context)
+        self._bad_clocks: set[AgentId] = set()  # of whom the log has told
 
     def say(self, status: int, why: str) -> Mapping[str, Any]:
         """The protocol's answer."""
@@ -63,7 +78,8 @@ class DaemonHttp:
         is_done = False
         try:
             agent = await self._agent(request, token, beat)
-            await self._fleet.report(agent.id, beat.report(now))
+            with self._gate.refusing(request):
+                await self._fleet.report(agent.id, beat.report(now))
             is_done = True
         finally:
             self._counts.waiting -= 1
@@ -71,6 +87,9 @@ class DaemonHttp:
                 self._counts.finish(self._clock.monotonic() - began)
             else:
                 self._counts.fail()
+        if beat.has_bad_time and agent.id not in self._bad_clocks:
+            self._bad_clocks.add(agent.id)
+            log.warning("unreadable timestamps; our own time counts", agent=agent.id)
         return answer(self.say(200, "heartbeat received"))
 
     async def stats(self, request: "Request") -> "Response":
@@ -102,6 +121,8 @@ class DaemonHttp:
             return parse(NamedBeat, raw)
         except RefusedError as error:
             self._counts.fail()
+            if isinstance(error, NotJsonError):
+                raise RefusedError(400, f"invalid JSON format: {error.place}") from None
             raise RefusedError(error.status, f"validation failed: {error.why}") from None
 
     async def _agent(self, request: "Request", token: Token | None, beat: DaemonBeat) -> Agent:

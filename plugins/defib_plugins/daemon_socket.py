@@ -19,16 +19,22 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import structlog
-
-from defib.plugin import Agent, AgentId, ListenError, ReceiverContext, RegistrationRefusedError, StoreError
+from defib.plugin import (
+    Agent,
+    AgentId,
+    ListenError,
+    ReceiverContext,
+    RegistrationRefusedError,
+    StoreError,
+    get_logger,
+)
 from defib_plugins.daemon_beat import DaemonBeat
 from defib_plugins.daemon_counts import Counts
 from defib_plugins.daemon_stream import Garbage, ObjectStream
 from defib_plugins.local_peer import Peer, is_alive, peer_of, program_of, user_of
 from defib_plugins.receiving import RefusedError, parse
 
-log = structlog.get_logger("defib.local-socket")
+log = get_logger("defib.local-socket")
 
 MOST_CONNECTIONS = 2000
 MOST_AGENTS = 64  #: that one connection may speak for, and all those of another user together

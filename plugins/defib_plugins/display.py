@@ -34,6 +34,11 @@ def last_line(text: str, limit: int = 200) -> str:
 
 
 def clip(text: str, limit: int = 200) -> str:
-    """``text`` on one line of at most ``limit`` characters, an ellipsis where something is missing."""
+    """``text`` on one line of at most ``limit`` characters, an ellipsis where something is missing.
+
+    A phrase that fits stays one.
+    """
     line = "".join(character if character.isprintable() else " " for character in text).strip()
+    if line == text and len(line) <= limit:
+        return text
     return line if len(line) <= limit else line[: limit - 1] + "…"

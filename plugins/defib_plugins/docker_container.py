@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field
 
 from defib.plugin import (
+    N_,
     BuildContext,
     DefaultRung,
     Evidence,
@@ -27,6 +28,7 @@ from defib.plugin import (
 from defib_plugins.display import clip, last_line, mask_url
 from defib_plugins.docker_events import ContainerEvents
 from defib_plugins.failures import network_failure, timed_out
+from defib_plugins.phrases import phrase
 
 if TYPE_CHECKING:
     from defib_plugins.docker_daemon import Daemon
@@ -84,7 +86,7 @@ class DockerMonitor:
             async with asyncio.timeout(timeout_s):
                 found = await asyncio.to_thread(self._look, timeout_s * _THREAD_SHARE)
         except TimeoutError:
-            return timed_out(context.timeout, "asking the Docker daemon")
+            return timed_out(context.timeout, phrase("asking the Docker daemon"))
         if isinstance(found, Evidence):
             return found
         return judge(found, self._options.container, timedelta(seconds=context.clock.monotonic() - started))
@@ -113,12 +115,12 @@ class DockerMonitor:
         try:
             return self._daemon.inspect(self._options.container, timeout_s)
         except NoSuchContainerError:
-            words = f"the container {self._options.container} does not exist"
+            words = phrase("the container {name} does not exist", name=self._options.container)
             return Evidence.fail(
                 "container-missing", words, status=ProbeStatus.UNKNOWN, facts={"state": None}
             )
         except DaemonError as error:
-            words = f"the Docker daemon failed: {clip(str(error))}"
+            words = phrase("the Docker daemon failed: {error}", error=clip(str(error)))
             return Evidence.fail("docker-error", words, status=ProbeStatus.UNHEALTHY)
         except CONNECTION_ERRORS as error:
             if is_timeout(error):
@@ -129,10 +131,13 @@ class DockerMonitor:
 def _daemon_down(error: Exception, address: str) -> Evidence:
     failure = network_failure(error, address)
     if failure.cause == "not-permitted":
-        words = f"not permitted to ask the Docker daemon at {address}; join the group of its socket"
+        words = phrase(
+            "not permitted to ask the Docker daemon at {address}; join the group of its socket",
+            address=address,
+        )
         return Evidence.inconclusive("docker-unreachable", words)
     if failure.cause in ("refused", "reset", "socket-missing", "connect-failed"):
-        words = f"the Docker daemon does not run: {failure.summary}"
+        words = phrase("the Docker daemon does not run: {why}", why=failure.summary)
         return Evidence.fail("docker-daemon-down", words, grade=Grade.STRONG, facts={"error": failure.cause})
     return failure
 
@@ -167,27 +172,51 @@ def judge(found: Mapping[str, Any], name: str, took: timedelta) -> Evidence:
 
     match status:
         case "running" if health.get("Status") == "unhealthy":
-            words = f"{name} runs, but its health check fails: {facts['health_log'] or 'no output'}"
+            said = str(facts["health_log"] or "") or phrase("no output")
+            words = phrase("{name} runs, but its health check fails: {output}", name=name, output=said)
             return fail("unhealthy", words, Grade.NORMAL, ProbeStatus.UNHEALTHY)
         case "running":
-            words = f"{name} is running" + (f" ({health['Status']})" if health.get("Status") else "")
-            return Evidence.ok(words, latency=took, metrics=metrics, facts=facts)
+            return Evidence.ok(
+                _running(name, health.get("Status")), latency=took, metrics=metrics, facts=facts
+            )
         case "exited" if state.get("OOMKilled"):
-            return fail("oom-killed", f"{name} ran out of memory and was killed", Grade.AUTHORITATIVE)
+            return fail(
+                "oom-killed",
+                phrase("{name} ran out of memory and was killed", name=name),
+                Grade.AUTHORITATIVE,
+            )
         case "exited":
             grade = Grade.INTENT if code in (0, 143) else Grade.AUTHORITATIVE
-            return fail(f"exited-{code}", f"{name} exited with {code}", grade)
+            return fail(
+                f"exited-{code}", phrase("{name} exited with {status}", name=name, status=code), grade
+            )
         case "dead":
-            return fail("dead", f"{name} is dead: the daemon could not remove it", Grade.AUTHORITATIVE)
+            return fail(
+                "dead",
+                phrase("{name} is dead: the daemon could not remove it", name=name),
+                Grade.AUTHORITATIVE,
+            )
         case "paused":
-            return fail("paused", f"{name} is paused", Grade.INTENT)
+            return fail("paused", phrase("{name} is paused", name=name), Grade.INTENT)
         case "removing":
-            return fail("removing", f"{name} is being removed", Grade.INTENT)
+            return fail("removing", phrase("{name} is being removed", name=name), Grade.INTENT)
         case "restarting":
-            words = f"{name} crashes and is restarted by Docker (exit status {code}, {restarts} restarts)"
+            words = phrase(
+                N_("{name} crashes and is restarted by Docker (exit status {status}, {n} restarts)")
+                if restarts != 1
+                else N_("{name} crashes and is restarted by Docker (exit status {status}, {n} restart)"),
+                name=name, status=code, n=restarts,
+            )  # fmt: skip
             return fail("restarting", words, Grade.NORMAL)
         case other:
-            return fail(clip(other, 20), f"{name} is not running, but {clip(other, 40)}", Grade.NORMAL)
+            words = phrase("{name} is not running, but {state}", name=name, state=clip(other, 40))
+            return fail(clip(other, 20), words, Grade.NORMAL)
+
+
+def _running(name: str, health: str | None) -> str:
+    if health:
+        return phrase("{name} is running ({health})", name=name, health=health)
+    return phrase("{name} is running", name=name)
 
 
 @hookimpl

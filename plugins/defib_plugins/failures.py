@@ -11,21 +11,25 @@ import ssl
 from collections.abc import Iterator
 from datetime import timedelta
 
-from defib.plugin import Evidence, Fact, Grade, format_duration
+from defib.plugin import N_, Evidence, Fact, Grade, Lapse
+from defib_plugins.phrases import phrase
 
 _REFUSED, _RESET, _TLS, _TIMEOUT, _UNREACHABLE, _NAME, _OTHER, _OWN = range(8)
 """How telling a failure is when several addresses of one name failed differently: the least number is told."""
 
 _OWN_ERRORS = {
-    errno.EMFILE: ("no-descriptors", "this process has no file descriptor left; raise its limit (ulimit -n)"),
-    errno.ENFILE: ("no-descriptors", "this machine has no file descriptor left"),
-    errno.ENETUNREACH: ("no-route", "this machine has no route there"),
-    errno.ENETDOWN: ("no-route", "this machine's network is down"),
-    errno.EADDRNOTAVAIL: ("no-port", "this machine has no free local port or address"),
-    errno.ENOBUFS: ("no-memory", "this machine has no network buffer left"),
-    errno.ENOMEM: ("no-memory", "this machine has no memory left"),
-    errno.EACCES: ("not-permitted", "this process may not connect there (firewall or permission)"),
-    errno.EPERM: ("not-permitted", "this process may not connect there (firewall or permission)"),
+    errno.EMFILE: (
+        "no-descriptors",
+        N_("this process has no file descriptor left; raise its limit (ulimit -n)"),
+    ),
+    errno.ENFILE: ("no-descriptors", N_("this machine has no file descriptor left")),
+    errno.ENETUNREACH: ("no-route", N_("this machine has no route there")),
+    errno.ENETDOWN: ("no-route", N_("this machine's network is down")),
+    errno.EADDRNOTAVAIL: ("no-port", N_("this machine has no free local port or address")),
+    errno.ENOBUFS: ("no-memory", N_("this machine has no network buffer left")),
+    errno.ENOMEM: ("no-memory", N_("this machine has no memory left")),
+    errno.EACCES: ("not-permitted", N_("this process may not connect there (firewall or permission)")),
+    errno.EPERM: ("not-permitted", N_("this process may not connect there (firewall or permission)")),
 }
 
 _NO_SUCH_NAME = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)}
@@ -53,15 +57,16 @@ def network_failure(error: BaseException, address: str) -> Evidence:
     found = sorted((_classify(leaf, address) for leaf in _leaves(error)), key=lambda ranked: ranked[0])
     if found:
         return found[0][1]
-    return Evidence.fail("connect-failed", f"cannot talk to {address} ({type(error).__name__})")
+    words = phrase("cannot talk to {address} ({error})", address=address, error=type(error).__name__)
+    return Evidence.fail("connect-failed", words)
 
 
 def timed_out(timeout: timedelta, phase: str, *, facts: dict[str, Fact] | None = None) -> Evidence:
     """The evidence of an answer that did not come in time.
 
-    :param phase: what was waited for, as it reads after "while": ``connecting``.
+    :param phase: what was waited for, a phrase as it reads after "while": ``connecting``.
     """
-    summary = f"no answer within {format_duration(timeout)}, while {phase}"
+    summary = phrase("no answer within {limit}, while {phase}", limit=Lapse.of(timeout), phase=phase)
     return Evidence.fail("timeout", summary, facts={"error": "timeout", "phase": phase, **(facts or {})})
 
 
@@ -94,20 +99,26 @@ def _classify(error: OSError, address: str) -> tuple[int, Evidence]:
     if isinstance(error, socket.gaierror):
         return _name_failure(error, address)
     if isinstance(error, ConnectionRefusedError):
-        return _REFUSED, _fail("refused", f"connection refused by {address}", Grade.STRONG)
+        return _REFUSED, _fail(
+            "refused", phrase("connection refused by {address}", address=address), Grade.STRONG
+        )
     if isinstance(error, ConnectionResetError | BrokenPipeError | ConnectionAbortedError):
-        return _RESET, _fail("reset", f"connection reset by {address}", Grade.STRONG)
+        return _RESET, _fail("reset", phrase("connection reset by {address}", address=address), Grade.STRONG)
     if isinstance(error, TimeoutError):
-        return _TIMEOUT, _fail("timeout", f"no answer from {address}", Grade.NORMAL)
+        return _TIMEOUT, _fail("timeout", phrase("no answer from {address}", address=address), Grade.NORMAL)
     if error.errno in _OWN_ERRORS:
         return _OWN, _own_trouble(error.errno, address)
     if error.errno in (errno.EHOSTUNREACH, errno.EHOSTDOWN):
-        return _UNREACHABLE, _fail("unreachable", f"no host answers at {address}", Grade.NORMAL)
+        return _UNREACHABLE, _fail(
+            "unreachable", phrase("no host answers at {address}", address=address), Grade.NORMAL
+        )
     if error.errno == errno.ENOENT:
-        return _REFUSED, _fail("socket-missing", f"no socket at {address}", Grade.AUTHORITATIVE)
+        return _REFUSED, _fail(
+            "socket-missing", phrase("no socket at {address}", address=address), Grade.AUTHORITATIVE
+        )
     if _descriptors_are_spent():  # libraries report it in strange ways
         return _OWN, _own_trouble(errno.EMFILE, address)
-    words = f"cannot talk to {address}: {os.strerror(error.errno or 0)}"
+    words = phrase("cannot talk to {address}: {error}", address=address, error=os.strerror(error.errno or 0))
     return _OTHER, _fail("connect-failed", words, Grade.NORMAL)
 
 
@@ -115,14 +126,20 @@ def _name_failure(error: socket.gaierror, address: str) -> tuple[int, Evidence]:
     if _descriptors_are_spent():
         return _OWN, _own_trouble(errno.EMFILE, address)
     if error.errno in _NO_SUCH_NAME:
-        return _NAME, _fail("dns-not-found", f"the name in {address} does not exist", Grade.STRONG)
-    words = f"cannot look up the name in {address}: this machine's resolver gives no answer"
+        return _NAME, _fail(
+            "dns-not-found", phrase("the name in {address} does not exist", address=address), Grade.STRONG
+        )
+    words = phrase(
+        "cannot look up the name in {address}: this machine's resolver gives no answer", address=address
+    )
     return _OWN, Evidence.inconclusive("dns-unavailable", words)
 
 
 def _own_trouble(number: int, address: str) -> Evidence:
     cause, words = _OWN_ERRORS[number]
-    return Evidence.inconclusive(cause, f"cannot look at {address}: {words}")
+    return Evidence.inconclusive(
+        cause, phrase("cannot look at {address}: {why}", address=address, why=phrase(words))
+    )
 
 
 def _descriptors_are_spent() -> bool:
@@ -139,9 +156,12 @@ def _tls_failure(error: ssl.SSLError, address: str) -> Evidence:
         cause = _CERTIFICATE_CAUSES.get(error.verify_code, "tls-invalid-certificate")
         # A restart never helps against a date: the grade keeps recovery away.
         grade = Grade.SCHEDULED if cause in ("tls-expired", "tls-not-yet-valid") else Grade.NORMAL
-        return _fail(cause, f"certificate of {address} refused: {error.verify_message}", grade)
-    reason = (error.reason or "the connection ended").replace("_", " ").lower()
-    return _fail("tls-handshake", f"TLS with {address} failed: {reason}", Grade.NORMAL)
+        words = phrase("certificate of {address} refused: {why}", address=address, why=error.verify_message)
+        return _fail(cause, words, grade)
+    reason = error.reason.replace("_", " ").lower() if error.reason else phrase("the connection ended")
+    return _fail(
+        "tls-handshake", phrase("TLS with {address} failed: {why}", address=address, why=reason), Grade.NORMAL
+    )
 
 
 def _fail(cause: str, summary: str, grade: Grade) -> Evidence:

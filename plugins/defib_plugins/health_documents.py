@@ -15,6 +15,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from defib_plugins.phrases import phrase
+
+
+class HealthDocumentError(ValueError):
+    """What is announced as a health document is none."""
+
+    def __init__(self, message: str) -> None:
+        self.message = message
+        super().__init__(message)
+
 
 class Level(StrEnum):
     OK = "pass"
@@ -49,7 +59,7 @@ def read_health(content_type: str, body: bytes) -> HealthDocument | None:
     """The health document in ``body``, or None where there is none.
 
     :param content_type: of the answer, parameters and all.
-    :raises ValueError: it is announced as a health document but is none.
+    :raises HealthDocumentError: it is announced as a health document but is none.
     """
     media_type = content_type.partition(";")[0].strip().lower()
     if media_type == "text/plain":
@@ -66,13 +76,13 @@ def read_health(content_type: str, body: bytes) -> HealthDocument | None:
         document = json.loads(body)
     except (ValueError, RecursionError) as error:
         if is_draft:
-            raise ValueError("the health document is not JSON") from error
+            raise HealthDocumentError(phrase("the health document is not JSON")) from error
         return None
     status = document.get("status") if isinstance(document, dict) else None
     level = _level(status, is_draft=is_draft)
     if level is None:
         if is_draft:
-            raise ValueError("the health document has no status pass, warn or fail")
+            raise HealthDocumentError(phrase("the health document has no status pass, warn or fail"))
         return None
     named = _named(document, is_draft=is_draft, levels=_BLAMED[level]) if level is not Level.OK else ()
     return HealthDocument(level=level, word=str(status), components=tuple(named)[:_MOST_NAMED])

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -19,6 +19,8 @@ from defib.plugin import (
     Fact,
     Family,
     Grade,
+    Lapse,
+    Moment,
     Monitor,
     MonitorType,
     Options,
@@ -29,15 +31,17 @@ from defib.plugin import (
     Signal,
     format_duration,
     hookimpl,
+    made_again,
     rhythm,
 )
 from defib_plugins.beat_memory import Remembered, read, write
 from defib_plugins.display import clip, last_line
+from defib_plugins.phrases import phrase
 from defib_plugins.ping_filter import Keywords, meaning
 from defib_plugins.runs import begin, end, limit_s, mark_long, oldest
 from defib_plugins.schedules import Calendar, Cron
 from defib_plugins.sender_probe import ProbeAddress, open_probe
-from defib_plugins.timing import ByRhythm, BySchedule, Timing, instant, tell
+from defib_plugins.timing import ByRhythm, BySchedule, Timing, instant
 
 
 def _checked_zone(name: str) -> str:
@@ -186,7 +190,7 @@ class Heartbeat:
         facts: dict[str, Fact] = {**beat.facts}
         after, run = end(known, _run_id(beat), at, is_well=is_well)
         if run is not None:
-            odd, words = run.odd, run.words
+            odd, words = run.odd, made_again(run.words, run.made)
             facts["run_time"] = format_duration(instant(max(at, run.started)) - instant(run.started))
         else:
             arrival = self._timing.arrive(known, at, beat)
@@ -255,13 +259,22 @@ class Heartbeat:
         facts: dict[str, Fact] = {
             "asked": self.asked.target, "answer": last.summary, "last_beat_at": _iso(instant(known.heard))
         }  # fmt: skip
-        due = f"{self._timing.describe(known)}, the last came at {self._tell(instant(known.heard))}"
+        values: dict[str, Any] = {
+            "asked": self.asked.target, "answer": last.summary, "due": self._timing.describe(known),
+            "last_beat_at": self._moment(instant(known.heard)),
+        }  # fmt: skip
         if last.is_ok:
-            words = f"it answers at {self.asked.target} ({last.summary}), but it does not beat; {due}"
+            words = phrase(
+                "it answers at {asked} ({answer}), but it does not beat; {due}, the last came at {last_beat_at}",
+                **values,
+            )
             return Evidence.fail("answers-without-beats", clip(words, 300), grade=Grade.WEAK, facts=facts)
         if any(look.outcome is not Outcome.FAIL for look in looks):
             return None
-        words = f"it is silent, and {self.asked.target} does not answer well either: {last.summary}; {due}"
+        words = phrase(
+            "it is silent, and {asked} does not answer well either: {answer}; {due}, the last came at {last_beat_at}",
+            **values,
+        )
         return Evidence.fail("silent-sender", clip(words, 300), grade=last.grade, facts=facts)
 
     def _too_long(self, known: Remembered, deadline: Deadline) -> Evidence:
@@ -272,23 +285,36 @@ class Heartbeat:
         facts: dict[str, Fact] = {"started_at": _iso(instant(began.started)), "limit": limit}
         if run_id:
             facts["rid"] = run_id
-        words = f"the run that began at {self._tell(instant(began.started))} has not ended within {limit}"
+        words = phrase(
+            "the run that began at {started_at} has not ended within {limit}",
+            started_at=self._moment(instant(began.started)), limit=Lapse.of(deadline.at - instant(began.started)),
+        )  # fmt: skip
         return Evidence.fail("ran-too-long", words, facts=facts)
 
     def _silent(self, known: Remembered, deadline: Deadline) -> Evidence:
         facts: dict[str, Fact] = {"expected_by": _iso(deadline.at)}
-        due = self._timing.describe(known)
         heard = None if known.heard is None else instant(known.heard)
-        last = f"the last came at {self._tell(heard)}" if heard else "none ever came"
+        last = (
+            phrase("the last came at {last_beat_at}", last_beat_at=self._moment(heard))
+            if heard
+            else phrase("none ever came")
+        )
         if heard is not None:
             facts["last_beat_at"] = _iso(heard)
+        values: dict[str, Any] = {"due": self._timing.describe(known), "last": last}
         expected = self._timing.expected_at(known)
         if expected is None:
-            words = f"no beat by {self._tell(deadline.at)}; they come {due}, {last}"
+            words = phrase(
+                "no beat by {expected_by}; they come {due}, {last}",
+                expected_by=self._moment(deadline.at),
+                **values,
+            )
             return Evidence.fail("missed-beat", words, facts=facts)
         facts["expected_at"] = _iso(expected)
-        late = format_duration(deadline.at - expected)
-        words = f"the beat expected at {self._tell(expected)} is more than {late} late; {due}, {last}"
+        words = phrase(
+            "the beat expected at {expected_at} is more than {late} late; {due}, {last}",
+            expected_at=self._moment(expected), late=Lapse.of(deadline.at - expected), **values,
+        )  # fmt: skip
         if deadline.kind != "late":
             return Evidence.fail("missed-beat", words, facts=facts)
         share = rhythm.suspicion(expected.timestamp(), deadline.fault_at.timestamp(), deadline.at.timestamp())
@@ -300,8 +326,8 @@ class Heartbeat:
             return self._max_runtime.total_seconds()
         return limit_s(known, self._timing.run_limit_s(known))
 
-    def _tell(self, at: datetime) -> str:
-        return tell(at, self._timing.zone)
+    def _moment(self, at: datetime) -> Moment:
+        return Moment(at, str(self._timing.zone))
 
 
 def _keys(options: HeartbeatOptions) -> tuple[str, ...]:
@@ -317,17 +343,32 @@ def _evidence(beat: Beat, is_well: bool, odd: str, words: str, facts: dict[str, 
     if is_well and odd:
         return Evidence.degraded(odd, clip(words, 300), facts=facts, metrics=beat.metrics)
     if is_well:
-        return Evidence.ok("beat received", facts=facts, metrics=beat.metrics)
-    ending = f"exit status {beat.exit_status}" if beat.exit_status else "it says so"
-    failure = clip(f"the job failed ({ending})" + (f": {said}" if said else ""), 300)
+        return Evidence.ok(phrase("beat received"), facts=facts, metrics=beat.metrics)
+    failure = clip(_failed(beat.exit_status, said), 300)
     return Evidence.fail(
         "job-failed", failure, status=ProbeStatus.UNHEALTHY, facts={**facts, "error": failure}, metrics=beat.metrics
     )  # fmt: skip
 
 
+def _failed(exit_status: int | None, said: str) -> str:
+    if exit_status:
+        return (
+            phrase("the job failed (exit status {status}): {said}", status=exit_status, said=said)
+            if said
+            else phrase("the job failed (exit status {status})", status=exit_status)
+        )
+    return (
+        phrase("the job failed (it says so): {said}", said=said)
+        if said
+        else phrase("the job failed (it says so)")
+    )
+
+
 def _stopped(beat: Beat) -> Evidence:
     said = last_line(beat.body)
-    words = clip("it stops on purpose" + (f": {said}" if said else ""), 300)
+    words = clip(
+        phrase("it stops on purpose: {said}", said=said) if said else phrase("it stops on purpose"), 300
+    )
     return Evidence.fail("stopped", words, grade=Grade.INTENT, facts=beat.facts)
 
 

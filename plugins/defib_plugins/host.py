@@ -19,10 +19,13 @@ from defib.plugin import (
     Options,
     Percent,
     ProbeContext,
+    Several,
+    Size,
     hookimpl,
 )
 from defib_plugins.failures import timed_out
-from defib_plugins.thresholds import Limits, Reading, format_size, present
+from defib_plugins.phrases import phrase
+from defib_plugins.thresholds import Limits, Reading, percent, present
 
 if TYPE_CHECKING:
     from defib_plugins.host_sample import Counters, Gauges, Rates
@@ -56,7 +59,7 @@ class HostOptions(Options):
 class HostMonitor:
     """Measures this machine. Never fails: a machine in trouble is degraded; when it is down, so are we."""
 
-    target = "this machine"
+    target = phrase("this machine")
     host = ""
 
     def __init__(self, options: HostOptions, context: BuildContext) -> None:
@@ -72,7 +75,7 @@ class HostMonitor:
                 changes = await self._rates(context.clock)
                 gauges = await self._gauges()
         except TimeoutError:
-            return timed_out(context.timeout, "measuring this machine; probably a disk hangs")
+            return timed_out(context.timeout, phrase("measuring this machine; probably a disk hangs"))
         metrics = present(
             cpu_percent=changes.cpu_percent,
             memory_percent=gauges.memory_percent,
@@ -86,7 +89,9 @@ class HostMonitor:
         )
         facts: dict[str, Fact] = {"processors": gauges.processors}
         for disk in gauges.disks:
-            facts[f"disk {disk.mountpoint}"] = f"{disk.percent:.1f} % of {format_size(disk.total_bytes)}"
+            facts[f"disk {disk.mountpoint}"] = phrase(
+                "{share:.1f} % of {size}", share=disk.percent, size=Size(disk.total_bytes)
+            )
         readings = _readings(self._options.limits, gauges, changes)
         return self._limits.judge(
             readings,
@@ -119,56 +124,52 @@ class HostMonitor:
 
 def _readings(limits: HostLimits, gauges: "Gauges", changes: "Rates") -> Iterator[Reading]:
     percents = (
-        ("cpu", "CPU", changes.cpu_percent, limits.cpu),
-        ("memory", "memory", gauges.memory_percent, limits.memory),
-        ("swap", "swap", gauges.swap_percent, limits.swap),
+        ("cpu", phrase("CPU"), changes.cpu_percent, limits.cpu),
+        ("memory", phrase("memory"), gauges.memory_percent, limits.memory),
+        ("swap", phrase("swap"), gauges.swap_percent, limits.swap),
     )
     for name, words, value, limit in percents:
         if value is not None:
-            yield _percent(name, words, value, limit)
+            yield percent(name, words, value, limit)
     if limits.load is not None:
         yield Reading(
             name="load",
             value=gauges.load1,
             limit=limits.load,
-            text=f"load at {gauges.load1:.2f}",
-            limit_text=f"{limits.load:g}",
+            text=phrase("load at {load:.2f}", load=gauges.load1),
+            limit_text=phrase("{load:g}", load=limits.load),
         )
     if gauges.temperature_c is not None:
         yield Reading(
             name="temperature",
             value=gauges.temperature_c,
             limit=limits.temperature,
-            text=f"temperature at {gauges.temperature_c:.0f} °C",
-            limit_text=f"{limits.temperature} °C",
+            text=phrase("temperature at {degrees:.0f} °C", degrees=gauges.temperature_c),
+            limit_text=""
+            if limits.temperature is None
+            else phrase("{degrees} °C", degrees=limits.temperature),
         )
     for disk in gauges.disks:
         place = disk.mountpoint
-        yield _percent("disk", f"disk {place}", disk.percent, limits.disk, grade=Grade.SCHEDULED, key=place)
+        words = phrase("disk {place}", place=place)
+        yield percent("disk", words, disk.percent, limits.disk, grade=Grade.SCHEDULED, key=place)
         if disk.inodes_percent is not None:
-            words = f"inodes of {place}"
-            yield _percent(
+            words = phrase("inodes of {place}", place=place)
+            yield percent(
                 "inodes", words, disk.inodes_percent, limits.inodes, grade=Grade.SCHEDULED, key=place
             )
 
 
-def _percent(
-    name: str, words: str, value: float, limit: float | None, *, grade: Grade = Grade.WEAK, key: str = ""
-) -> Reading:
-    text, limit_text = f"{words} at {value:.1f} %", f"{limit} %"
-    return Reading(
-        name=name, value=value, limit=limit, text=text, limit_text=limit_text, grade=grade, key=key
-    )
-
-
 def _summary(gauges: "Gauges", changes: "Rates") -> str:
-    parts = [f"memory {gauges.memory_percent:.0f} %", f"load {gauges.load1:.2f}"]
+    parts = [
+        phrase("memory {share:.0f} %", share=gauges.memory_percent), phrase("load {load:.2f}", load=gauges.load1)
+    ]  # fmt: skip
     if changes.cpu_percent is not None:
-        parts.insert(0, f"CPU {changes.cpu_percent:.0f} %")
+        parts.insert(0, phrase("CPU {share:.0f} %", share=changes.cpu_percent))
     if gauges.disks:
         fullest = max(gauges.disks, key=lambda disk: disk.percent)
-        parts.append(f"disk {fullest.mountpoint} {fullest.percent:.0f} %")
-    return ", ".join(parts)
+        parts.append(phrase("disk {place} {share:.0f} %", place=fullest.mountpoint, share=fullest.percent))
+    return phrase("{figures}", figures=Several(tuple(parts)))
 
 
 @hookimpl

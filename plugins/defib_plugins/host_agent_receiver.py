@@ -10,22 +10,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import uuid4
 
-import structlog
 from pydantic import Field
 
 from defib.plugin import (
     Agent,
     AgentId,
     AgentReport,
-    Fact,
     Introduction,
     ReceiverContext,
     ReceiverType,
     RegistrationRefusedError,
     StoreError,
     Token,
+    get_logger,
     hookimpl,
 )
+from defib_plugins.host_info import HostInfo
 from defib_plugins.receiving import (
     Allowance,
     Body,
@@ -40,6 +40,7 @@ from defib_plugins.receiving import (
     frames,
     parse,
     refuse,
+    source,
     until_replaced,
 )
 
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
     from starlette.routing import BaseRoute
     from starlette.websockets import WebSocket
 
-log = structlog.get_logger("defib.host-agent")
+log = get_logger("defib.host-agent")
 
 PROTOCOL = "host-agent"
 UNNAMED = "New Server"
@@ -72,42 +73,14 @@ class Registration(Body):
     key: Line = Field(default="", repr=False)  #: where the header carries none
 
 
-class Info(Body):
+class Info(HostInfo):
     """``POST /api/agent/info``."""
 
-    cpu_name: Line | None = None
-    arch: Line | None = None
+    protocol = PROTOCOL
     cpu_cores: Number | None = None
-    os: Line | None = None
-    kernel_version: Line | None = None
-    gpu_name: Line | None = None
-    virtualization: Line | None = None
+    disk_total: Number | None = None
     mem_total: Number | None = None
     swap_total: Number | None = None
-    disk_total: Number | None = None
-    version: Line | None = None
-    ipv4: Line | None = None
-    ipv6: Line | None = None
-
-    def introduction(self, where: str) -> Introduction:
-        """What it says of its host.
-
-        :param where: it comes from.
-        """
-        words = {
-            "cpu_name": self.cpu_name, "arch": self.arch, "kernel": self.kernel_version, "gpu_name": self.gpu_name,
-            "virtualization": self.virtualization, "ipv4": self.ipv4, "ipv6": self.ipv6,
-        }  # fmt: skip
-        numbers = {
-            "cpu_cores": self.cpu_cores, "mem_total_bytes": self.mem_total, "swap_total_bytes": self.swap_total,
-            "disk_total_bytes": self.disk_total,
-        }  # fmt: skip
-        facts: dict[str, Fact] = {name: word for name, word in words.items() if word}
-        facts |= {name: int(number) for name, number in numbers.items() if number is not None}
-        return Introduction(
-            os=self.os or "", version=self.version or "", address=self.ipv4 or self.ipv6 or where, protocol=PROTOCOL,
-            facts=facts,
-        )  # fmt: skip
 
 
 class Report(Body):
@@ -178,7 +151,7 @@ class HostAgents:
         known = None if token is None else AgentId(token.agent or token.name)
         introduction = Introduction(
             id=known or AgentId(str(uuid4())), name=said.name.strip() or UNNAMED, protocol=PROTOCOL,
-            address=address(request),
+            address=address(request), source=source(request), is_anonymous=token is None,
         )  # fmt: skip
         with self._gate.refusing(request):
             agent, text = await self._fleet.register(introduction, token=token, key=shown)

@@ -24,6 +24,7 @@ from defib_plugins.display import clip, mask_url
 from defib_plugins.elsewhere import of_url
 from defib_plugins.failures import network_failure, timed_out
 from defib_plugins.http_judgement import HttpExpectation, judge
+from defib_plugins.phrases import phrase
 
 if TYPE_CHECKING:
     from defib_plugins.http_exchange import Exchange
@@ -96,7 +97,9 @@ class HttpMonitor:
             try:
                 self._exchange = self._open()
             except OSError:
-                words = f"ca_file {self._ca_file} is not a readable file of PEM certificates"
+                words = phrase(
+                    "ca_file {file} is not a readable file of PEM certificates", file=str(self._ca_file)
+                )
                 return Evidence.inconclusive("bad-ca-file", words)
         phases = Phases(context.clock)
         deadline = asyncio.get_running_loop().time() + context.timeout.total_seconds()
@@ -106,7 +109,7 @@ class HttpMonitor:
         except TimeoutError:
             return timed_out(context.timeout, phases.current)
         except BadAnswerError as error:
-            words = f"bad answer: {clip(str(error))}"
+            words = phrase("bad answer: {why}", why=clip(error.message))
             return Evidence.fail(error.cause, words, status=ProbeStatus.UNHEALTHY, facts={"error": words})
         except (OSError, ExceptionGroup) as error:
             return network_failure(error, self.target)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from defib.plugin import Clock
+from defib_plugins.phrases import phrase
 
 BODY_LIMIT_BYTES = 1 << 20
 
@@ -20,11 +21,11 @@ A bounded body needs its real size, hence no compression; a closing connection l
 """
 
 _PHASES = {
-    "lookup": ("looking up the name", "dns_ms"),
-    "connect": ("connecting", "connect_ms"),
-    "tls": ("shaking hands for TLS", "tls_ms"),
-    "wait": ("waiting for the answer", "first_byte_ms"),
-    "read": ("reading the answer", ""),
+    "lookup": (phrase("looking up the name"), "dns_ms"),
+    "connect": (phrase("connecting"), "connect_ms"),
+    "tls": (phrase("shaking hands for TLS"), "tls_ms"),
+    "wait": (phrase("waiting for the answer"), "first_byte_ms"),
+    "read": (phrase("reading the answer"), ""),
 }
 
 
@@ -33,6 +34,7 @@ class BadAnswerError(Exception):
 
     def __init__(self, message: str, cause: str = "bad-response") -> None:
         self.cause = cause
+        self.message = message
         super().__init__(message)
 
 
@@ -142,5 +144,7 @@ def unpacked(raw: bytes, encoding: str) -> tuple[bytes, bool]:
         try:
             raw = zlib.decompressobj(47).decompress(raw, BODY_LIMIT_BYTES + 1)
         except zlib.error as error:
-            raise BadAnswerError(f"the body is not {encoding}, as it says") from error
+            raise BadAnswerError(
+                phrase("the body is not {encoding}, as it says", encoding=encoding)
+            ) from error
     return raw[:BODY_LIMIT_BYTES], len(raw) > BODY_LIMIT_BYTES

@@ -2,15 +2,15 @@
 
 import json
 from collections.abc import Iterable
-from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
-from defib.plugin import Duration, Evidence, Fact, Grade, Options, ProbeStatus, format_duration
+from defib.plugin import Duration, Evidence, Fact, Grade, Lapse, Options, ProbeStatus, Several
 from defib_plugins.assertions import JsonAssertions, PatternOption
 from defib_plugins.display import mask_url
-from defib_plugins.health_documents import HealthDocument, Level, read_health
+from defib_plugins.health_documents import HealthDocument, HealthDocumentError, Level, read_health
+from defib_plugins.phrases import phrase
 
 if TYPE_CHECKING:
     from defib_plugins.http_exchange import Answer
@@ -100,46 +100,61 @@ def judge(answer: "Answer", expected: HttpExpectation, *, metrics: dict[str, flo
     def degrade(cause: str, words: str) -> Evidence:
         return Evidence.degraded(cause, words, latency=answer.took, metrics=metrics, facts=facts)
 
-    brief = f"HTTP {answer.status} in {_milliseconds(answer.took)}"
+    brief = phrase(
+        "HTTP {status} in {took:.0f} ms", status=answer.status, took=answer.took.total_seconds() * 1000
+    )
     try:
         document = read_health(content_type, answer.body) if expected.health else None
-    except ValueError as error:
-        return fail("bad-json", f"{brief}, but {error}")
+    except HealthDocumentError as error:
+        return fail("bad-json", phrase("{answer}, but {complaint}", answer=brief, complaint=error.message))
     if document and document.level is Level.FAIL:
-        return fail("health-fail", f"{brief}: the service says {_tell(document)}")
+        return fail(
+            "health-fail", phrase("{answer}: the service says {word}", answer=brief, word=_tell(document))
+        )
     if answer.status not in expected.status:
         if answer.status == 429:
-            return degrade("http-429", f"{brief}: the service throttles us")
+            return degrade("http-429", phrase("{answer}: the service throttles us", answer=brief))
         if answer.status == 503 and (pause := answer.headers.get("retry-after")):
-            words = f"{brief}: the service asks to come back later (Retry-After: {pause[:40]})"
+            words = phrase(
+                "{answer}: the service asks to come back later (Retry-After: {pause})", answer=brief,
+                pause=pause[:40],
+            )  # fmt: skip
             return fail("http-503", words, Grade.WEAK)
-        return fail(f"http-{answer.status}", f"{brief}, expected {_ranges(expected.status)}")
+        words = phrase("{answer}, expected {wanted}", answer=brief, wanted=_ranges(expected.status))
+        return fail(f"http-{answer.status}", words)
     if complaint := _complaint(answer, expected):
         cause, words = complaint
-        return fail(cause, f"{brief}, but {words}")
+        return fail(cause, phrase("{answer}, but {complaint}", answer=brief, complaint=words))
     if document and document.level is Level.WARN:
-        return degrade("health-warn", f"{brief}: the service says {_tell(document)}")
+        return degrade(
+            "health-warn", phrase("{answer}: the service says {word}", answer=brief, word=_tell(document))
+        )
     if expected.within is not None and answer.took > expected.within:
-        return degrade("slow", f"{brief}, expected within {format_duration(expected.within)}")
+        words = phrase("{answer}, expected within {limit}", answer=brief, limit=Lapse.of(expected.within))
+        return degrade("slow", words)
     return Evidence.ok(brief, latency=answer.took, metrics=metrics, facts=facts)
 
 
 def _complaint(answer: "Answer", expected: HttpExpectation) -> tuple[str, str] | None:
     """Cause and words of the first expectation on the body that does not hold."""
     if expected.body is not None and not expected.body.is_in(answer.body.decode("utf-8", "replace")):
-        return "wrong-body", f"{expected.body.source!r} is not in its body"
+        return "wrong-body", phrase("{pattern} is not in its body", pattern=repr(expected.body.source))
     if not expected.assertions:
         return None
     if answer.is_cut:
-        return "bad-json", f"its body is longer than {len(answer.body)} bytes and cannot be read as JSON"
+        return "bad-json", phrase(
+            "its body is longer than {n} bytes and cannot be read as JSON", n=len(answer.body)
+        )
     try:
         document = json.loads(answer.body)
     except (ValueError, RecursionError):
-        return "bad-json", "its body is not JSON"
+        return "bad-json", phrase("its body is not JSON")
     complaints = [
         complaint for assertion in expected.assertions if (complaint := assertion.complaint(document))
     ]
-    return ("wrong-json", "; ".join(complaints[:3])) if complaints else None
+    if not complaints:
+        return None
+    return "wrong-json", phrase("{complaints}", complaints=Several(tuple(complaints[:3]), "; "))
 
 
 def _tell(document: HealthDocument) -> str:
@@ -152,7 +167,3 @@ def _ranges(statuses: Iterable[int]) -> str:
     classes = [first for first in range(100, 600, 100) if left.issuperset(range(first, first + 100))]
     single = sorted(left.difference(*(range(first, first + 100) for first in classes)))
     return ", ".join([f"{first // 100}xx" for first in classes] + [str(status) for status in single])
-
-
-def _milliseconds(span: timedelta) -> str:
-    return f"{span.total_seconds() * 1000:.0f} ms"

@@ -8,6 +8,7 @@ from urllib.parse import SplitResult, urljoin, urlsplit, urlunsplit
 from defib.plugin import Clock
 from defib_plugins.http_exchange import Answer, BadAnswerError, Phases, Request
 from defib_plugins.http_wire import WireExchange
+from defib_plugins.phrases import phrase
 
 _MAX_REDIRECTS = 5
 _SAFE_METHODS = ("GET", "HEAD")
@@ -34,8 +35,8 @@ class RedirectExchange:
                 request = self._redirected(request, answer.status, location)
                 exchange = WireExchange(request, self._tls)
             except ValueError as error:
-                raise BadAnswerError("it redirects to an address that cannot be asked") from error
-        raise BadAnswerError(f"more than {_MAX_REDIRECTS} redirects", "too-many-redirects")
+                raise BadAnswerError(phrase("it redirects to an address that cannot be asked")) from error
+        raise BadAnswerError(phrase("more than {n} redirects", n=_MAX_REDIRECTS), "too-many-redirects")
 
     async def close(self) -> None:
         """Nothing is held between requests."""

@@ -25,6 +25,7 @@ from defib_plugins.http_exchange import (
     certificate_end,
     unpacked,
 )
+from defib_plugins.phrases import phrase
 
 _HEAD_LIMIT_BYTES = 64 * 1024
 
@@ -133,16 +134,18 @@ class _Answering(asyncio.Protocol):
         if not self._is_in_body:
             self._received += len(data)
             if self._received > _HEAD_LIMIT_BYTES + len(data):
-                return self._end(BadAnswerError(f"its header is longer than {_HEAD_LIMIT_BYTES} bytes"))
+                return self._end(
+                    BadAnswerError(phrase("its header is longer than {n} bytes", n=_HEAD_LIMIT_BYTES))
+                )
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            return self._end(BadAnswerError("it changes to another protocol"))
+            return self._end(BadAnswerError(phrase("it changes to another protocol")))
         except httptools.HttpParserError as error:
             if self._is_complete and not self._is_head:
-                return self._end(BadAnswerError("it goes on beyond its announced length"))
+                return self._end(BadAnswerError(phrase("it goes on beyond its announced length")))
             if not self._is_complete:
-                return self._end(BadAnswerError(f"not a valid HTTP answer: {error}"))
+                return self._end(BadAnswerError(phrase("not a valid HTTP answer: {error}", error=str(error))))
         if self._is_complete or len(self.body) > BODY_LIMIT_BYTES:
             self._end(None)
         return None
@@ -155,9 +158,9 @@ class _Answering(asyncio.Protocol):
         elif self._is_in_body and self._ends_with_the_connection():
             self._end(None)
         elif self._received:
-            self._end(BadAnswerError("the connection ended in the middle of the answer"))
+            self._end(BadAnswerError(phrase("the connection ended in the middle of the answer")))
         else:
-            self._end(BadAnswerError("the connection ended without an answer"))
+            self._end(BadAnswerError(phrase("the connection ended without an answer")))
 
     def _ends_with_the_connection(self) -> bool:
         """Whether the body announces no length (RFC 9112, section 6.3)."""

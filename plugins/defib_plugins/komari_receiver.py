@@ -20,8 +20,6 @@ from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-import structlog
-
 from defib.plugin import (
     Agent,
     AgentId,
@@ -30,6 +28,7 @@ from defib.plugin import (
     ReceiverType,
     RegistrationRefusedError,
     StoreError,
+    get_logger,
     hookimpl,
 )
 from defib_plugins.komari_wire import (
@@ -61,6 +60,7 @@ from defib_plugins.receiving import (
     refusal,
     refuse,
     send,
+    source,
     until_replaced,
 )
 
@@ -70,7 +70,7 @@ if TYPE_CHECKING:
     from starlette.routing import BaseRoute
     from starlette.websockets import WebSocket
 
-log = structlog.get_logger("defib.komari")
+log = get_logger("defib.komari")
 
 PULL_HELD_S = 22.0  #: an agent asks again at once, and gives up after 35 s
 MOST_PULLS = 4  #: held at once for one agent
@@ -124,7 +124,8 @@ class Komari:
         if len(name) > _LONGEST_NAME or not name.isprintable():
             raise RefusedError(400, f"name: must be one line of at most {_LONGEST_NAME} characters")
         introduction = Introduction(
-            id=known or AgentId(str(uuid4())), name=name, hostname=name, protocol=PROTOCOL, address=address(request)
+            id=known or AgentId(str(uuid4())), name=name, hostname=name, protocol=PROTOCOL, address=address(request),
+            source=source(request), is_anonymous=token is None,
         )  # fmt: skip
         try:
             agent, text = await self._fleet.register(introduction, token=token, key=shown)

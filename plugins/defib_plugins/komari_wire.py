@@ -13,8 +13,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from defib.plugin import AgentReport, Fact, Introduction
+from defib.plugin import AgentReport, Fact
 from defib_plugins.display import clip
+from defib_plugins.host_info import HostInfo
 from defib_plugins.receiving import Body, Line, RefusedError
 
 PROTOCOL = "komari"
@@ -38,43 +39,15 @@ class Registration(Body):
     key: Line = Field(default="", repr=False)
 
 
-class Info(Body):
-    """What an agent says of its host: ``agent.basicInfo`` and ``POST /api/clients/uploadBasicInfo``; sizes in bytes."""
+class Info(HostInfo):
+    """``agent.basicInfo`` and ``POST /api/clients/uploadBasicInfo``."""
 
-    arch: Line | None = None
+    protocol = PROTOCOL
+    gpu_name: Annotated[Line | None, BeforeValidator(lambda name: None if name == _NO_GPU else name)] = None
     cpu_cores: Number = None
-    cpu_name: Line | None = None
     disk_total: Number = None
-    gpu_name: Line | None = None
-    ipv4: Line | None = None
-    ipv6: Line | None = None
-    kernel_version: Line | None = None
     mem_total: Number = None
-    os: Line | None = None
     swap_total: Number = None
-    version: Line | None = None
-    virtualization: Line | None = None
-
-    def introduction(self, where: str) -> Introduction:
-        """What it means.
-
-        :param where: it comes from.
-        """
-        words = {
-            "cpu_name": self.cpu_name, "arch": self.arch, "kernel": self.kernel_version,
-            "gpu_name": None if self.gpu_name == _NO_GPU else self.gpu_name, "virtualization": self.virtualization,
-            "ipv4": self.ipv4, "ipv6": self.ipv6,
-        }  # fmt: skip
-        numbers = {
-            "cpu_cores": self.cpu_cores, "mem_total_bytes": self.mem_total, "swap_total_bytes": self.swap_total,
-            "disk_total_bytes": self.disk_total,
-        }  # fmt: skip
-        facts: dict[str, Fact] = {name: word for name, word in words.items() if word}
-        facts |= {name: int(number) for name, number in numbers.items() if number is not None}
-        return Introduction(
-            os=self.os or "", version=self.version or "", address=self.ipv4 or self.ipv6 or where, protocol=PROTOCOL,
-            facts=facts,
-        )  # fmt: skip
 
 
 class _Cpu(Body):

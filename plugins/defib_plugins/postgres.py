@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 from pydantic import AfterValidator, Field
 
 from defib.plugin import (
+    N_,
     BuildContext,
     DefaultRung,
     Duration,
@@ -18,6 +19,7 @@ from defib.plugin import (
     Fact,
     Family,
     Grade,
+    Lapse,
     MonitorType,
     Options,
     Outcome,
@@ -25,13 +27,13 @@ from defib.plugin import (
     ProbeContext,
     ProbeStatus,
     Secret,
-    format_duration,
     hookimpl,
 )
 from defib_plugins.assertions import ConditionOption, shorten
 from defib_plugins.display import clip
 from defib_plugins.elsewhere import of_port
 from defib_plugins.failures import network_failure, timed_out
+from defib_plugins.phrases import phrase
 from defib_plugins.postgres_failures import connection_failure, query_failure
 from defib_plugins.thresholds import Limits, Reading, present
 
@@ -193,7 +195,11 @@ class PostgresMonitor:
             )
         expected = self._options.expect
         if expected is not None and not expected.is_met_by(_plain(found.value)):
-            words = f"the query answers {shorten(found.value)}, expected {expected.source}"
+            words = phrase(
+                "the query answers {value}, expected {wanted}",
+                value=shorten(found.value),
+                wanted=expected.source,
+            )
             return Evidence.fail(
                 "wrong-answer",
                 words,
@@ -203,9 +209,10 @@ class PostgresMonitor:
                 facts={**facts, "error": words},
             )
         if statistics is None and self._options.limits != PostgresLimits():
-            words = f"the server's statistics cannot be read: {clip(found.statistics_error) or 'no answer'}"
+            said = clip(found.statistics_error) or phrase("no answer")
+            words = phrase("the server's statistics cannot be read: {error}", error=said)
             return Evidence.degraded("no-statistics", words, latency=took, metrics=metrics, facts=facts)
-        summary = f"answered in {took.total_seconds() * 1000:.0f} ms"
+        summary = phrase("answered in {took:.0f} ms", took=took.total_seconds() * 1000)
         readings = _readings(statistics, self._options.limits) if statistics else ()
         return self._limits.judge(readings, now, summary=summary, metrics=metrics, facts=facts, latency=took)
 
@@ -239,7 +246,7 @@ class WiredPostgresMonitor(PostgresMonitor):
             if evidence.cause == "shutting-down":
                 self._is_leaving.set()
             if self._was_cut and evidence.cause in _GONE:
-                words = f"{evidence.summary}, and it cut the connection that was held"
+                words = phrase("{trouble}, and it cut the connection that was held", trouble=evidence.summary)
                 return replace(evidence, grade=Grade.AUTHORITATIVE, summary=words)
         return evidence
 
@@ -281,16 +288,25 @@ def _readings(statistics: "Statistics", limits: PostgresLimits) -> Iterable[Read
         name="connections",
         value=used,
         limit=limits.connections,
-        text=f"{statistics.connections:.0f} of {statistics.max_connections:.0f} connections used",
-        limit_text=f"{limits.connections} %",
+        text=phrase(
+            "{used:.0f} of {most:.0f} connections used",
+            used=statistics.connections,
+            most=statistics.max_connections,
+        ),
+        limit_text="" if limits.connections is None else phrase("{share} %", share=limits.connections),
     )
     for name, seconds, limit, words in (
-        ("replication-lag", statistics.replication_lag_s, limits.replication_lag, "a standby lags by"),
+        (
+            "replication-lag",
+            statistics.replication_lag_s,
+            limits.replication_lag,
+            N_("a standby lags by {lag}"),
+        ),
         (
             "transaction-age",
             statistics.transaction_age_s,
             limits.transaction_age,
-            "a transaction is open for",
+            N_("a transaction is open for {lag}"),
         ),
     ):
         if seconds is not None and limit is not None:
@@ -298,8 +314,8 @@ def _readings(statistics: "Statistics", limits: PostgresLimits) -> Iterable[Read
                 name=name,
                 value=seconds,
                 limit=limit.total_seconds(),
-                text=f"{words} {format_duration(timedelta(seconds=round(seconds, 1)))}",
-                limit_text=format_duration(limit),
+                text=phrase(words, lag=Lapse(round(seconds, 1))),
+                limit_text=phrase("{limit}", limit=Lapse.of(limit)),
             )
 
 

@@ -7,8 +7,9 @@ libpq keeps no SQLSTATE of a connection that failed, only text: the server's own
 import re
 from typing import NamedTuple
 
-from defib.plugin import Evidence, Grade, ProbeStatus
+from defib.plugin import N_, Evidence, Grade, ProbeStatus
 from defib_plugins.display import clip, first_line
+from defib_plugins.phrases import phrase
 
 
 class _Known(NamedTuple):
@@ -23,40 +24,40 @@ class _Known(NamedTuple):
 # Credentials and missing databases are no case for a restart, hence their grade.
 _KNOWN = (
     _Known(
-        "auth-failed", "the server does not let us in", Grade.SCHEDULED, ProbeStatus.UNHEALTHY,
+        "auth-failed", N_("the server does not let us in"), Grade.SCHEDULED, ProbeStatus.UNHEALTHY,
         ("authentication failed", "no pg_hba.conf entry", "no password supplied", "pg_hba.conf rejects",
          "is not permitted to log in"),
     ),
     _Known(
-        "starting-up", "the server is starting up or recovering", Grade.NORMAL, ProbeStatus.UNHEALTHY,
+        "starting-up", N_("the server is starting up or recovering"), Grade.NORMAL, ProbeStatus.UNHEALTHY,
         ("the database system is starting up", "the database system is in recovery mode",
          "not yet accepting connections", "not accepting connections"),
     ),
     _Known(
-        "shutting-down", "the server is shutting down", Grade.NORMAL, ProbeStatus.UNHEALTHY,
+        "shutting-down", N_("the server is shutting down"), Grade.NORMAL, ProbeStatus.UNHEALTHY,
         ("the database system is shutting down",),
     ),
     _Known(
-        "too-many-connections", "the server has no connection left", Grade.NORMAL, ProbeStatus.UNHEALTHY,
+        "too-many-connections", N_("the server has no connection left"), Grade.NORMAL, ProbeStatus.UNHEALTHY,
         ("too many clients already", "too many connections for", "remaining connection slots"),
     ),
-    _Known("refused", "connection refused", Grade.STRONG, ProbeStatus.ERROR, ("connection refused",)),
+    _Known("refused", N_("connection refused"), Grade.STRONG, ProbeStatus.ERROR, ("connection refused",)),
     _Known(
-        "reset", "the connection was cut", Grade.STRONG, ProbeStatus.ERROR,
+        "reset", N_("the connection was cut"), Grade.STRONG, ProbeStatus.ERROR,
         ("connection reset", "closed the connection unexpectedly", "broken pipe"),
     ),
     _Known(
-        "tls-handshake", "TLS with the server failed", Grade.NORMAL, ProbeStatus.ERROR,
+        "tls-handshake", N_("TLS with the server failed"), Grade.NORMAL, ProbeStatus.ERROR,
         ("ssl error", "certificate", "does not support ssl"),
     ),
-    _Known("timeout", "no answer", Grade.NORMAL, ProbeStatus.ERROR, ("timeout expired", "timed out")),
-    _Known("unreachable", "no host answers there", Grade.NORMAL, ProbeStatus.ERROR, ("no route to host",)),
+    _Known("timeout", N_("no answer"), Grade.NORMAL, ProbeStatus.ERROR, ("timeout expired", "timed out")),
+    _Known("unreachable", N_("no host answers there"), Grade.NORMAL, ProbeStatus.ERROR, ("no route to host",)),
     _Known(
-        "dns-not-found", "its name does not exist", Grade.STRONG, ProbeStatus.ERROR,
+        "dns-not-found", N_("its name does not exist"), Grade.STRONG, ProbeStatus.ERROR,
         ("name or service not known", "no address associated with hostname"),
     ),
     _Known(
-        "socket-missing", "its socket does not exist", Grade.AUTHORITATIVE, ProbeStatus.ERROR,
+        "socket-missing", N_("its socket does not exist"), Grade.AUTHORITATIVE, ProbeStatus.ERROR,
         ("no such file or directory",),
     ),
 )  # fmt: skip
@@ -64,13 +65,13 @@ _KNOWN = (
 _OWN = (
     (
         "no-descriptors",
-        "this process has no file descriptor left; raise its limit (ulimit -n)",
+        N_("this process has no file descriptor left; raise its limit (ulimit -n)"),
         "too many open files",
     ),
-    ("no-route", "this machine has no route there", "network is unreachable"),
-    ("dns-unavailable", "this machine's resolver gives no answer", "failed to resolve host"),
-    ("dns-unavailable", "this machine's resolver gives no answer", "could not translate host name"),
-    ("not-permitted", "this process may not use its socket", "permission denied"),
+    ("no-route", N_("this machine has no route there"), "network is unreachable"),
+    ("dns-unavailable", N_("this machine's resolver gives no answer"), "failed to resolve host"),
+    ("dns-unavailable", N_("this machine's resolver gives no answer"), "could not translate host name"),
+    ("not-permitted", N_("this process may not use its socket"), "permission denied"),
 )
 
 _PREAMBLE = re.compile(r"^connection failed: (connection to server .*? failed: )?")
@@ -91,7 +92,7 @@ def connection_failure(message: str, address: str) -> Evidence:
     if 'role "' in text and '" does not exist' in text:
         return _evidence(_known("auth-failed"), address, _said(message))
     if 'database "' in text and '" does not exist' in text:
-        words = f"the database of {address} does not exist"
+        words = phrase("the database of {address} does not exist", address=address)
         return Evidence.fail(
             "no-database",
             words,
@@ -104,9 +105,12 @@ def connection_failure(message: str, address: str) -> Evidence:
             return _evidence(known, address, _said(message))
     for cause, words, sign in _OWN:
         if sign in text:
-            return Evidence.inconclusive(cause, f"cannot look at {address}: {words}")
+            return Evidence.inconclusive(
+                cause, phrase("cannot look at {address}: {why}", address=address, why=phrase(words))
+            )
     said = _said(message)
-    return Evidence.fail("connect-failed", f"cannot connect to {address}: {said}", facts={"error": said})
+    words = phrase("cannot connect to {address}: {error}", address=address, error=said)
+    return Evidence.fail("connect-failed", words, facts={"error": said})
 
 
 def query_failure(sqlstate: str, message: str) -> Evidence:
@@ -120,7 +124,7 @@ def query_failure(sqlstate: str, message: str) -> Evidence:
         known = _known(_BY_SQLSTATE[sqlstate])
         return Evidence.fail(
             known.cause,
-            known.words,
+            phrase(known.words),
             grade=known.grade,
             status=known.status,
             facts={"sqlstate": sqlstate, "error": said},
@@ -128,7 +132,7 @@ def query_failure(sqlstate: str, message: str) -> Evidence:
     grade = Grade.SCHEDULED if sqlstate.startswith("42") else Grade.NORMAL
     return Evidence.fail(
         "query-failed",
-        f"the query failed: {said}",
+        phrase("the query failed: {error}", error=said),
         grade=grade,
         status=ProbeStatus.UNHEALTHY,
         facts={"sqlstate": sqlstate, "error": said},
@@ -140,7 +144,7 @@ def _known(cause: str) -> _Known:
 
 
 def _evidence(known: _Known, address: str, said: str) -> Evidence:
-    words = f"{address}: {known.words}"
+    words = phrase("{address}: {what}", address=address, what=phrase(known.words))
     return Evidence.fail(known.cause, words, grade=known.grade, status=known.status, facts={"error": said})
 
 

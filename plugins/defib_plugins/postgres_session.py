@@ -9,6 +9,7 @@ from psycopg import waiting
 from psycopg.abc import RV, PQGen
 
 from defib.plugin import Clock
+from defib_plugins.phrases import phrase
 
 _STATISTICS = """
 SELECT current_setting('server_version'),
@@ -73,7 +74,7 @@ class Session(psycopg.AsyncConnection[tuple[Any, ...]]):
 class Progress:
     """What the look is doing, for the words of a timeout."""
 
-    phase = "connecting"
+    phase = phrase("connecting")
 
 
 async def look(dsn: str, query: str, *, timeout_s: float, clock: Clock, progress: Progress) -> Look:
@@ -86,7 +87,7 @@ async def look(dsn: str, query: str, *, timeout_s: float, clock: Clock, progress
     session = await Session.connect(dsn, autocommit=True, prepare_threshold=None, application_name="defib")
     try:
         connected = clock.monotonic()
-        progress.phase = "running the query"
+        progress.phase = phrase("running the query")
         await session.execute(
             f"BEGIN READ ONLY; SET LOCAL statement_timeout = {max(1, round(timeout_s * 1000))}"
         )
@@ -94,7 +95,7 @@ async def look(dsn: str, query: str, *, timeout_s: float, clock: Clock, progress
         cursor = await session.execute(query.encode())
         row = await cursor.fetchone() if cursor.description is not None else None
         answered = clock.monotonic()
-        progress.phase = "reading the server's statistics"
+        progress.phase = phrase("reading the server's statistics")
         statistics, complaint = None, ""
         try:
             numbers = await (await session.execute(_STATISTICS)).fetchone()

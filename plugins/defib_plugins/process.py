@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from defib.plugin import (
+    N_,
     BuildContext,
     DefaultRung,
     Duration,
@@ -22,10 +23,12 @@ from defib.plugin import (
     ProbeStatus,
     hookimpl,
 )
+from defib.plugin import Size as Bytes
 from defib_plugins.assertions import PatternOption
 from defib_plugins.failures import timed_out
+from defib_plugins.phrases import phrase
 from defib_plugins.process_exits import ProcessExits
-from defib_plugins.thresholds import Limits, Reading, Size, format_size
+from defib_plugins.thresholds import Limits, Reading, Size, percent
 
 if TYPE_CHECKING:
     from defib_plugins.process_table import Living
@@ -119,7 +122,7 @@ class ProcessMonitor:
                 found = await asyncio.to_thread(self._look)
         except TimeoutError:
             return Evidence.inconclusive(
-                "still-looking", timed_out(context.timeout, "reading the process table").summary
+                "still-looking", timed_out(context.timeout, phrase("reading the process table")).summary
             )
         if isinstance(found, Evidence):
             return found
@@ -142,9 +145,10 @@ class ProcessMonitor:
                 pids = (read_pidfile(self._pidfile),)
             except FileNotFoundError:
                 # It crashed without writing one, or stopped and took it along: strong, not authoritative.
-                return Evidence.fail("process-gone", f"{self._pidfile} does not exist", grade=Grade.STRONG)
+                words = phrase("{file} does not exist", file=str(self._pidfile))
+                return Evidence.fail("process-gone", words, grade=Grade.STRONG)
             except PidfileError as error:
-                return Evidence.inconclusive("bad-pidfile", str(error))
+                return Evidence.inconclusive("bad-pidfile", error.message)
         pattern = self._options.cmdline
         return find(pids, name=self._options.program, is_wanted=pattern.is_in if pattern else None)
 
@@ -157,7 +161,7 @@ class ProcessMonitor:
         if cpu_percent is not None:
             metrics["cpu_percent"] = cpu_percent
         if not found:
-            words = f"no process for {self.target}"
+            words = phrase("no process for {what}", what=self.target)
             return Evidence.fail("process-gone", words, grade=Grade.AUTHORITATIVE, metrics=metrics)
         oldest = min(found, key=lambda process: process.started_at)
         started_at = datetime.fromtimestamp(oldest.started_at, UTC)
@@ -168,10 +172,18 @@ class ProcessMonitor:
         }
         if number < wanted.min or number > (wanted.max or number):
             cause = "too-few-processes" if number < wanted.min else "too-many-processes"
-            words = f"{number} processes for {self.target}, expected {_range(wanted)}"
+            words = phrase(
+                N_("{n} process for {what}, expected {wanted}")
+                if number == 1
+                else N_("{n} processes for {what}, expected {wanted}"),
+                n=number, what=self.target, wanted=_range(wanted),
+            )  # fmt: skip
             return Evidence.fail(cause, words, status=ProbeStatus.UNHEALTHY, metrics=metrics, facts=facts)
-        summary = f"pid {oldest.pid}" if number == 1 else f"{number} processes"
-        summary += f" with {format_size(memory_bytes)}"
+        summary = (
+            phrase("pid {pid} with {memory}", pid=oldest.pid, memory=Bytes(memory_bytes))
+            if number == 1
+            else phrase("{n} processes with {memory}", n=number, memory=Bytes(memory_bytes))
+        )
         readings = self._readings(cpu_percent, memory_bytes)
         return self._limits.judge(readings, now, summary=summary, metrics=metrics, facts=facts)
 
@@ -187,18 +199,20 @@ class ProcessMonitor:
     def _readings(self, cpu_percent: float | None, memory_bytes: int) -> Iterator[Reading]:
         limits = self._options.limits
         if cpu_percent is not None:
-            text, limit_text = f"CPU at {cpu_percent:.1f} %", f"{limits.cpu} %"
-            yield Reading(name="cpu", value=cpu_percent, limit=limits.cpu, text=text, limit_text=limit_text)
-        text, limit_text = f"memory at {format_size(memory_bytes)}", format_size(limits.memory or 0)
+            yield percent("cpu", phrase("CPU"), cpu_percent, limits.cpu)
         yield Reading(
-            name="memory", value=memory_bytes, limit=limits.memory, text=text, limit_text=limit_text
-        )
+            name="memory", value=memory_bytes, limit=limits.memory,
+            text=phrase("memory at {size}", size=Bytes(memory_bytes)),
+            limit_text=phrase("{size}", size=Bytes(limits.memory or 0)),
+        )  # fmt: skip
 
 
 def _range(count: ProcessCount) -> str:
     if count.max is None:
-        return f"at least {count.min}"
-    return str(count.min) if count.min == count.max else f"{count.min} to {count.max}"
+        return phrase("at least {n}", n=count.min)
+    if count.min == count.max:
+        return str(count.min)
+    return phrase("{least} to {most}", least=count.min, most=count.max)
 
 
 @hookimpl

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import psutil
 
+from defib_plugins.phrases import phrase
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Living:
@@ -21,6 +23,10 @@ class Living:
 class PidfileError(Exception):
     """The pidfile cannot be read, or holds no process id."""
 
+    def __init__(self, message: str) -> None:
+        self.message = message
+        super().__init__(message)
+
 
 def read_pidfile(path: Path) -> int:
     """The process id in ``path``.
@@ -33,9 +39,11 @@ def read_pidfile(path: Path) -> int:
     except FileNotFoundError:
         raise
     except OSError as error:
-        raise PidfileError(f"{path} cannot be read: {error.strerror}") from error
+        raise PidfileError(
+            phrase("{file} cannot be read: {error}", file=str(path), error=str(error.strerror))
+        ) from error
     if not words or not words[0].isdecimal() or int(words[0]) <= 0:
-        raise PidfileError(f"{path} holds no process id")
+        raise PidfileError(phrase("{file} holds no process id", file=str(path)))
     return int(words[0])
 
 

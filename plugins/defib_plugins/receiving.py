@@ -9,20 +9,23 @@ import contextlib
 import math
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator, Mapping
 from datetime import UTC, datetime
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-import structlog
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationError
-from pydantic_core import from_json
+from pydantic_core import from_json, to_json
 
 from defib.plugin import (
     AgentId,
     Clock,
     Fleet,
+    KeptOutError,
     ReceiverContext,
     RegistrationRefusedError,
     StoreError,
     Token,
+    get_logger,
+    introductions,
     pacing,
 )
 
@@ -32,7 +35,7 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
     from starlette.websockets import WebSocket
 
-log = structlog.get_logger("defib.receiving")
+log = get_logger("defib.receiving")
 
 BEAT_LIMIT_BYTES = 64 * 1024
 DEPTH_LIMIT = 20  #: of arrays and objects in one another
@@ -61,6 +64,17 @@ class RefusedError(Exception):
         self.headers = headers or {}
 
 
+class NotJsonError(RefusedError):
+    """A body that is no JSON.
+
+    :ivar place: what is wrong where.
+    """
+
+    def __init__(self, place: str) -> None:
+        super().__init__(400, f"the body is not valid JSON: {place}")
+        self.place = place
+
+
 # --- bodies ----------------------------------------------------------------------------------------
 
 
@@ -74,10 +88,35 @@ Line = Annotated[str, StringConstraints(max_length=200), AfterValidator(_on_one_
 """A name or a word of an agent: one line, what cannot be printed (or stored, as NUL) replaced."""
 
 
+_NO_ID = f"must be printable, not blank, and have at most {introductions.LONGEST_ID} characters"
+
+
+def _as_id(text: str) -> str:
+    if not introductions.is_id(text):
+        raise ValueError(_NO_ID)
+    return text
+
+
+Id = Annotated[str, AfterValidator(_as_id)]
+"""How an agent calls itself: nothing is put right, or two ids would become one."""
+
+
+def checked_id(text: str) -> str:
+    """An id that is part of an address, or of a header.
+
+    :raises RefusedError: 400, it cannot be one.
+    """
+    if not introductions.is_id(text):
+        raise RefusedError(400, f"agent_id: {_NO_ID}")
+    return text
+
+
 class Body(BaseModel):
     """Base of what clients send. Members that nobody knows are no mistake: clients are older or newer than we."""
 
-    model_config = ConfigDict(extra="ignore", allow_inf_nan=False, coerce_numbers_to_str=True, frozen=True)
+    model_config = ConfigDict(
+        extra="ignore", allow_inf_nan=False, coerce_numbers_to_str=True, frozen=True, defer_build=True
+    )
 
 
 B = TypeVar("B", bound=Body)
@@ -92,7 +131,7 @@ def parse(model: type[B], raw: bytes | str, *, misfit: int = 400) -> B:
     try:
         data = from_json(raw, allow_inf_nan=False)
     except ValueError as error:
-        raise RefusedError(400, f"the body is not valid JSON: {error}") from None
+        raise NotJsonError(str(error)) from None
     if _is_suspicious(raw) and _is_too_deep(data):
         raise RefusedError(400, f"the body is nested more than {DEPTH_LIMIT} levels deep")
     return read(model, data, misfit=misfit)
@@ -140,21 +179,27 @@ async def body(request: "Request", limit: int = BEAT_LIMIT_BYTES) -> bytes:
 
     :raises RefusedError: 413 beyond ``limit`` bytes, 408 when it does not end, 400 when the client goes.
     """
-    kept = bytearray()
+    if request.scope.get("defib.is_whole"):  # by our own server: nothing has to be waited for
+        return await _whole(request, limit)
     try:
         async with asyncio.timeout(BODY_WITHIN_S):
-            is_over = False
-            while not is_over:
-                message = await request.receive()
-                if message["type"] == "http.disconnect":
-                    raise RefusedError(400, "the request ended early")
-                kept += message.get("body", b"")
-                if len(kept) > limit:
-                    raise RefusedError(413, f"the body is longer than {limit} bytes", {"Connection": "close"})
-                is_over = not message.get("more_body", False)
+            return await _whole(request, limit)
     except TimeoutError:
         raise RefusedError(408, "the body did not come to its end", {"Connection": "close"}) from None
-    return bytes(kept)
+
+
+async def _whole(request: "Request", limit: int) -> bytes:
+    kept = b""
+    while True:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise RefusedError(400, "the request ended early")
+        piece: bytes = message.get("body", b"")
+        kept = kept + piece if kept else piece
+        if len(kept) > limit:
+            raise RefusedError(413, f"the body is longer than {limit} bytes", {"Connection": "close"})
+        if not message.get("more_body", False):
+            return kept
 
 
 # --- who, and how often ----------------------------------------------------------------------------
@@ -210,10 +255,15 @@ class Gate:
         return RefusedError(401, "could not validate credentials", {"WWW-Authenticate": "Bearer"})
 
     def turn_away(self, connection: "HTTPConnection", error: RegistrationRefusedError) -> RefusedError:
-        """What an agent that is not let in is told: no more than whoever shows a wrong token. The log says why."""
+        """What an agent that is not let in is told: no more than whoever shows a wrong token. The log says why.
+
+        One that is kept out has shown a good key or token, and is told that it need not try again: 403.
+        """
         refused = self.refusal(connection)
         if refused.status == 401:
             log.warning("agent refused", address=address(connection), why=str(error))
+            if isinstance(error, KeptOutError):
+                return RefusedError(403, "this agent is kept out until an operator lets it in again")
         return refused
 
     @contextlib.contextmanager
@@ -260,6 +310,11 @@ def address(connection: "HTTPConnection") -> str:
     return connection.client.host if connection.client is not None else ""
 
 
+def source(connection: "HTTPConnection") -> str:
+    """Who comes from there, as registrations remember it: of an IPv6 address its network."""
+    return pacing.source(address(connection))
+
+
 # --- answers ---------------------------------------------------------------------------------------
 
 
@@ -270,9 +325,18 @@ def instant(at: datetime) -> str:
 
 def answer(data: object, status: int = 200, headers: Mapping[str, str] | None = None) -> "Response":
     """JSON."""
-    from starlette.responses import JSONResponse
+    return _response_type()(
+        to_json(data, inf_nan_mode="null"), status, headers, media_type="application/json"
+    )
 
-    return JSONResponse(data, status, headers)
+
+@cache
+def _response_type() -> "type[Response]":
+    """Imported when there is something to answer, and that once: a pass of cron answers nobody, and an import within
+    a function costs each beat."""
+    from starlette.responses import Response
+
+    return Response
 
 
 class Endpoint:
@@ -284,14 +348,15 @@ class Endpoint:
     """
 
     def __init__(self, handle: "Callable[[Request], Awaitable[Response]]", say: Say) -> None:
+        from starlette.requests import Request
+
+        self._request = Request
         self._handle = handle
         self._say = say
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
-        from starlette.requests import Request
-
         try:
-            response = await self._handle(Request(scope, receive, send))
+            response = await self._handle(self._request(scope, receive, send))
         except (RefusedError, StoreError) as error:
             refused = refusal(error)
             response = answer(self._say(refused.status, refused.why), refused.status, refused.headers)

@@ -1,6 +1,6 @@
 """Runs of a job: what lasts, how long it may, and what was learned of it. Pure."""
 
-from defib.plugin import rhythm
+from defib.plugin import made_of, rhythm
 from defib_plugins.beat_memory import Remembered, Run
 
 _OPEN = 20  #: runs at a time that are followed; of more the oldest are forgotten: they will never end
@@ -12,7 +12,10 @@ def begin(known: Remembered, run_id: str, at: float, odd: str = "", words: str =
     others = {name: run for name, run in known.runs.items() if name != run_id}
     newest = list(others.items())[-(_OPEN - 1) :]
     return known.model_copy(
-        update={"runs": {**dict(newest), run_id: Run(started=at, odd=odd, words=words)}, "has_failed": False}
+        update={
+            "runs": {**dict(newest), run_id: Run(started=at, odd=odd, words=words, made=made_of(words))},
+            "has_failed": False,
+        }
     )
 
 

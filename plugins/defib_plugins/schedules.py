@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta, tzinfo
 from typing import Protocol
 
+from defib_plugins.phrases import phrase
+
 _DST_ALLOWANCE = timedelta(hours=1)
 _NIGHT_ENDS_HOUR = 4
 _LEAST_GRACE, _MOST_GRACE = timedelta(seconds=60), timedelta(hours=1)
@@ -82,7 +84,11 @@ class Cron(_WallClock):
     """
 
     def __init__(self, expression: str, *, zone: tzinfo, grace: timedelta | None) -> None:
-        super().__init__(f"at {expression!r} in {zone}", zone=zone, grace=grace)
+        super().__init__(
+            phrase("at {expression} in {zone}", expression=repr(expression), zone=str(zone)),
+            zone=zone,
+            grace=grace,
+        )
         self._expression = expression
         next(self.runs(_LONG_AGO.astimezone(zone)))
 
@@ -100,7 +106,11 @@ class Calendar(_WallClock):
     """
 
     def __init__(self, expression: str, *, zone: tzinfo, grace: timedelta | None) -> None:
-        super().__init__(f"on {expression!r} in {zone}", zone=zone, grace=grace)
+        super().__init__(
+            phrase("on {expression} in {zone}", expression=repr(expression), zone=str(zone)),
+            zone=zone,
+            grace=grace,
+        )
         self._expression = expression
         next(self.runs(_LONG_AGO.astimezone(zone)))
 

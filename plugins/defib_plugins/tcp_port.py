@@ -21,6 +21,7 @@ from defib_plugins.connecting import connect, resolve
 from defib_plugins.display import clip
 from defib_plugins.elsewhere import of_port
 from defib_plugins.failures import network_failure, timed_out
+from defib_plugins.phrases import phrase
 
 _ANSWER_LIMIT_BYTES = 64 * 1024
 
@@ -52,14 +53,14 @@ class TcpMonitor:
         """One connection. ``wrong-answer`` when it says something else or hangs up before saying it."""
         started = context.clock.monotonic()
         deadline = asyncio.get_running_loop().time() + context.timeout.total_seconds()
-        phase = "connecting"
+        phase = phrase("connecting")
         try:
             async with asyncio.timeout_at(deadline):
                 addresses = await resolve(self._options.host, self._options.port)
                 connection = await connect(addresses, deadline)
             reader, writer = await asyncio.open_connection(sock=connection)
             connected = context.clock.monotonic()
-            phase = "waiting for the answer"
+            phase = phrase("waiting for the answer")
             try:
                 async with asyncio.timeout_at(deadline):
                     answer = await self._converse(reader, writer)
@@ -71,13 +72,21 @@ class TcpMonitor:
             return network_failure(error, self.target)
         took = timedelta(seconds=context.clock.monotonic() - started)
         metrics = {"connect_ms": (connected - started) * 1000}
-        brief = f"{took.total_seconds() * 1000:.0f} ms"
+        took_ms = took.total_seconds() * 1000
         if answer is None:
-            return Evidence.ok(f"connected in {brief}", latency=took, metrics=metrics)
+            return Evidence.ok(
+                phrase("connected in {took:.0f} ms", took=took_ms), latency=took, metrics=metrics
+            )
         if self._options.expect is None or self._options.expect.is_in(answer):
-            return Evidence.ok(f"answered in {brief}", latency=took, metrics=metrics)
-        said = f"said {clip(answer, 60)!r}" if answer else "hung up without a word"
-        words = f"{said}, expected {self._options.expect.source!r}"
+            return Evidence.ok(
+                phrase("answered in {took:.0f} ms", took=took_ms), latency=took, metrics=metrics
+            )
+        wanted = repr(self._options.expect.source)
+        words = (
+            phrase("said {answer}, expected {wanted}", answer=repr(clip(answer, 60)), wanted=wanted)
+            if answer
+            else phrase("hung up without a word, expected {wanted}", wanted=wanted)
+        )
         return Evidence.fail(
             "wrong-answer",
             words,

@@ -8,7 +8,9 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, WithJsonSchema
 
-from defib.plugin import Evidence, Fact, Grade, format_duration
+from defib.plugin import Evidence, Fact, Grade, Lapse, Several
+from defib.plugin import Size as Bytes
+from defib_plugins.phrases import phrase
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +28,20 @@ class Reading:
     @property
     def is_over(self) -> bool:
         return self.limit is not None and self.value > self.limit
+
+
+def percent(
+    name: str, what: str, value: float, limit: float | None, *, grade: Grade = Grade.WEAK, key: str = ""
+) -> Reading:
+    """The reading of a share.
+
+    :param what: is so full or so busy, a phrase: ``disk /srv``.
+    """
+    return Reading(
+        name=name, value=value, limit=limit, grade=grade, key=key,
+        text=phrase("{what} at {share:.1f} %", what=what, share=value),
+        limit_text="" if limit is None else phrase("{share} %", share=limit),
+    )  # fmt: skip
 
 
 class Limits:
@@ -68,12 +84,16 @@ class Limits:
         )
 
     def _tell(self, over: list[Reading]) -> str:
-        told = "; ".join(f"{reading.text} (limit {reading.limit_text})" for reading in over)
-        return (
-            f"{told} for at least {format_duration(timedelta(seconds=self._hold_s))}"
-            if self._hold_s
-            else told
+        told = Several(
+            tuple(
+                phrase("{reading} (limit {limit})", reading=reading.text, limit=reading.limit_text)
+                for reading in over
+            ),
+            "; ",
         )
+        if not self._hold_s:
+            return phrase("{readings}", readings=told)
+        return phrase("{readings} for at least {hold}", readings=told, hold=Lapse(self._hold_s))
 
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(B|[kKMGT]i?B?)?")
@@ -100,11 +120,7 @@ def parse_size(value: object) -> int:
 
 def format_size(size_bytes: float) -> str:
     """``52.4 MB``: three significant digits, decimal units."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if size_bytes < 999.5:
-            return f"{size_bytes:.3g} {unit}"
-        size_bytes /= 1000
-    return f"{size_bytes:.3g} TB"
+    return str(Bytes(size_bytes))
 
 
 _SIZE_SCHEMA = {

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Protocol
 
-from defib.plugin import Beat, Deadline, format_duration, rhythm
+from defib.plugin import Beat, Deadline, Lapse, Moment, rhythm
 from defib_plugins.beat_memory import Remembered
+from defib_plugins.phrases import phrase
 from defib_plugins.schedules import Expectation, Schedule
 
 _LATE, _MISSED = "late", "missed"
@@ -112,10 +113,12 @@ class ByRhythm:
 
     def _words(self, pulse: rhythm.Rhythm | None) -> str:
         if pulse is None:
-            return "in a rhythm of its own"
+            return phrase("in a rhythm of its own")
         misses = self._misses_of(pulse)
-        every = f"every {format_duration(timedelta(seconds=round(pulse.eta_s, 1)))}"
-        return f"{every}, {misses} in a row" if misses > 1 else every
+        every = Lapse(round(pulse.eta_s, 1))
+        if misses > 1:
+            return phrase("every {every}, {n} in a row", every=every, n=misses)
+        return phrase("every {every}", every=every)
 
     def expected_at(self, known: Remembered) -> datetime | None:
         """See :class:`Timing`."""
@@ -163,7 +166,7 @@ class BySchedule:
 
     def __init__(self, schedule: Schedule) -> None:
         self._schedule = schedule
-        self.text = f"due {schedule.text}"
+        self.text: str = phrase("due {schedule}", schedule=schedule.text)
         self.zone = schedule.zone
 
     def arrive(self, known: Remembered, at: float, beat: Beat) -> Arrival:
@@ -183,13 +186,17 @@ class BySchedule:
             return Arrival(remembered=_kept(known, at), late_by=late_by)
         soon = due.expected_at - began
         if soon <= min(due.grace, due.period / 4):
-            words = f"it ran {_round(soon)} before it was due at {self._tell(due.expected_at)}"
+            words = phrase(
+                "it ran {soon} before it was due at {expected_at}", soon=Lapse(round(soon.total_seconds())),
+                expected_at=self._moment(due.expected_at),
+            )  # fmt: skip
             return Arrival(remembered=_kept(known, due.expected_at.timestamp()), odd="ran-early", words=words)
         if known.has_failed or any(run.is_long for run in known.runs.values()):
             return Arrival(remembered=known)
-        words = (
-            f"it ran once more at {self._tell(began)}; the next run is due at {self._tell(due.expected_at)}"
-        )
+        words = phrase(
+            "it ran once more at {began_at}; the next run is due at {expected_at}", began_at=self._moment(began),
+            expected_at=self._moment(due.expected_at),
+        )  # fmt: skip
         return Arrival(remembered=known, odd="ran-twice", words=words)
 
     def next(self, known: Remembered) -> Deadline | None:
@@ -219,21 +226,12 @@ class BySchedule:
     def _due(self, known: Remembered) -> Expectation | None:
         return None if known.anchor is None else self._schedule.after(instant(known.anchor))
 
-    def _tell(self, instant: datetime) -> str:
-        return tell(instant, self.zone)
-
-
-def tell(instant: datetime, zone: tzinfo) -> str:
-    """An instant for people, in the zone of the job's own clock."""
-    return instant.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S %Z")
+    def _moment(self, instant: datetime) -> Moment:
+        return Moment(instant, str(self.zone))
 
 
 def _kept(known: Remembered, anchor: float) -> Remembered:
     return known.model_copy(update={"anchor": anchor})
-
-
-def _round(span: timedelta) -> str:
-    return format_duration(timedelta(seconds=round(span.total_seconds())))
 
 
 def instant(seconds: float) -> datetime:

@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated
@@ -25,6 +26,8 @@ from defib.plugin import (
 from defib_strategies.inherited import inherited
 from defib_strategies.results import result_of, timed_out
 from defib_strategies.systemd_manager import SystemdUnit, checked_unit
+
+_FORBIDDEN = ("Interactive authentication required", "Access denied")
 
 Unit = Annotated[str, AfterValidator(checked_unit)]
 """A unit's full name."""
@@ -121,8 +124,16 @@ async def run_in_turn(
             return timed_out(f"no time was left for: {command_line(*command)}")
         execution = await context.execute(command, timeout=timedelta(seconds=left), env=context.env)
         if execution.timed_out or number == len(commands):
-            return result_of(execution)
+            return _with_remedy(unit, result_of(execution))
     raise ValueError("there is no command")
+
+
+def _with_remedy(unit: SystemdUnit, result: ActionResult) -> ActionResult:
+    """What to do where polkit forbids it, which systemd does not say."""
+    if result.exit_status and any(words in result.output for words in _FORBIDDEN):
+        remedy = f"To allow it, put into /etc/polkit-1/rules.d what this prints: defib polkit {unit.name}"
+        return replace(result, output=f"{result.output}{remedy}\n")
+    return result
 
 
 def _create(options: UnitOptions, monitor: MonitorSpec, context: BuildContext) -> Action:

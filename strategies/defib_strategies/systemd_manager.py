@@ -117,19 +117,26 @@ class SystemdUnit:
         return None
 
     async def acted_at(self) -> datetime | None:
-        """When it was last started, or began to start; None where systemd does not tell."""
-        values = await self.show(*_STARTED)
-        started_us = max((int(value) for value in values.values() if value.isdecimal()), default=0)
-        if not started_us:
+        """When it was last started, or began to start; None where systemd does not tell.
+
+        None, too, for a unit that systemd has restarted by itself and given up on: nothing more comes of that.
+        """
+        found = await self.show("ActiveState", "NRestarts", *_STARTED)
+        started_us = max(
+            (int(found[name]) for name in _STARTED if found.get(name, "").isdecimal()), default=0
+        )
+        has_given_up = found.get("ActiveState") == "failed" and found.get("NRestarts", "0") != "0"
+        if not started_us or has_given_up:
             return None
         ago_s = time.clock_gettime(time.CLOCK_MONOTONIC) - started_us / 1e6
         return datetime.now(UTC) - timedelta(seconds=ago_s)
 
     async def stopped_on_purpose(self) -> str:
-        """systemd's words for a clean stop; "" for everything else."""
-        found = await self.show("ActiveState", "SubState", "Result", "ExecMainCode", "ExecMainStatus")
+        """systemd's words for a clean stop; "" for all else, also for a unit that was to be started and was not."""
+        found = await self.show("ActiveState", "SubState", "Result", "ExecMainStatus", "WantedBy", *_STARTED)
         was_clean = found.get("Result") == "success" and found.get("ExecMainStatus") in ("0", "15")
-        if found.get("ActiveState") == "inactive" and was_clean:
+        is_left_out = bool(found.get("WantedBy")) and all(found.get(name) == "0" for name in _STARTED)
+        if found.get("ActiveState") == "inactive" and was_clean and not is_left_out:
             return f"{self.name} is inactive ({found.get('SubState')}), and its end was a success"
         return ""
 

@@ -1,6 +1,5 @@
 """The company that acceptance tests watch, and the browser they look at it with."""
 
-import logging
 import shutil
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
@@ -9,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, async_playwright
 
 from defib.cli.main import main
 from defib_testkit.company import Company
+from defib_testkit.logged import logging_kept
 from defib_testkit.requirement import require
 
 
@@ -40,8 +39,6 @@ def here(
     capsys: pytest.CaptureFixture[str],
 ) -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
     """Run a command of a company in this process, where it costs no start of Python."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
 
     def run(company: Company, *arguments: str) -> subprocess.CompletedProcess[str]:
         capsys.readouterr()
@@ -49,10 +46,8 @@ def here(
         out, err = capsys.readouterr()
         return subprocess.CompletedProcess(arguments, status, out, err)
 
-    yield run
-    structlog.reset_defaults()
-    root.handlers[:] = handlers
-    root.setLevel(level)
+    with logging_kept():
+        yield run
 
 
 @pytest.fixture

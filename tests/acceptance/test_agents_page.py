@@ -12,8 +12,10 @@ import pytest
 from playwright.async_api import BrowserContext, Page, expect
 
 import web_tables
+from defib.errors import KeptOutError
 from defib.model.agent import AgentReport, Introduction, Scope, Task, Token
-from defib.model.ids import AgentId
+from defib.model.ids import AgentId, MonitorId
+from defib.model.window import Matcher, WindowKind
 from defib.plugin import Signal
 from defib_testkit.ports import free_port
 from defib_testkit.waiting import async_wait_until
@@ -350,6 +352,48 @@ async def test_an_operator_renames_and_removes_an_agent(site: Site, open_page: A
     await page.get_by_role("dialog").get_by_role("button", name="Remove").click()
     await expect(page).to_have_url(f"{site.url}/agents")
     await expect(names(page)).to_have_text(["web-1", "quiet"])
+
+
+async def test_an_operator_keeps_an_agent_out_and_lets_it_in_again(site: Site, open_page: Any) -> None:
+    page = await open_page(site.services.login_url(site.url))
+    await page.goto(f"{site.url}/agents/web-1")
+
+    await page.get_by_role("button", name="Keep out").click()
+    await expect(page.locator(".subject .standing")).to_have_text(re.compile("^kept out since 20"))
+    with pytest.raises(KeptOutError):
+        await beat(site, "web-1")
+    await page.goto(f"{site.url}/agents")
+    await expect(row(page, "web-1").locator(".standing")).to_have_text("kept out")
+
+    await page.goto(f"{site.url}/agents/web-1")
+    await page.get_by_role("button", name="Let in again").click()
+    await expect(page.get_by_role("button", name="Keep out")).to_be_visible()
+    await expect(page.locator(".subject .standing")).to_have_count(0)
+    await beat(site, "web-1")
+
+
+async def test_agents_that_look_alike_are_told_apart_and_maintenance_is_shown(
+    site: Site, open_page: Any
+) -> None:
+    token = next(iter(site.engine.fleet.tokens))
+    await add(site, token, "uuid-1", name="My Server", hostname="a.lan")
+    page = await open_page(f"{site.url}/agents")
+    await is_live(page)
+    about = {agent: row(page, agent).locator(".target") for agent in ("uuid-1", "uuid-2", "uuid-3")}
+    await expect(about["uuid-1"]).to_have_text("a.lan")
+
+    for agent, host in (("uuid-2", "a.lan"), ("uuid-3", "b.lan")):
+        await add(site, token, agent, name="My Server", hostname=host)
+        await beat(site, agent)
+    for agent, text in (("uuid-1", "uuid-1 · a.lan"), ("uuid-2", "uuid-2 · a.lan"), ("uuid-3", "b.lan")):
+        await expect(about[agent]).to_have_text(text, timeout=4_000)
+
+    windows = site.engine.windows
+    about_it = Matcher(monitors=frozenset({MonitorId("uuid-3")}))
+    window = windows.new(WindowKind.MAINTENANCE, about_it, until=None, reason="", actor="a test")
+    await windows.begin(window, "a test")
+    await expect(row(page, "uuid-3").locator(".standing")).to_have_text("maintenance", timeout=4_000)
+    await expect(row(page, "uuid-3").locator(".word b")).to_have_text("Online")
 
 
 async def test_an_agent_that_does_not_exist_is_a_page_that_says_so(site: Site, open_page: Any) -> None:

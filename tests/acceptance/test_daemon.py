@@ -1,5 +1,6 @@
 """The daemon over its life: signals, beats, the service manager, secrets, modes and limits of recovery, reports."""
 
+import json
 import os
 import signal
 import socket
@@ -8,10 +9,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from defib_testkit.company import Company
@@ -84,6 +86,25 @@ def test_a_reload_keeps_what_is_known_and_a_wrong_one_changes_nothing(
     seen = company.get("/api/v1/monitors/main")["last_seen"]
     wait_until(lambda: company.get("/api/v1/monitors/main")["last_seen"] > seen, 10, "looks that go on")
     assert {item["id"] for item in company.get("/api/v1/monitors")["items"]} == {"main", "fresh"}
+
+
+def test_a_reload_says_what_takes_effect_at_the_next_start_only(company: Company) -> None:
+    company.write()
+    company.serve()
+    token = json.loads((company.folder / "defib.db.daemon").read_text())["token"]
+
+    def reload(**server: Any) -> list[str]:
+        company.set(server={"listen": f"127.0.0.1:{company.port}", **server})
+        url = f"http://127.0.0.1:{company.port}/api/v1/config/reload"
+        answer = httpx.post(url, headers={"Authorization": f"Bearer {token}"}, json={}, trust_env=False)
+        return [warning for warning in answer.json()["warnings"] if "next start" in warning]
+
+    waits = "'server.unix_socket' changed, which takes effect at the next start only: restart Defib"
+    socket = str(company.folder / "d.sock")
+    assert reload(trusted_proxies=["10.0.0.0/8"], badges="public") == []
+    assert reload(unix_socket=socket) == [waits]
+    assert reload(unix_socket=socket) == [waits]  # it still does
+    assert reload() == []
 
 
 def test_failures_are_counted_on_over_a_reload(company: Company, victim: Victim) -> None:
@@ -176,9 +197,41 @@ def test_the_service_manager_hears_of_every_stage(company: Company, service_mana
     assert company.daemon is not None
     company.daemon.send_signal(signal.SIGHUP)
     assert "RELOADING=1" in next(word for word in iter(hear, "") if word != "WATCHDOG=1")
-    assert next(word for word in iter(hear, "") if word != "WATCHDOG=1") == "READY=1"
+    ready = next(word for word in iter(hear, "") if word != "WATCHDOG=1")
+    assert ready.splitlines() == ["READY=1", "STATUS=watching 1 monitor"]
     assert company.stop() == 0
     assert next(word for word in iter(hear, "") if word != "WATCHDOG=1") == "STOPPING=1"
+
+
+def test_the_service_manager_is_asked_to_wait_for_an_action_that_runs(
+    company: Company, service_manager: socket.socket, make_victim: Callable[..., Victim]
+) -> None:
+    victim = make_victim()
+    victim.start()
+    script = company.folder / "slow.sh"
+    script.write_text(f"#!/bin/sh\nuntil [ -e {company.folder}/go ]; do sleep 0.1; done\n")
+    script.chmod(0o755)
+    agent = {"id": "main", "type": "http", "url": victim.url}
+    company.watch(agent, {"script": {"file": script.name, "timeout": "20s"}})
+    company.serve()
+    company.wait_for("main", "up")
+    victim.kill()
+    wait_until(lambda: company.rows("SELECT 1 FROM attempt WHERE pid IS NOT NULL"), 20, "the action to run")
+
+    service_manager.setblocking(False)
+    with suppress(BlockingIOError):
+        while True:
+            service_manager.recv(1000)
+    service_manager.settimeout(10)
+    words = iter(lambda: service_manager.recv(1000).decode(), "")
+
+    with ThreadPoolExecutor(1) as pool:
+        ended = pool.submit(company.stop)
+        assert next(word for word in words if word != "WATCHDOG=1") == "STOPPING=1"
+        assert next(words) == "WATCHDOG=1\nEXTEND_TIMEOUT_USEC=500000"
+        (company.folder / "go").touch()
+        assert ended.result() == 0
+    assert company.rows("SELECT exit_status FROM attempt") == [(0,)]
 
 
 # --- secrets -------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import pytest
 
 from defib_testkit.company import Company
 from defib_testkit.ports import free_port
+from defib_testkit.webhook_sink import WebhookSink
 
 Here = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -48,15 +49,17 @@ def test_a_silence_is_begun_listed_and_ended(here: Here, works: Company) -> None
     assert (made["phase"], made["covered"], made["reason"]) == ("active", ["main"], "deploy")
     listed = printed(here(works, "silence", "list"))
     assert made["id"] in listed
-    assert "tag agents" in listed
+    assert "tag agents (main), until" in listed
     ended = printed(here(works, "silence", "end", made["id"]))
     assert ended.startswith(f"{made['id']}: silence of tag agents, ended at ")
+    printed(here(works, "silence", "main", "--for", "1h"))
+    assert ": silence of main, ended at " in printed(here(works, "silence", "end", "main"))
     assert printed(here(works, "silence", "list")) == "no silence is in force or to come\n"
     assert made["id"] in printed(here(works, "silence", "list", "--over"))
     again = here(works, "silence", "end", made["id"])
     assert (again.returncode, again.stdout) == (2, "")
     acts = works.rows("SELECT event, actor FROM audit WHERE event LIKE 'silence.%' ORDER BY id")
-    assert [event for event, _ in acts] == ["silence.begin", "silence.end"]
+    assert [event for event, _ in acts] == ["silence.begin", "silence.end"] * 2
     assert all(actor.endswith(" (command line)") for _, actor in acts)
 
 
@@ -100,14 +103,46 @@ def test_a_monitor_is_paused_and_resumed(here: Here, works: Company) -> None:
     works.wait_for("main", "fault" if works.daemon else "new")
 
 
+def test_dead_letters_are_shown_and_sent_once_more(
+    here: Here, works: Company, webhook_sink: WebhookSink
+) -> None:
+    webhook_sink.status = 410  # gone
+    works.channel("hook", type="webhook", url=webhook_sink.url)
+    assert printed(here(works, "deliveries")) == "everything that was sent has been delivered\n"
+    assert here(works, "test-alert", "--channel", "hook").returncode == 1
+    [dead] = json.loads(printed(here(works, "--json", "deliveries", "--dead")))["deliveries"]
+    said = printed(here(works, "deliveries"))
+    assert said.startswith(f"dead      {dead['id']}  ")
+    assert "  hook: Test: this channel works\n" in said
+    assert f"          refused for good after 1 try: {dead['error']}\n" in said
+    assert "'defib deliveries retry ID'" in said
+    again = here(works, "deliveries", "retry", "--channel", "mail")
+    assert printed(again) == "there are no dead letters of the channel mail\n"
+
+    webhook_sink.status = 204
+    sent = "1 dead letter: on the way again; 'defib deliveries' shows what becomes of it\n"
+    assert printed(here(works, "deliveries", "retry", "--all")) == sent
+    assert works.rows("SELECT state, tries FROM delivery") == [("delivered", 2)]
+    assert printed(here(works, "deliveries")) == "everything that was sent has been delivered\n"
+    assert printed(here(works, "deliveries", "--all")).startswith(f"delivered {dead['id']}  ")
+    twice = here(works, "deliveries", "retry", dead["id"])
+    assert (twice.returncode, "only dead letters can be sent again" in twice.stderr) == (2, True)
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
+        (("deliveries", "retry"), "say which: the ids of dead letters, --channel NAME, or --all"),
+        (("deliveries", "--dead", "--all"), "say --dead or --all, not both"),
+        (("deliveries", "retry", "send-1"), "there is no delivery 'send-1'"),
         (("silence", "--for", "1h"), "name the monitors, tags or incidents"),
         (("silence", "main"), "say when the silence ends: --for 2h, or --until 22:00"),
         (("silence", "main", "--for", "1h", "--until", "22:00"), "give either --for or --until, not both"),
         (("silence", "nobody", "--for", "1h"), "there is no monitor 'nobody'"),
-        (("maintenance", "start", "--tag", "agent", "--for", "1h"), "no monitor has the tag 'agent'"),
+        (("maintenance", "start", "--tag", "agent", "--for", "1h"), "no monitor has the tag 'agent'; did you mean"),
+        (("ack", "mian"), "there is no incident or monitor 'mian'; did you mean 'main'?"),
+        (("ack", "main", "--withdraw", "--note", "x"), "a note says what is being done"),
+        (("silence", "main", "--until", "2020-01-01"), "that is over since 2020-01-01 00:00"),
         (("pause", "nobody"), "there is no monitor 'nobody'"),
         (("ack", "nobody"), "there is no incident or monitor 'nobody'"),
     ],

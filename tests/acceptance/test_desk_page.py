@@ -81,7 +81,7 @@ async def test_a_maintenance_is_planned_begun_and_ended_and_a_monitor_paused(
 
     form = page.locator("#make-window")
     await form.get_by_label("What").select_option("maintenance")
-    await form.get_by_label("About").select_option("tag db")
+    await form.get_by_label("db", exact=True).check()
     await form.get_by_label("Why").fill("PostgreSQL 17.3")
     await form.get_by_role("button", name="Begin").click()
     row = page.locator(".stories li", has_text="PostgreSQL 17.3")
@@ -101,6 +101,43 @@ async def test_a_maintenance_is_planned_begun_and_ended_and_a_monitor_paused(
     await expect(page.locator(".quiet-for")).to_contain_text("Pause until somebody ends it")
     await page.get_by_role("button", name="Resume").click()
     await expect(page.locator(".subject .now")).to_have_text("Up", timeout=10_000)
+
+
+async def test_a_silence_is_about_several_things_at_once_and_the_form_says_which(
+    site: Site, open_page: Any
+) -> None:
+    page = await open_page(site.services.login_url(site.url), viewport={"width": 390, "height": 844})
+    await page.goto(f"{site.url}/silences")
+    await is_live(page)
+    form, covered = page.locator("#make-window"), page.locator("#covered")
+    await expect(covered).to_have_text("Choose what it is about.")
+    await form.get_by_role("button", name="Begin").click()
+    await expect(page.locator("#toasts")).to_contain_text("Choose what it is about.")
+
+    await form.get_by_label("agents", exact=True).check()
+    await form.get_by_label("Database", exact=True).check()
+    await expect(covered).to_have_text("No monitor is all of this: what is chosen has to fit together.")
+    await form.get_by_label("agents", exact=True).uncheck()
+    await form.get_by_label("Main Agent", exact=True).check()
+    await form.get_by_label("low", exact=True).check()
+    await form.get_by_label("high", exact=True).check()
+    await expect(covered).to_have_text("2 monitors: Database, Main Agent; only alerts that are low or high")
+    await form.get_by_label("What").select_option("maintenance")
+    await expect(covered).to_have_text("2 monitors: Database, Main Agent")
+    await form.get_by_label("What").select_option("silences")
+    await form.get_by_label("Why").fill("noise")
+    await form.get_by_role("button", name="Begin").click()
+    await expect(page.locator(".stories li", has_text="noise")).to_contain_text("2 monitors", timeout=10_000)
+    [window] = site.engine.windows.in_force()
+    assert (window.matcher.monitors, window.matcher.severity) == ({"main", "db"}, {"low", "high"})
+
+    await form.get_by_role("checkbox", name="Everything").check()
+    await form.get_by_label("info", exact=True).check()
+    await expect(form.get_by_label("Database", exact=True)).to_be_disabled()
+    await form.get_by_role("button", name="Begin").click()
+    await expect(page.locator(".stories li")).to_have_count(2, timeout=10_000)
+    widths = await page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+    assert widths[0] <= widths[1]
 
 
 async def test_alerts_say_why_and_how_they_went_also_without_javascript(site: Site, open_page: Any) -> None:

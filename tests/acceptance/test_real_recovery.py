@@ -47,6 +47,7 @@ def stories(
     played, errors = recoveries.play(cast, ACCELERATED, seed=SEED, over_s=8.0, patience_s=40.0)
     shared_docker.clean()
     assert errors == ()
+    assert all(played.values())
     return played
 
 

@@ -40,12 +40,14 @@ def test_a_token_is_made_listed_rotated_and_revoked(here: Here, works: Company) 
     assert "good until" in listed
     assert made.stdout.strip() not in listed
 
-    both = here(works, "token", "revoke", "wall")
+    here(works, "token", "create", "--name", "twin", "--scope", "read")
+    here(works, "token", "create", "--name", "twin", "--scope", "read")
+    both = here(works, "token", "revoke", "twin")
     assert (both.returncode, both.stdout) == (2, "")
-    assert both.stderr.startswith("defib: 2 tokens are named 'wall'; say which by its id: ")
-    assert here(works, "token", "revoke", fresh["token"]["id"]).stdout == "token wall is revoked\n"
+    assert both.stderr.startswith("defib: 2 tokens are named 'twin'; say which by its id: ")
+    assert here(works, "token", "revoke", "wall").stdout == "token wall is revoked\n"
     tokens = json.loads(here(works, "--json", "token", "list").stdout)
-    assert {token["id"]: token["good"] for token in tokens}[fresh["token"]["id"]] is False
+    assert [token["good"] for token in tokens if token["name"] == "wall"] == [False, False]
     actors = works.rows("SELECT DISTINCT actor FROM audit WHERE event LIKE 'token.%'")
     assert len(actors) == 1
     assert str(actors[0][0]).endswith(" (command line)")
@@ -91,12 +93,16 @@ def test_an_agent_that_beats_is_listed_and_removed_with_and_without_a_daemon(
         ["●", "online", "web-2"],
     ]
     assert "26 %" in listed
+    assert here(company, "agents", "keep-out", "web-1").stdout == "agent web-1 is kept out\n"
+    assert "kept out" in here(company, "agents", "list").stdout
+    assert here(company, "agents", "let-in", "web-1").stdout == "agent web-1 is let in again\n"
     assert here(company, "agents", "remove", "web-1").stdout == "agent web-1 is removed\n"
     assert here(company, "agents", "remove", "web-1").returncode == 2
     company.stop()
 
     alone = json.loads(here(company, "--json", "agents", "list").stdout)
     assert [agent["id"] for agent in alone] == ["web-2"]
+    assert here(company, "agents", "keep-out", "web-2").stdout == "agent web-2 is kept out\n"
     assert here(company, "agents", "remove", "web-2").stdout == "agent web-2 is removed\n"
     missing = here(company, "agents", "remove", "web-2")
     assert missing.stderr == "defib: there is no agent 'web-2'; 'defib agents list' shows them\n"

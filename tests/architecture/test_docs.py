@@ -14,7 +14,7 @@ import typer
 
 from config_kit import ROOT, real_registry
 from defib import config, hookspecs, plugin, registry
-from defib.cli.main import app
+from defib.cli.main import command_line
 from defib.config import schema
 from defib.model.options import Options
 from defib.plugin import BuildContext, State
@@ -116,7 +116,7 @@ def flags(parameters: list[Any]) -> set[str]:
 
 
 def test_every_command_is_described_and_no_other() -> None:
-    real = {name for name, _ in commands(typer.main.get_command(app))}
+    real = {name for name, _ in commands(typer.main.get_command(command_line()))}
 
     assert set(sections(COMMANDS)) == real
 
@@ -127,13 +127,17 @@ def test_every_option_of_every_command_is_described_and_no_other() -> None:
         for name, text in sections(COMMANDS).items()
     }
 
-    assert told == {name: flags(command.params) for name, command in commands(typer.main.get_command(app))}
+    assert told == {
+        name: flags(command.params) for name, command in commands(typer.main.get_command(command_line()))
+    }
 
 
 def test_every_global_option_is_described() -> None:
     head = COMMANDS.split("\n## ")[0]
 
-    assert {flag for flag in flags(typer.main.get_command(app).params) if f"`{flag}`" not in head} == set()
+    assert {
+        flag for flag in flags(typer.main.get_command(command_line()).params) if f"`{flag}`" not in head
+    } == set()
 
 
 # --- plugins -------------------------------------------------------------------------------------------
@@ -230,7 +234,7 @@ def test_every_example_configuration_loads_without_warnings(text: str, folder: P
 @pytest.fixture
 def redis_plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> registry.Registry:
     """The plugin of the how-to, as if it were installed."""
-    [source] = blocks(DOCS / "how-to" / "write-a-plugin.md", "python")
+    source, _ = blocks(DOCS / "how-to" / "write-a-plugin.md", "python")
     (tmp_path / "defib_redis.py").write_text(source)
     monkeypatch.syspath_prepend(tmp_path)
     points = [importlib.metadata.EntryPoint("redis", "defib_redis", "defib")]

@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,25 @@ def test_the_service_starts_a_program_that_the_wheel_installs(name: str) -> None
     text = (DEPLOY / "systemd" / name).read_text()
 
     assert set(re.findall(r"^ExecStart=(\S+)", text, re.MULTILINE)) < PROGRAMS
+
+
+def test_a_pass_that_breaks_is_none_of_the_successes_of_its_unit(tmp_path: Path) -> None:
+    unit = (DEPLOY / "systemd/defib-pass.service").read_text()
+    shutil.copy(DEPLOY.parent / "heartbeat_cron.py", tmp_path)
+    (tmp_path / "defib").mkdir()
+    (tmp_path / "defib/__init__.py").write_text("raise RuntimeError('a broken installation')")
+
+    done = subprocess.run(
+        [sys.executable, tmp_path / "heartbeat_cron.py"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert "RuntimeError: a broken installation" in done.stderr
+    assert done.returncode == 3
+    assert re.findall(r"^SuccessExitStatus=(.*)$", unit, re.MULTILINE) == ["0 1 2"]
 
 
 def test_the_cron_file_starts_a_pass_every_minute_as_the_user_of_the_units() -> None:

@@ -18,7 +18,6 @@ from typing import Any
 from urllib.parse import quote, quote_plus
 
 import pytest
-import structlog
 from pydantic import BaseModel
 
 from alert_samples import NOW, make_alert, make_context, make_report
@@ -42,6 +41,7 @@ from defib_alerts import (
 )
 from defib_testkit.alertmanager_double import AlertmanagerDouble
 from defib_testkit.certificate import Certificate
+from defib_testkit.logged import capture_logs
 from defib_testkit.ntfy_server import NtfyServer
 from defib_testkit.server_double import ServerDouble
 from defib_testkit.smtp_server import SmtpServer
@@ -374,7 +374,7 @@ async def test_no_failure_shows_a_secret_in_errors_or_logs(
     rig: Rig, failure: str, log: pytest.LogCaptureFixture, request: pytest.FixtureRequest
 ) -> None:
     channel, timeout = rig.channel, timedelta(seconds=5)
-    with ExitStack() as stack, structlog.testing.capture_logs() as events:
+    with ExitStack() as stack, capture_logs() as events:
         match failure:
             case "dns":
                 request.getfixturevalue("no_such_host")
@@ -487,7 +487,7 @@ async def test_a_channel_that_listens_does_so_until_cancelled_through_all_troubl
     assert isinstance(rig.channel, Listening) == (rig.type.kind == "telegram")
     if not isinstance(rig.channel, Listening):
         return
-    with structlog.testing.capture_logs() as events:
+    with capture_logs() as events:
         listening = asyncio.create_task(rig.channel.listen(SilentDesk()))  # type: ignore[arg-type]
         for number, mode in enumerate(("unauthorized", "dead"), 1):
             rig.set_mode(mode)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
@@ -157,27 +158,19 @@ def test_a_script_gets_its_configured_arguments_whatever_the_facts_are(text: str
 
 @RELAXED
 @given(name=hostile)
+@example(name="gateway@1.service")
 def test_a_unit_taken_over_from_a_monitor_is_one_name_or_refused(name: str) -> None:
     (kind,) = systemd_action.defib_actions()
     try:
         action = kind.create(kind.options(), monitor(unit=name), BuildContext(base=Path("/")))
     except ValueError:
+        assert name != "gateway@1.service"
         return
 
-    recorder = Recorder()
-    asyncio.run(ignoring_refusals(action, recorder))
-    for argv in recorder.argvs:
-        assert argv[:-1] == ("systemctl", "--no-ask-password", "restart", "--")
-        assert not argv[-1].startswith("-")
-        assert set(argv[-1]) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_:.\\@-")
-
-
-async def ignoring_refusals(action: Action, recorder: Recorder) -> None:
-    """Run it with an executor that only notes; without systemd there may be nothing to run."""
-    try:
-        await action.run(context({}, recorder))
-    except ActionRefusedError:
-        pass
+    *words, unit = shlex.split(action.description)
+    assert words == ["systemctl", "--no-ask-password", "restart", "--"]
+    assert not unit.startswith("-")
+    assert set(unit) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_:.\\@-")
 
 
 @RELAXED

@@ -204,6 +204,14 @@ async def test_systemd_tells_when_a_unit_was_last_started(units: SystemctlDouble
     assert (datetime.now(UTC) - again).total_seconds() < 5
 
 
+async def test_the_restarts_that_systemd_has_given_up_are_not_waited_for(units: SystemctlDouble) -> None:
+    units.failed(UNIT, NRestarts=5)
+    assert await acted_at(unit()) is None
+
+    units.failed(UNIT, NRestarts=0)
+    assert await acted_at(unit()) is not None
+
+
 async def test_a_unit_that_ended_well_was_stopped_on_purpose(units: SystemctlDouble) -> None:
     units.stopped(UNIT)
     assert await on_purpose(unit()) == f"{UNIT} is inactive (dead), and its end was a success"
@@ -212,6 +220,15 @@ async def test_a_unit_that_ended_well_was_stopped_on_purpose(units: SystemctlDou
     assert await on_purpose(unit()) == ""
     units.running(UNIT)
     assert await on_purpose(unit()) == ""
+
+
+async def test_an_enabled_unit_that_was_never_started_was_not_stopped(units: SystemctlDouble) -> None:
+    never = {"InactiveExitTimestampMonotonic": 0, "ActiveEnterTimestampMonotonic": 0}
+
+    units.stopped(UNIT, **never)
+    assert await on_purpose(unit()) == ""
+    units.stopped(UNIT, **never, WantedBy="")
+    assert await on_purpose(unit()) == f"{UNIT} is inactive (dead), and its end was a success"
 
 
 # --- Docker --------------------------------------------------------------------------------------------

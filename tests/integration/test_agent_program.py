@@ -18,6 +18,8 @@ import pytest
 import defib_agent
 from defib.model.agent import AgentStatus
 from defib.model.health import State
+from defib.model.ids import AgentId
+from defib_agent import courier
 from defib_agent.agent import Agent
 from defib_agent.errors import SettingsError, UnauthorizedError
 from defib_agent.settings import Settings, load
@@ -227,9 +229,7 @@ async def test_a_beat_that_cannot_be_stored_is_sent_again(site: Site, token: str
 
 
 @pytest.mark.parametrize("transport", ["http", "websocket"])
-async def test_a_token_that_was_revoked_is_replaced_by_registering_again(
-    site: Site, tmp_path: Path, transport: str
-) -> None:
+async def test_an_agent_that_was_removed_registers_again(site: Site, tmp_path: Path, transport: str) -> None:
     async with running(
         Agent(settings(site, tmp_path, agent_id="web-1", api_token=KEY, transport=transport))
     ) as agent:
@@ -238,6 +238,30 @@ async def test_a_token_that_was_revoked_is_replaced_by_registering_again(
 
         await until(lambda: site.engine.fleet.find("web-1"), "it to register again")
         await until(lambda: status(site, "web-1") is AgentStatus.ONLINE, "it to be online")
+
+
+@pytest.mark.parametrize("protocol", ["agent", "host-agent"])
+async def test_an_agent_that_is_kept_out_says_so_and_goes_on_when_it_is_let_in(
+    site: Site, tmp_path: Path, protocol: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(courier, "UNAUTHORIZED_PATIENCE_S", 0.5)
+    agent = Agent(settings(site, tmp_path, api_token=KEY, protocol=protocol, interval=1))
+    async with running(agent):
+        await until(lambda: agent.status.delivered >= 1, "a beat")
+        name = agent.status.agent_id
+        await site.engine.fleet.revoke_token(f"agent {name}", "a test")
+
+        await until(
+            lambda: "this agent is kept out until an operator lets it in" in agent.status.error, "a word"
+        )
+        assert "the server answered 403" in agent.status.error
+        delivered = agent.status.delivered
+        assert len(site.engine.fleet.agents()) == 1
+        await site.engine.fleet.let_in(AgentId(name), "a test")
+        await until(lambda: agent.status.delivered > delivered, "it to be taken again")
+
+    assert agent.status.agent_id == name
+    assert len(site.engine.fleet.agents()) == 1
 
 
 async def test_a_token_that_never_counted_ends_the_agent_unless_it_is_a_service(

@@ -363,18 +363,66 @@ def test_after_maintenance_only_what_a_fresh_look_finds_failing_is_told() -> Non
     assert world.why("app") == []
 
 
-def test_a_fault_that_people_know_of_is_no_news_after_maintenance() -> None:
+def test_whoever_knows_of_a_fault_hears_that_it_is_set_aside_and_nothing_new_after_that() -> None:
+    pool = [falls(name, 35, 400, tags=("pool",)) for name in ("ann", "bob")]
     world = play(
-        story(500, (100, lambda world: world.maintain(200, monitors=["web"]))), falls("web", 35, 400)
-    )
+        story(
+            600, (100, lambda world: world.maintain(200, monitors=["web", "bus"])),
+            (110, lambda world: world.maintain(200, tags=["pool"])),
+        ),
+        falls("web", 35, 400), falls("bus", 99), *pool,
+    )  # fmt: skip
 
     shows(
         world,
         """
+         40.0  notebook  down           2 services failed together: Ann, Bob
          46.6  notebook  down           Web is down
+        100.0  notebook  set_aside      Web is in maintenance now
+        111.5  notebook  set_aside      2 services are in maintenance now: Ann, Bob
+        303.5  notebook  down           Bus is down
         404.2  notebook  recovered      Web has recovered
+        406.6  notebook  recovered      2 services have recovered: Bob, Ann
     """,
     )
+    [told] = [item for _, item in world.notebook.notes if item.title == "Web is in maintenance now"]
+    assert told.description.startswith("Maintenance has begun until 00:05 (UTC), by ana. Note: “upgrade”.")
+    assert [delivery.is_quiet for delivery in world.store.deliveries() if delivery.notice == told.id] == [
+        True
+    ]
+
+
+def test_whoever_knows_of_a_fault_hears_that_it_is_not_watched_any_more() -> None:
+    async def remove(world: World) -> None:
+        await world.reload(without=("web", "app", "silent"))
+
+    async def put_back(world: World) -> None:
+        await world.reload()
+
+    world = play(
+        story(400, (20, silence(500, monitors=["silent"])), (100, remove), (300, put_back)),
+        falls("web", 35), falls("app", 35), falls("silent", 35), falls("bus", 35, 150),
+    )  # fmt: skip
+
+    shows(
+        world,
+        """
+         41.6  notebook  down           App is down
+         45.5  notebook  down           Bus is down
+         46.6  notebook  down           Web is down
+        100.0  notebook  unwatched      App is no longer watched
+        100.0  notebook  unwatched      Web is no longer watched
+        153.0  notebook  recovered      Bus has recovered
+        306.6  notebook  down           Web is down
+        311.6  notebook  down           App is down
+    """,
+    )
+    told = next(item for _, item in world.notebook.notes if item.kind == "unwatched")
+    assert told.description.endswith(
+        "It is not in the configuration any more. This is the last that you hear of it."
+    )
+    gone = [item for item in world.store.incidents() if item.monitor in ("web", "app", "silent")]
+    assert [item.resolution for item in gone].count("it is not in the configuration any more") == 3
 
 
 # --- quiet hours ---------------------------------------------------------------------------------------
@@ -534,6 +582,38 @@ def test_a_host_that_dies_with_two_hundred_monitors_on_it_is_one_message_and_one
     """,
     )
     assert len(world.store.incidents()) == 1
+
+
+def test_a_host_that_dies_without_a_monitor_of_its_own_is_spoken_for_by_the_first_message() -> None:
+    crowd = [falls(f"m{n:03}", 35, 155, mode=CUT_OFF, host="box") for n in range(200)]
+
+    world = play(story(400), *crowd)
+
+    shows(
+        world,
+        """
+         40.9  notebook  down           Nothing on box answers: 40 services failed together
+        161.4  notebook  recovered      200 services have recovered: M076, M167, M070, M044 and 196 more
+    """,
+    )
+    assert "160 more on box" in world.alerts[0].description
+    assert len(world.store.incidents()) == 200  # each has its own story, and each is told of
+    assert {delivery.state for delivery in world.store.deliveries()} == {"delivered"}
+
+
+def test_a_host_on_which_something_answers_is_not_spoken_for() -> None:
+    crowd = [falls(f"m{n:02}", 35, 155, mode=CUT_OFF, host="box") for n in range(30)]
+
+    world = play(story(400), *crowd, Actor(name="alive", host="box"))
+
+    shows(
+        world,
+        """
+         41.1  notebook  down           13 services failed together: M23, M15, M12, M14 and 9 more
+         68.6  notebook  down           17 services failed together: M04, M06, M05, M08 and 13 more
+        163.8  notebook  recovered      30 services have recovered: M03, M28, M26, M05 and 26 more
+    """,
+    )
 
 
 def test_thirty_failures_that_have_nothing_in_common_are_told_one_by_one_and_then_in_digests() -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from defib import registry
 from defib.engine.engine import Engine
+from defib.engine.one_pass import run_pass
 from defib.engine.roster import Roster
 from defib.hookspecs import PROJECT
 from defib.model.changes import Changes
@@ -63,9 +64,9 @@ class World:
         return Engine(self.clock, roster(self.notebook, **self.options), store, store)
 
     def listen(self) -> None:
-        self.engine.beats.start()
+        self.engine.silences.start()
         self.engine.courier.start()
-        self._running = [asyncio.create_task(self.engine.beats.run())]
+        self._running = [asyncio.create_task(self.engine.silences.run())]
 
     async def die(self) -> None:
         """As by kill -9: nothing is written any more."""
@@ -311,7 +312,7 @@ def test_deadlines_survive_a_crash() -> None:
         await world.die()
         await world.until(65.0)
         world.come_back()
-        assert world.engine.beats.deadline(JOB) == BEGINNING + timedelta(seconds=186)
+        assert world.engine.silences.deadline(JOB) == BEGINNING + timedelta(seconds=186)
         await world.until(300)
 
     world = play(story, every="60s")
@@ -364,7 +365,7 @@ def test_a_gap_puts_deadlines_off() -> None:
     async def story(world: World) -> None:
         await world.beat(0.0, seq=0, epoch="a")
         await world.until(10.5)
-        world.engine.beats.take_gap()
+        world.engine.silences.take_gap()
         await world.beat(15.0, seq=1, epoch="a")
 
     world = play(story, every="10s")
@@ -391,7 +392,7 @@ def test_a_wall_clock_that_is_set_makes_no_interval_late(monkeypatch: pytest.Mon
         await world.beat(0.0)
         wall = world.clock.now
         monkeypatch.setattr(world.clock, "now", lambda: wall() + timedelta(hours=1))
-        world.engine.beats.take_step()
+        world.engine.silences.take_step()
         await world.beat(30.0)
         await world.beat(60.0)
 
@@ -463,7 +464,7 @@ def test_a_reload_puts_other_options_in_force() -> None:
     async def story(world: World) -> None:
         await world.beat(0.0)
         world.engine.beats.roster = world.engine.judge.roster = roster(world.notebook, every="10s", misses=1)
-        world.engine.beats.start()
+        world.engine.silences.start()
         await world.until(60.0)
 
     world = play(story, every="1h", misses=1)
@@ -505,7 +506,7 @@ def test_one_pass_judges_no_silence_for_nobody_listened() -> None:
         await world.die()
         await world.until(500.0)
         world.engine = world._engine()
-        await world.engine.run_pass(every=True)
+        await run_pass(world.engine, every=True)
         assert world.state is State.UP
         await world.until(900.0)
         world.come_back()
@@ -574,8 +575,8 @@ async def test_deadlines_fire_within_fifty_milliseconds_of_real_time() -> None:
     )
     store = MemoryStore()
     engine = Engine(RealClock(), Roster(found, settings, {}), cast(Any, store), cast(Any, store))
-    engine.beats.start()
-    running = asyncio.create_task(engine.beats.run())
+    engine.silences.start()
+    running = asyncio.create_task(engine.silences.run())
     for job in jobs:
         await engine.beats.accept(job, Signal.ALIVE, protocol="agent")
         await asyncio.sleep(0.01)

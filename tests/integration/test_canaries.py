@@ -318,11 +318,9 @@ def test_uvloop_carries_them_as_well(machine: Machine) -> None:
 # Ours is 198.51.100.2; the router 198.51.100.1, behind it the resolver 203.0.113.53 and the anchor 203.0.113.9.
 
 _LOOKS = """
-import asyncio, dataclasses, json, pathlib, structlog, sys
+import asyncio, dataclasses, json, pathlib, sys
 from defib.engine.observer.canaries import Canaries, Places
 from defib.engine.clock import SystemClock
-
-structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
 
 class Fresh(SystemClock):
     def monotonic(self):

@@ -1,19 +1,35 @@
 """The Alertmanager channel against Debian's Alertmanager, which tells a webhook sink."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from pydantic import ValidationError
 
 from alert_samples import make_alert, make_context, make_report
-from defib.plugin import Alert, AlertKind, BuildContext, DeliveryError, MonitorId, Severity, Together
-from defib_alerts.alertmanager_channel import AlertmanagerChannel, AlertmanagerOptions
+from defib.plugin import (
+    Alert,
+    AlertKind,
+    BuildContext,
+    DeliveryError,
+    Desk,
+    Listening,
+    MonitorId,
+    Severity,
+    Together,
+)
+from defib_alerts.alertmanager_channel import (
+    AlertmanagerChannel,
+    AlertmanagerOptions,
+    ClusterChannel,
+    defib_channels,
+)
 from defib_testkit.alertmanager import Alertmanager
 from defib_testkit.alertmanager_double import AlertmanagerDouble
 from defib_testkit.ports import free_port
@@ -28,7 +44,10 @@ async def make() -> AsyncIterator[Make]:
 
     def make(url: Any, **options: Any) -> AlertmanagerChannel:
         checked = AlertmanagerOptions.model_validate({"url": url, **options})
-        made.append(AlertmanagerChannel("am", checked, BuildContext(base=Path("/"))))
+        [kind] = defib_channels()
+        channel = kind.create("am", checked, BuildContext(base=Path("/")))
+        assert isinstance(channel, AlertmanagerChannel)
+        made.append(channel)
         return made[-1]
 
     yield make
@@ -227,6 +246,50 @@ async def test_an_end_is_never_ahead_of_the_alertmanagers_clock(
 
     (post,) = webhook_sink.requests[1].json()
     assert (post["startsAt"], post["endsAt"]) == ("2026-01-03T14:00:00.000Z", "2026-01-03T14:00:00.000Z")
+
+
+async def test_what_is_watched_no_more_fires_no_more_and_what_is_set_aside_goes_on(make: Make) -> None:
+    with closing(AlertmanagerDouble()) as alertmanager:
+        channel = make(alertmanager.origin)
+        await channel.send(now_alert(), make_context(key="1"))
+        receipt = await channel.send(
+            now_alert(event=AlertKind.SET_ASIDE, state="maintenance"), make_context(key="2")
+        )
+        assert (receipt.detail, len(alertmanager.firing())) == ("nothing fires or ends by it", 1)
+        await channel.send(now_alert(event=AlertKind.UNWATCHED), make_context(key="3"))
+        assert alertmanager.firing() == []
+
+
+async def test_whoever_has_missed_an_end_is_brought_it(make: Make) -> None:
+    with closing(AlertmanagerDouble()) as one, closing(AlertmanagerDouble()) as other:
+        channel = make([one.origin, other.origin])
+        assert isinstance(channel, ClusterChannel)
+        channel.resend_every = timedelta(milliseconds=20)
+        for monitor in ("main", "shop", "disk"):
+            await channel.send(now_alert(monitor=MonitorId(monitor)), make_context(key=monitor))
+        await other.posts.async_wait_for(3)
+        other.mode = "dead"
+        await channel.send(now_alert(event=AlertKind.RECOVERED), make_context(key="1"))
+        await channel.send(
+            now_alert(event=AlertKind.RECOVERED, monitor=MonitorId("shop")), make_context(key="2")
+        )
+        await channel.send(
+            now_alert(event=AlertKind.RELAPSED, monitor=MonitorId("shop")), make_context(key="3")
+        )
+        assert {labels["monitor"] for labels in one.firing()} == {"shop", "disk"}
+
+        listening = asyncio.create_task(channel.listen(cast(Desk, None)))
+        other.mode = "ok"
+        await other.posts.async_wait_for(5)
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
+
+        assert sorted(other.firing(), key=str) == sorted(one.firing(), key=str)
+        assert len(other.posts) == 5  # the newest of each monitor alone
+
+
+async def test_a_single_alertmanager_needs_no_such_care(make: Make) -> None:
+    assert not isinstance(make("http://127.0.0.1:9093"), Listening)
 
 
 async def test_one_of_two_is_enough_and_the_log_names_the_other(

@@ -1,7 +1,6 @@
 """The Apprise channel against Apprise itself, which posts to a webhook sink."""
 
 import importlib.util
-import logging
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import closing
 from io import StringIO
@@ -9,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 from pydantic import ValidationError
 
 from alert_samples import make_alert, make_context, make_report
 from defib import logs
 from defib.plugin import AlertKind, BuildContext, DeliveryError
 from defib_alerts.apprise_channel import AppriseChannel, AppriseOptions
+from defib_testkit.logged import logging_kept
 from defib_testkit.webhook_sink import WebhookSink
 
 Make = Callable[..., AppriseChannel]
@@ -106,13 +105,9 @@ async def test_a_refusal_for_good_beside_one_that_took_it_is_named(
 @pytest.fixture
 def program_logs() -> Iterator[None]:
     """Logging as a program of Defib sets it up."""
-    settings, root = structlog.get_config(), logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    logs.configure(stream=StringIO())
-    yield
-    structlog.configure(**settings)
-    root.handlers[:] = handlers
-    root.setLevel(level)
+    with logging_kept():
+        logs.configure(stream=StringIO())
+        yield
 
 
 @pytest.mark.usefixtures("program_logs")

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 
 from alert_samples import make_alert, make_context
 from defib.plugin import (
@@ -20,10 +19,15 @@ from defib.plugin import (
     IncidentId,
     Listening,
     Matcher,
+    MonitorId,
+    State,
+    Subject,
     UsageError,
 )
 from defib_alerts.telegram_channel import Telegram, TelegramChannel, TelegramOptions
+from defib_alerts.telegram_choice import clear
 from defib_alerts.telegram_updates import Mailboxes
+from defib_testkit.logged import capture_logs
 from defib_testkit.telegram_api import BotMessage, TelegramApi
 from defib_testkit.waiting import async_wait_until
 
@@ -31,6 +35,13 @@ GROUP = -1001234
 ANNA = 1001  #: listed; who presses unless a test says otherwise
 EVE = 666
 INCIDENT = IncidentId("inc-1jk2m3n4p5q6r7s")
+MAIN = Subject(monitor=MonitorId("main"), name="Main", state=State.FAULT, incident=INCIDENT)
+MAIN_DB = Subject(
+    monitor=MonitorId("main-db"),
+    name="Main DB",
+    state=State.FAULT,
+    incident=IncidentId("inc-1jk2m3n4p5q6r7t"),
+)
 BUTTONS = tuple(
     Button(act=act, incident=INCIDENT, label=label)  # type: ignore[arg-type]
     for act, label in (
@@ -42,20 +53,24 @@ BUTTONS = tuple(
 class Notebook:
     """A desk that writes down what it is asked."""
 
-    def __init__(self) -> None:
+    def __init__(self, *known: Subject) -> None:
         self.acts: list[tuple[object, ...]] = []
+        self.known = known
 
     async def acknowledge(self, incident: IncidentId, who: str, note: str = "") -> str:
         self.acts.append(("acknowledge", incident, who, note))
         return f"{who} sees to {incident}."
 
     async def silence(self, matcher: Matcher, lasting: timedelta, who: str, reason: str = "") -> str:
-        self.acts.append(("silence", matcher, lasting, who))
+        self.acts.append(("silence", matcher, lasting, who, reason))
         return "Nobody is told until 23:15."
 
-    async def explain(self, incident: IncidentId) -> str:
-        self.acts.append(("explain", incident))
-        return f"{incident} began <when> it began.\n" + "🔥" * 4000
+    async def explain(self, subject: IncidentId | MonitorId) -> str:
+        self.acts.append(("explain", subject))
+        return f"{subject} began <when> it began.\n" + "🔥" * 4000
+
+    async def meant(self, text: str = "") -> list[Subject]:
+        return [item for item in self.known if (text in item.monitor if text else item.incident)]
 
     async def recover(self, incident: IncidentId, who: str) -> str:
         self.acts.append(("recover", incident, who))
@@ -169,7 +184,13 @@ async def test_silence_explain_and_recover_are_answered_below_the_alert(
         replies = (await telegram_api.messages.async_wait_for(4))[1:]
 
     assert desk.acts == [
-        ("silence", Matcher(incidents=frozenset({INCIDENT})), timedelta(hours=1), "Tester (Telegram 1001)"),
+        (
+            "silence",
+            Matcher(incidents=frozenset({INCIDENT})),
+            timedelta(hours=1),
+            "Tester (Telegram 1001)",
+            "",
+        ),
         ("explain", INCIDENT),
         ("recover", INCIDENT, "Tester (Telegram 1001)"),
     ]
@@ -184,7 +205,7 @@ async def test_silence_explain_and_recover_are_answered_below_the_alert(
 async def test_an_unlisted_user_is_refused_and_logged(make: Make, telegram_api: TelegramApi) -> None:
     channel, desk = make(), Notebook()
     message = await sent(channel, telegram_api)
-    with structlog.testing.capture_logs() as log:
+    with capture_logs() as log:
         async with hearing(channel, desk):
             telegram_api.press(message, f"recover:{INCIDENT}", user_id=EVE)
             (answer,) = await telegram_api.answers.async_wait_for(1)
@@ -225,7 +246,7 @@ async def test_a_button_of_another_version_does_nothing(make: Make, telegram_api
 async def test_commands_work_as_answers_to_an_alert_and_by_name(
     make: Make, telegram_api: TelegramApi
 ) -> None:
-    channel, desk = make(), Notebook()
+    channel, desk = make(), Notebook(MAIN)
     message = await sent(channel, telegram_api)
     who = "Tester (Telegram 1001)"
     told: list[str] = []
@@ -234,25 +255,69 @@ async def test_commands_work_as_answers_to_an_alert_and_by_name(
             ("/status", None),
             ("/ack on my way", message),
             (f"/ack@defib_test_bot {INCIDENT} on my way", None),
-            ("/silence 2h", message),
+            ("/silence 2h deploy of 2.4", message),
             (f"/silence 30m {INCIDENT}", None),
             ("/silence main", None),
             ("/explain", message),
+            ("/explain mai", None),
         ):
             telegram_api.say(GROUP, text, reply_to=reply_to)
-        told = [reply.plain for reply in (await telegram_api.messages.async_wait_for(8))[1:]]
+        told = [reply.plain for reply in (await telegram_api.messages.async_wait_for(9))[1:]]
 
     of_incident = Matcher(incidents=frozenset({INCIDENT}))
     assert desk.acts == [
         ("status",),
         ("acknowledge", INCIDENT, who, "on my way"),
         ("acknowledge", INCIDENT, who, "on my way"),
-        ("silence", of_incident, timedelta(hours=2), who),
-        ("silence", of_incident, timedelta(minutes=30), who),
-        ("silence", Matcher(monitors=frozenset({"main"})), timedelta(hours=1), who),  # type: ignore[arg-type]
+        ("silence", of_incident, timedelta(hours=2), who, "deploy of 2.4"),
+        ("silence", of_incident, timedelta(minutes=30), who, ""),
+        ("silence", Matcher(monitors=frozenset({MAIN.monitor})), timedelta(hours=1), who, ""),
         ("explain", INCIDENT),
+        ("explain", MAIN.monitor),
     ]
     assert told[0] == f"2 up, 1 fault: main ({INCIDENT})"
+
+
+async def test_a_command_that_may_mean_several_asks_which_and_a_press_answers(
+    make: Make, telegram_api: TelegramApi
+) -> None:
+    web = Subject(monitor=MonitorId("web"), name="Web shop", state=State.UP, incident=None)
+    channel, desk = make(), Notebook(MAIN, MAIN_DB, web)
+    async with hearing(channel, desk):
+        for text in ("/ack", "/explain ma", "/silence mai 2h", "/ack on my way"):
+            telegram_api.say(GROUP, text)
+        which, why, silence, nothing = await telegram_api.messages.async_wait_for(4)
+        telegram_api.press(which, f"acknowledge:{MAIN_DB.incident}")
+        await telegram_api.answers.async_wait_for(1)
+
+    asked = "Which one? Answer an alert with this command, press, or write:\n"
+    assert which.plain == f"{asked}/ack main – Main: fault\n/ack main-db – Main DB: fault"
+    assert [(b["text"], b["callback_data"]) for b in which.buttons] == [
+        ("Main", f"acknowledge:{INCIDENT}"), ("Main DB", f"acknowledge:{MAIN_DB.incident}"),
+    ]  # fmt: skip
+    assert [b["callback_data"] for b in why.buttons] == [f"explain:{INCIDENT}", f"explain:{MAIN_DB.incident}"]
+    assert silence.plain.splitlines()[1:] == [
+        "/silence main – Main: fault",
+        "/silence main-db – Main DB: fault",
+    ]
+    assert nothing.plain == "Nothing fits “on”; /status lists what is wrong."
+    assert desk.acts == [("acknowledge", MAIN_DB.incident, "Tester (Telegram 1001)", "")]
+
+
+@pytest.mark.parametrize(
+    ("command", "text", "known", "expected"),
+    [
+        ("/ack", "", [MAIN], MAIN),  # nothing else is wrong
+        ("/ack", "MAIN", [MAIN], MAIN),
+        ("/ack", "mai", [MAIN], None),  # a slip of the pen takes nothing on
+        ("/explain", "mai", [MAIN], MAIN),
+        ("/explain", "", [MAIN, MAIN_DB], None),
+    ],
+)
+def test_what_changes_something_wants_its_name_or_nothing_else_to_be_wrong(
+    command: str, text: str, known: list[Subject], expected: Subject | None
+) -> None:
+    assert clear(command, text, known) is expected
 
 
 async def test_commands_without_a_name_ask_for_one_and_others_are_not_ours(
@@ -260,14 +325,14 @@ async def test_commands_without_a_name_ask_for_one_and_others_are_not_ours(
 ) -> None:
     channel, desk = make(), Notebook()
     async with hearing(channel, desk):
-        for text in ("hello", "/ack@another_bot x", "/weather", "/help", "/ack", "/silence", "/silence a b"):
+        for text in ("hello", "/ack@another_bot x", "/weather", "/help", "/ack", "/silence", "/explain"):
             telegram_api.say(GROUP, text)
         told = await telegram_api.messages.async_wait_for(3)
         telegram_api.say(ANNA, "/help")
         usage = (await telegram_api.messages.async_wait_for(4))[3]
 
     assert desk.acts == []
-    assert {reply.plain.partition("?")[0] for reply in told} == {"Which one"}
+    assert {reply.plain.partition(".")[0] for reply in told} == {"Nothing is wrong"}
     assert usage.chat_id == str(ANNA)
     assert usage.plain.startswith("/status – how everything is\n")
 
@@ -330,7 +395,7 @@ async def test_two_chats_of_one_bot_do_not_fight_and_each_hears_its_own(
 ) -> None:
     ops, dev = make(), make(chat_id=-1005678, allow_users=[ANNA, EVE])
     at_ops, at_dev = Notebook(), Notebook()
-    with structlog.testing.capture_logs() as log:
+    with capture_logs() as log:
         async with hearing(ops, at_ops):
             async with hearing(dev, at_dev):
                 telegram_api.say(GROUP, "/status")
@@ -364,7 +429,7 @@ async def test_a_conflict_is_explained_and_overcome(
 ) -> None:
     telegram_api.mode, telegram_api.conflict = "409", said
     channel, desk = make(), Notebook()
-    with structlog.testing.capture_logs() as log:
+    with capture_logs() as log:
         async with hearing(channel, desk):
             await async_wait_until(lambda: log)
             telegram_api.mode = "ok"

@@ -12,7 +12,7 @@ from defib import assembly, registry
 from defib.engine.clock import SystemClock
 from defib.engine.engine import Engine
 from defib.engine.observer.dead_man import DeadMan
-from defib.engine.observer.working import obstacle_to_vouching
+from defib.engine.one_pass import run_pass
 from defib.engine.roster import Roster
 from defib.errors import StoreError
 from defib.model.changes import Changes
@@ -115,7 +115,7 @@ async def test_a_pass_pings_once_at_its_end(
     plugins: Registry, tmp_path: Path, webhook_sink: WebhookSink
 ) -> None:
     with engine_of(plugins, settings_of(tmp_path, plugins, f"{webhook_sink.origin}/{KEY}")) as engine:
-        await engine.run_pass(budget=timedelta(seconds=5))
+        await run_pass(engine, budget=timedelta(seconds=5))
 
     assert [ping.path for ping in webhook_sink.requests] == [f"/{KEY}"]
 
@@ -128,8 +128,8 @@ async def test_a_pass_that_cannot_write_its_store_does_not_ping(
 
     with engine_of(plugins, settings_of(tmp_path, plugins, webhook_sink.url)) as engine:
         monkeypatch.setattr(engine.writer, "commit", refuse)
-        assert obstacle_to_vouching(engine) == ""
-        await engine.run_pass(budget=timedelta(seconds=5))
-        assert obstacle_to_vouching(engine) == "the store cannot be written: the disk is full"
+        assert engine.working.obstacle_to_vouching() == ""
+        await run_pass(engine, budget=timedelta(seconds=5))
+        assert engine.working.obstacle_to_vouching() == "the store cannot be written: the disk is full"
 
     assert list(webhook_sink.requests) == []

@@ -621,6 +621,26 @@ def test_killed_meanwhile_and_the_clock_set_each_alert_still_arrives_once(step: 
     assert set(post.states().values()) == {"delivered"}
 
 
+@pytest.mark.parametrize("dies_at", [(), (5.0,), (5.0, 70.0, 130.0, 131.0)])
+def test_who_restarts_in_a_storm_says_no_more_than_who_does_not(dies_at: tuple[float, ...]) -> None:
+    async def story(post: Post) -> None:
+        deaths = list(dies_at)
+        for n in range(30):
+            await post.until(8.0 * n)
+            if deaths and deaths[0] <= post.clock.monotonic():
+                deaths.pop(0)
+                await post.die()
+                post.come_back()
+            await post.tell(f"x{n:02}")
+        await post.until(400)
+
+    post = play(story, chat=FarEnd())
+
+    assert [(at, len(members)) for at, members, _ in post.seen()] == [
+        (0.0, 1), (8.0, 1), (16.0, 1), (24.0, 1), (32.0, 1), (60.0, 3), (120.0, 8), (180.0, 7), (240.0, 7),
+    ]  # fmt: skip
+
+
 def test_a_digest_that_was_taken_before_a_crash_is_the_same_one_after_it() -> None:
     async def story(post: Post) -> None:
         end = post.ends[CHAT]

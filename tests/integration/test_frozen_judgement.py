@@ -12,6 +12,7 @@ import pytest
 from defib import registry
 from defib.engine.engine import Engine
 from defib.engine.observer.guard import GIVE_UP_FREEZE_S
+from defib.engine.one_pass import run_pass
 from defib.engine.roster import Roster
 from defib.model.health import State
 from defib.model.ids import MonitorId
@@ -64,10 +65,10 @@ class World:
         engine = self.engine
         engine.scheduler.add(AGENT, engine.roster.strategy(AGENT).interval, "")
         engine.guard.start()
-        engine.beats.start()
+        engine.silences.start()
         engine.courier.start()
         chores = (
-            engine.scheduler.run, engine.beats.run, engine.guard.watch_vitals, engine.guard.watch_clocks,
+            engine.scheduler.run, engine.silences.run, engine.guard.watch_vitals, engine.guard.watch_clocks,
             engine.alarm.watch,
         )  # fmt: skip
         tasks = [asyncio.create_task(chore()) for chore in chores]
@@ -229,7 +230,7 @@ def passes(*trials: Trial, at: tuple[float, ...]) -> World:
             if worlds:
                 world = world.go_on_from(worlds[-1])
             worlds.append(world)
-            await world.engine.run_pass(only=[AGENT])
+            await run_pass(world.engine, only=[AGENT])
         return worlds[-1]
 
     return run(play)

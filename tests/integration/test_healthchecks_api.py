@@ -194,7 +194,7 @@ async def test_an_update_changes_what_it_names_and_nothing_else(site: Site, api:
     assert (after["name"], after["tags"], after["timeout"], after["grace"], after["methods"], after["status"]) == (
         "job", "a", 7200, 60, "POST", "up",
     )  # fmt: skip
-    deadline = site.engine.beats.deadline(MonitorId("job"))
+    deadline = site.engine.silences.deadline(MonitorId("job"))
     heard = site.health("job").last_ok_at
     assert deadline is not None
     assert heard is not None

@@ -80,7 +80,7 @@ class Check:
     @property
     def deadline(self) -> float | None:
         """In seconds, when it would go down."""
-        at = self.engine.beats.deadline(CHECK)
+        at = self.engine.silences.deadline(CHECK)
         return None if at is None else seconds_at(at)
 
     @property
@@ -103,8 +103,8 @@ class Check:
 def play(story: Callable[[Check], Coroutine[Any, Any, None]], **options: Any) -> Check:
     async def main(clock: VirtualClock) -> Check:
         check = Check(clock, **(options or DAILY))
-        check.engine.beats.start()
-        running = asyncio.create_task(check.engine.beats.run())
+        check.engine.silences.start()
+        running = asyncio.create_task(check.engine.silences.run())
         await story(check)
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
@@ -474,7 +474,7 @@ def test_a_pause_holds_over_a_restart() -> None:
         again = check.restarted()
         await again.duty.review()
         assert again.table[CHECK].state is State.PAUSED
-        assert again.beats.deadline(CHECK) is None
+        assert again.silences.deadline(CHECK) is None
         await again.beats.accept(CHECK, Signal.ALIVE, protocol="ping")
         assert again.windows.pauses_of(CHECK) == ()
 

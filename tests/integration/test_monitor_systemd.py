@@ -1,4 +1,4 @@
-"""The ``systemd`` monitor against a stand-in for ``systemctl``, and against this machine's own."""
+"""The ``systemd`` monitor against a stand-in for ``systemctl``; ``test_real_systemd.py`` has the real one."""
 
 import os
 from pathlib import Path
@@ -121,16 +121,3 @@ async def test_only_questions_are_asked(systemctl: SystemctlDouble) -> None:
         ("--system", "show", ["--", "web.service"]),
         ("--user", "show", ["--", "web.service"]),
     ]
-
-
-@pytest.mark.skipif(
-    not Path("/run/systemd/system").is_dir(),
-    reason="this machine was not booted with systemd, which no package can change",
-)
-async def test_the_machines_own_systemd_is_understood(
-    monkeypatch: pytest.MonkeyPatch, systemctl: SystemctlDouble
-) -> None:
-    monkeypatch.setenv("PATH", os.environ["PATH"].removeprefix(f"{systemctl.folder}:"))
-
-    assert (await asked("systemd-journald")).is_ok
-    assert (await asked("does-not-exist-at-all")).cause == "unit-not-found"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from defib.cli.main import app
+from defib.cli.main import command_line
 from defib.cli.polkit import rule
 from defib.errors import UsageError
 from defib_testkit.requirement import require
@@ -119,7 +119,7 @@ def test_what_is_no_user_is_refused(user: str) -> None:
 
 
 def test_the_command_prints_the_rule_and_needs_no_configuration() -> None:
-    result = CliRunner().invoke(app, ["polkit", "nginx", "--user", "monitor"])
+    result = CliRunner().invoke(command_line("polkit"), ["polkit", "nginx", "--user", "monitor"])
 
     assert result.exit_code == 0
     assert result.output == rule(["nginx"], "monitor")

@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import httpx
 import pytest
-import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,6 +21,7 @@ from defib.model.monitor import Family, MonitorSpec
 from defib.plugin import AgentId
 from defib_plugins.agent_words import Heartbeat, Registration
 from defib_plugins.receiving import BEAT_LIMIT_BYTES, Body, RefusedError, parse
+from defib_testkit.logged import capture_logs
 from receiver_world import KEY, bearer, broken_store, make_world, new_token, status, view
 from web_world import TOKEN, Site, World
 
@@ -148,6 +149,8 @@ async def test_the_oldest_agent_is_served_byte_by_byte(site: Site, token: str) -
         "hostname": "vm", "ip": "127.0.0.1", "os": "Linux", "tags": ["heartbeat-agent", "standalone"],
         "is_connected": False,
     }  # fmt: skip
+    info = {"cpu_usage": 17.3, "memory_usage": 2.9, "disk_usage": {"/": 10.5}}
+    assert (registered["status"], registered["system_info"]) == ("unknown", info)
 
     for _ in range(2):
         line, answer = await exchange(
@@ -155,7 +158,7 @@ async def test_the_oldest_agent_is_served_byte_by_byte(site: Site, token: str) -
         )
         assert line == b"HTTP/1.1 200 OK"
         assert answer["agent"]["id"] == registered["id"]
-        assert answer["agent"]["status"] == "online"
+        assert (answer["agent"]["status"], answer["agent"]["system_info"]) == ("online", info)
     assert [found.agent.hostname for found in site.engine.fleet.agents()] == ["vm"]
     assert status(site, "my-agent-001") is AgentStatus.ONLINE
 
@@ -271,12 +274,13 @@ async def test_an_agent_cannot_beat_as_another_one_that_the_configuration_waits_
         MonitorSpec(id=MonitorId("web-1"), name="web-1", kind="agent", family=Family.AGENT, options=options)
     )
     async with world.running() as site:
-        given = (await register(site, KEY, agent_id="agent-001")).json()["token"]
+        came = (await register(site, KEY)).json()
+        made_up, given = came["id"], came["token"]
 
         refused = await beat(site, "web-1", given)
         came = await register(site, KEY, agent_id="web-1")
 
-        why = "agent agent-001 cannot beat as web-1: monitor 'web-1' of the configuration is another agent's"
+        why = f"agent {made_up} cannot beat as web-1: monitor 'web-1' of the configuration is another agent's"
         assert (refused.status_code, refused.json()["detail"]) == (403, why)
         assert (came.status_code, view(site, "web-1").agent.monitor) == (200, "web-1")
 
@@ -284,7 +288,7 @@ async def test_an_agent_cannot_beat_as_another_one_that_the_configuration_waits_
 async def test_why_a_key_is_not_enough_stands_in_the_log_alone(site: Site) -> None:
     await register(site, KEY, agent_id="agent-001")
 
-    with structlog.testing.capture_logs() as logs:
+    with capture_logs() as logs:
         refused = await register(site, KEY, agent_id="agent-001")
 
     assert (refused.status_code, refused.json()) == (401, {"detail": "could not validate credentials"})
@@ -292,7 +296,44 @@ async def test_why_a_key_is_not_enough_stands_in_the_log_alone(site: Site) -> No
     assert said["why"].startswith("agent agent-001 is registered with another token; remove it first")
 
 
+async def test_an_agent_that_is_kept_out_is_told_so_until_it_is_let_in(site: Site) -> None:
+    given = (await register(site, KEY, agent_id="agent-001")).json()["token"]
+    fleet = site.engine.fleet
+
+    async def tries() -> list[int]:
+        answers = [await beat(site, "agent-001", given), await register(site, given, agent_id="agent-001"),
+                   await register(site, KEY, agent_id="agent-001")]  # fmt: skip
+        for answer in answers:
+            if answer.status_code == 403:
+                assert answer.json() == {
+                    "detail": "this agent is kept out until an operator lets it in again"
+                }
+        return [answer.status_code for answer in answers]
+
+    await fleet.keep_out(AgentId("agent-001"), "a test")
+    assert await tries() == [403, 403, 403]
+    await fleet.let_in(AgentId("agent-001"), "a test")
+    assert await tries() == [200, 200, 401]  # what has a good token needs no key
+
+    await fleet.revoke_token("agent agent-001", "a test")
+    assert await tries() == [401, 401, 403]
+    await fleet.let_in(AgentId("agent-001"), "a test")
+    assert await tries() == [401, 401, 200]
+
+
 # --- refusals ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("wanted", ["a%01b", "%0A", "%20", "%E2%80%AE", "x" * 201])
+async def test_an_id_that_cannot_be_one_is_a_bad_request_everywhere(
+    site: Site, token: str, wanted: str
+) -> None:
+    why = "must be printable, not blank, and have at most 200 characters"
+    beaten = await site.client.post(f"/api/v1/agents/{wanted}/heartbeat", headers=bearer(token))
+    assert (beaten.status_code, beaten.json()) == (400, {"detail": f"agent_id: {why}"})
+    registered = await register(site, token, agent_id=unquote(wanted))
+    assert (registered.status_code, registered.json()) == (400, {"detail": f"agent_id: {why}"})
+    assert site.engine.fleet.agents() == []
 
 
 @pytest.mark.parametrize("shown", ["", "Bearer", "Bearer nonsense", "Basic YTpi", f"Bearer {KEY}", TOKEN])
@@ -479,7 +520,7 @@ async def test_an_agent_asks_how_it_stands(site: Site, token: str) -> None:
         "heartbeat_status": "recent",
         "agent_data": {
             "id": "agent-001", "hostname": "vm", "status": "online", "system_info": {"disk_usage": 12.5}, "ip": "",
-            "os": "", "version": "", "tags": [], "is_connected": False,
+            "os": "", "version": "", "tags": [], "connection_id": None, "is_connected": False,
         },
     }  # fmt: skip
 

@@ -12,6 +12,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from defib.model.agent import AgentStatus
 from defib.model.health import State
+from defib.model.ids import AgentId
 from defib_testkit.waiting import async_wait_until
 from receiver_world import bearer, broken_store, make_world, new_token, status, view
 from web_world import Site, World
@@ -208,10 +209,16 @@ async def test_a_newer_stream_of_an_agent_takes_the_place_of_the_one_before(site
         assert view(site, "ws-1").is_connected
 
 
-async def test_a_stream_ends_with_its_token(site: Site, token: str) -> None:
+@pytest.mark.parametrize("by", ["token", "agent"])
+async def test_a_stream_ends_with_its_token_and_when_its_agent_is_kept_out(
+    site: Site, token: str, by: str
+) -> None:
     async with stream(site, "ws-1", token) as socket:
         await hear(socket)
-        await site.engine.fleet.revoke_token("agents", "a test")
+        if by == "token":
+            await site.engine.fleet.revoke_token("agents", "a test")
+        else:
+            await site.engine.fleet.keep_out(AgentId("ws-1"), "a test")
         await tell(socket, "heartbeat", {"seq": 1})
         with pytest.raises(ConnectionClosed):
             await hear(socket)

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from structlog.testing import capture_logs
 
 import web_world
 from defib import registry
@@ -27,6 +26,7 @@ from defib.model.ids import AgentId
 from defib.model.monitor import Family
 from defib.model.settings import ServerSettings
 from defib.plugin import MonitorSpec
+from defib_testkit.logged import capture_logs
 from defib_testkit.waiting import async_wait_until
 from web_world import Site, World
 

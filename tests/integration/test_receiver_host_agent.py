@@ -20,6 +20,7 @@ from defib.errors import StoreError
 from defib.model.agent import AgentStatus, AgentView, Scope
 from defib.model.changes import Changes
 from defib.model.health import State
+from defib.model.ids import AgentId
 from defib.model.settings import IngestSettings, ServerSettings
 from defib_plugins.host_agent_receiver import Info, Registration, Report
 from defib_plugins.receiving import RefusedError, parse
@@ -346,6 +347,27 @@ async def closed(socket: ClientConnection) -> int | None:
         with pytest.raises(ConnectionClosed):
             await socket.recv()
     return socket.close_code
+
+
+async def test_a_host_whose_token_was_revoked_registers_no_more_until_it_is_let_in(site: Site) -> None:
+    agent, shown = await registered(site)
+    await site.engine.fleet.revoke_token(f"agent {agent}", "a test")
+
+    told = await site.client.post("/api/agent/report", json=REPORT, headers=shown)
+    assert (told.status_code, told.json()["error"]) == (401, "UNAUTHORIZED")
+    for name in ("My Server", "Another name"):
+        again = await site.client.post("/api/agent/register", json={"name": name}, headers=with_token(KEY))
+        assert again.status_code == 403
+        assert again.json() == {
+            "error": "FORBIDDEN", "message": "this agent is kept out until an operator lets it in again",
+        }  # fmt: skip
+    assert [view.agent.id for view in site.engine.fleet.agents()] == [agent]
+
+    await site.engine.fleet.let_in(AgentId(agent), "a test")
+    again, shown = await registered(site)
+    assert again == agent
+    told = await site.client.post("/api/agent/report", json=REPORT, headers=shown)
+    assert told.status_code == 200
 
 
 async def test_a_revoked_token_ends_the_stream_with_its_next_message(site: Site) -> None:

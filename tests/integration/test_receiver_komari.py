@@ -17,7 +17,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from starlette.applications import Starlette
-from structlog.testing import capture_logs
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
@@ -27,6 +26,7 @@ from defib.plugin import ReceiverContext
 from defib_plugins import komari_receiver
 from defib_plugins.komari_wire import Call, Info, Report, Rhythm, unpacked
 from defib_plugins.receiving import RefusedError, parse
+from defib_testkit.logged import capture_logs
 from defib_testkit.waiting import async_wait_until
 from fleet_world import World as VirtualWorld
 from fleet_world import in_world
@@ -340,6 +340,16 @@ async def test_a_wrong_key_is_refused_as_the_original_does(site: Site) -> None:
         assert answer.status_code == 403
         assert answer.json() == {"status": "error", "message": "the key is not the one of this server"}
     assert site.engine.fleet.agents() == []
+
+
+async def test_a_host_whose_token_was_revoked_registers_no_more(site: Site) -> None:
+    agent, token = await registered(site)
+    await site.engine.fleet.revoke_token(f"agent {agent}", "a test")
+
+    assert (await rpc(site, token, REPORT_BY_POST)).status_code == 401
+    again = await site.client.post("/api/clients/register?name=web-1", json={"key": KEY})
+    assert again.status_code == 403
+    assert again.json()["message"] == "this agent is kept out until an operator lets it in again"
 
 
 async def test_a_token_that_was_made_by_hand_needs_no_registration(site: Site) -> None:

@@ -128,7 +128,7 @@ async def test_the_first_ping_makes_a_monitor_where_that_is_asked_for(site: Site
 async def test_a_made_monitor_expects_a_beat_each_day_with_an_hour_of_grace(site: Site, key: str) -> None:
     await site.client.get(f"/ping/{key}/new-job?create=1")
 
-    deadline = site.engine.beats.deadline(MonitorId("new-job"))
+    deadline = site.engine.silences.deadline(MonitorId("new-job"))
     heard = site.engine.reader.beats(MonitorId("new-job"))[0].received_at
     assert deadline is not None
     assert (deadline - heard).total_seconds() == pytest.approx(25 * 3600, abs=1)

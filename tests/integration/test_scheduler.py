@@ -18,8 +18,7 @@ Look = Callable[[MonitorId], Awaitable[timedelta | None]]
 
 @asynccontextmanager
 async def running(look: Look) -> AsyncIterator[Scheduler]:
-    clock = SystemClock()
-    scheduler = Scheduler(clock, look, epoch=time.time() - clock.monotonic())
+    scheduler = Scheduler(SystemClock(), look)
     task = asyncio.create_task(scheduler.run())
     try:
         yield scheduler

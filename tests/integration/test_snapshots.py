@@ -187,7 +187,7 @@ async def test_a_unit_shows_its_log_and_its_status(
     assert found.parts["journalctl --unit=openclaw-main.service"] == (
         "asked: --no-pager --quiet --output=short-iso --lines=50 --unit=openclaw-main.service\napi_key=*** rejected"
     )
-    assert "Active: failed (failed)" in found.parts["systemctl status openclaw-main.service"]
+    assert "Active: failed (Result: exit-code)" in found.parts["systemctl status openclaw-main.service"]
 
 
 async def test_a_process_shows_its_state_and_its_command_line_without_secrets(

@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-import structlog
 
 from config_kit import real_registry
 from defib import config
@@ -17,6 +16,7 @@ from defib.engine.roster import Roster, Watched
 from defib.model.ids import MonitorId
 from defib.plugin import Evidence, ProbeContext
 from defib.ports import Clock
+from defib_testkit.logged import capture_logs
 from defib_testkit.waiting import async_wait_until
 
 MAIN = MonitorId("main")
@@ -146,7 +146,7 @@ async def test_one_that_ends_is_set_up_again_ever_later_and_told_once(
             yield reason
 
     clock = HandClock(until=250)
-    with structlog.testing.capture_logs() as logs:
+    with capture_logs() as logs:
         async with running(roster, clock, ends) as (_, looks):
             await asyncio.wait_for(clock.has_stopped.wait(), 5)
     assert clock.slept == [1, 2, 4, 8, 16, 32, 60, 60, 60]

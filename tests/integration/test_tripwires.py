@@ -4,13 +4,12 @@ import asyncio
 import json
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, MutableMapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 import yaml
 from docker.models.containers import Container
 
@@ -24,6 +23,7 @@ from defib.ports import Monitor
 from defib_plugins.postgres import WiredPostgresMonitor
 from defib_testkit.company import CONTAINER, Company
 from defib_testkit.docker_engine import DockerEngine
+from defib_testkit.logged import hearing_logs
 from defib_testkit.postgres_cluster import PostgresCluster
 from defib_testkit.victim_handle import Victim
 from defib_testkit.waiting import async_wait_until, wait_until
@@ -262,21 +262,18 @@ async def watching(roster: Roster) -> AsyncIterator[list[str]]:
     """The engine's tripwires at work; the reasons of their trips."""
     reasons: list[str] = []
 
-    def note(logger: object, method: str, entry: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    def note(entry: Mapping[str, Any]) -> None:
         if entry["event"] == "tripwire":
             reasons.append(str(entry["reason"]))
-        raise structlog.DropEvent
 
-    before = structlog.get_config()["processors"]
-    structlog.configure(processors=[note])
     tripwires = Tripwires(SystemClock(), roster, lambda monitor: None)
-    await tripwires.start()
-    try:
-        yield reasons
-    finally:
-        await tripwires.close()
-        await roster.close()
-        structlog.configure(processors=before)
+    with hearing_logs(note):
+        await tripwires.start()
+        try:
+            yield reasons
+        finally:
+            await tripwires.close()
+            await roster.close()
 
 
 @pytest.mark.xdist_group("docker")

@@ -100,6 +100,29 @@ async def test_a_monitors_id_stands_for_its_open_incident(site: Site) -> None:
     assert (await refused(site, "POST", "/incidents/nobody/ack"))[0] == 404
 
 
+@pytest.mark.parametrize(
+    ("text", "monitors"),
+    [
+        ("", ["main"]),  # whatever is wrong
+        ("main", ["main"]),
+        ("AGENT", ["main"]),  # a part of its name
+        ("a", ["main", "chat"]),  # what is wrong comes first
+        ("main-agent", []),
+    ],
+)
+async def test_people_need_no_ids_to_say_what_they_mean(site: Site, text: str, monitors: list[str]) -> None:
+    assert [subject.monitor for subject in await site.engine.desk.meant(text)] == monitors
+
+
+async def test_a_monitor_is_explained_like_an_incident(site: Site) -> None:
+    desk = site.engine.desk
+    assert (await desk.explain(MonitorId("chat"))).startswith("chat is ")
+    assert "HTTP 500 in 3 ms" in await desk.explain(MonitorId("main"))
+    assert "HTTP 500 in 3 ms" in await desk.explain(IncidentId(incident(site)))
+    with pytest.raises(UsageError, match="there is no incident or monitor 'nobody'"):
+        await desk.explain(MonitorId("nobody"))
+
+
 async def test_an_incident_that_is_over_cannot_be_acknowledged(site: Site) -> None:
     was = incident(site)
     site.world.play("main")
@@ -158,17 +181,41 @@ async def test_what_is_planned_is_listed_and_can_be_called_off(site: Site) -> No
     assert off["phase"] == "over"
 
 
+async def test_all_alerts_of_a_severity_may_be_silenced_and_the_only_one_of_a_monitor_ended_by_its_name(
+    site: Site,
+) -> None:
+    every = await ask(
+        site, "POST", "/silences", {"all": True, "severity": ["low"], "for": "1h"}, expect=201
+    )
+    assert every["severity"] == ["low"]
+    await ask(site, "POST", "/silences", {"monitors": ["db"], "for": "1h"}, expect=201)
+    await ask(site, "POST", "/maintenance", {"monitors": ["db"], "for": "1h"}, expect=201)
+    assert (await ask(site, "DELETE", "/silences/db"))["phase"] == "over"
+    await site.wait_for("db", "maintenance")
+    await ask(site, "POST", "/silences", {"monitors": ["db", "main"], "for": "1h"}, expect=201)
+    status, why = await refused(site, "DELETE", "/silences/db")
+    assert (status, "by its id" in why) == (404, True)
+
+
 @pytest.mark.parametrize(
     ("body", "says"),
     [
         ({"for": "1h"}, "name the monitors, tags or incidents that it is about; or say --all for everything"),
-        ({"all": True, "tags": ["db"], "for": "1h"}, "it cannot be about everything and about something at once"),
+        ({"all": True, "tags": ["db"], "for": "1h"}, "it cannot be about everything and about something at once; "
+         "leave out --all, or what it names"),
         ({"tags": ["db"]}, "a silence needs an end: nobody remembers to end it"),
-        ({"tags": ["dbs"], "for": "1h"}, "no monitor has the tag 'dbs'; there are: agents, chat, db"),
+        ({"tags": ["dbs"], "for": "1h"}, "no monitor has the tag 'dbs'; did you mean 'db'?"),
+        ({"tags": ["rack"], "for": "1h"}, "no monitor has the tag 'rack'; there are: agents, chat, db"),
+        ({"monitors": ["main", "chat"], "tags": ["db"], "for": "1h"}, "it would be about no monitor: chat, main "
+         "without the tag db; what is named has to fit together, so make two of it"),
+        ({"monitors": ["mian"], "for": "1h"}, "there is no monitor 'mian'; did you mean 'main'?"),
         ({"monitors": ["nobody"], "for": "1h"}, "there is no monitor 'nobody'; 'defib status' lists them"),
         ({"incidents": ["inc-9"], "for": "1h"}, "there is no incident or monitor 'inc-9'; "
          "'defib status' lists what is wrong"),
-        ({"all": True, "until": "2020-01-01T00:00:00Z"}, "it must last longer than nothing and at most 366 days"),
+        ({"all": True, "until": "2020-01-01T00:00:00Z"}, "that is over since 2020-01-01 00:00; "
+         "give it an end that is still to come"),
+        ({"all": True, "starts_at": "2100-01-01T00:00:00Z", "until": "2099-01-01T00:00:00Z"},
+         "it would be over before it begins; give it an end that is later"),
         ({"all": True, "for": "500d"}, "the body is wrong: for: must be from 1s to 366d"),
         ({"all": True, "for": "1h", "until": "2030-01-01T00:00:00Z"},
          "the body is wrong: give either 'for' or 'until', not both"),
@@ -223,6 +270,9 @@ async def test_the_log_of_deliveries_has_each_try_and_a_dead_letter_is_tried_aga
         row = site.engine.reader.delivery(DeliveryId(first["id"]))
         assert row is not None
         await site.engine.writer.commit(Changes(deliveries=(replace(row, state=DeliveryState.DEAD),)))
+        dead = await ask(site, "GET", "/deliveries?state=dead")
+        assert ([item["id"] for item in dead["items"]], dead["total"]) == ([first["id"]], 1)
+        assert (await ask(site, "GET", "/deliveries?state=delivered"))["items"] == []
         again = await ask(site, "POST", f"/deliveries/{first['id']}/retry", expect=202)
         assert again == {"id": first["id"], "state": "pending"}
         assert await audited(site, "delivery.") == [("kim", "delivery.retried")]
@@ -239,7 +289,7 @@ async def test_channels_have_the_same_desk(site: Site) -> None:
     assert [window.made_by for window in site.engine.windows.in_force()] == ["lee"]
     explained = await desk.explain(IncidentId(incident(site)))
     assert explained.splitlines()[-1]
-    with pytest.raises(UsageError, match="there is no incident 'inc-9'"):
+    with pytest.raises(UsageError, match="there is no incident or monitor 'inc-9'"):
         await desk.explain(IncidentId("inc-9"))
     with pytest.raises(UsageError, match="has no recovery ladder"):
         await desk.recover(IncidentId(incident(site)), "lee")

@@ -10,7 +10,6 @@ from jsonschema import Draft202012Validator
 from starlette.routing import Route
 
 from defib.web.app import create_app
-from defib.web.front_door import FrontDoor
 from web_world import Site, World
 
 METHODS = {"get", "put", "post", "delete", "patch"}
@@ -89,7 +88,6 @@ async def test_every_route_of_the_api_is_described_and_nothing_else_is(
     site: Site, api: dict[str, Any]
 ) -> None:
     app = create_app(site.services)
-    assert isinstance(app, FrontDoor)
     routes = {
         (route.path, method.lower())
         for route in app.routes

@@ -14,6 +14,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
 
 from defib.web.patience import Patience, PatientProtocol, most_connections
 from defib_testkit.ports import free_port
@@ -27,6 +28,16 @@ async def hello(request: Request) -> PlainTextResponse:
 async def slow(request: Request) -> PlainTextResponse:
     await asyncio.sleep(1.0)
     return PlainTextResponse("at last")
+
+
+async def held(request: Request) -> PlainTextResponse:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+    return PlainTextResponse("too late")
+
+
+async def read(request: Request) -> PlainTextResponse:
+    return PlainTextResponse(str(len(await request.body())))
 
 
 async def echo(socket: WebSocket) -> None:
@@ -50,7 +61,15 @@ class Place:
 
 @contextlib.asynccontextmanager
 async def serving(patience: Patience) -> AsyncIterator[Place]:
-    app = Starlette(routes=[Route("/", hello), Route("/slow", slow), WebSocketRoute("/ws", echo)])
+    app = Starlette(
+        routes=[
+            Route("/", hello),
+            Route("/slow", slow),
+            Route("/held", held),
+            Route("/read", read, methods=["POST"]),
+            WebSocketRoute("/ws", echo),
+        ]
+    )
     port = free_port()
     config = uvicorn.Config(
         app, host="127.0.0.1", port=port, log_level="warning", lifespan="off", ws="websockets-sansio",
@@ -137,19 +156,52 @@ async def test_whoever_has_been_idle_longest_makes_room() -> None:
 
 
 async def test_where_all_are_at_work_the_newest_is_turned_away() -> None:
-    async with serving(Patience(most=3)) as place:
+    async with serving(Patience(most=4)) as place:
         address = place.url.replace("http", "ws") + "/ws"
         async with (
             connect(address, proxy=None) as one,
             connect(address, proxy=None),
             connect(address, proxy=None),
         ):
+            at_work, working = await place.dial()
+            working.write(b"GET /held HTTP/1.1\r\nHost: x\r\n\r\n")
+            await async_wait_until(lambda: place.patience.idle == {}, 5, "the request to come")
             reader, writer = await place.dial()
             writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
             assert await seconds_until_end(reader) < 3
             writer.close()
+            assert not at_work.at_eof()
+            working.close()
             await one.send("unharmed")
             assert await one.recv() == "unharmed"
+
+
+async def test_whoever_never_ends_a_request_makes_room_as_one_that_is_idle() -> None:
+    async with serving(Patience(most=20)) as place:
+        dripping = [await place.dial() for _ in range(40)]
+        for _, writer in dripping:
+            writer.write(b"POST /read HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
+        async with httpx.AsyncClient(base_url=place.url, trust_env=False) as client:
+            for _ in range(5):
+                assert (await client.get("/", headers={"Connection": "close"})).text == "hello"
+        assert await seconds_until_end(dripping[0][0]) < 3
+        for _, writer in dripping:
+            writer.close()
+
+
+async def test_streams_leave_room_for_requests_and_one_too_many_is_told_so() -> None:
+    async with serving(Patience(most=8)) as place, contextlib.AsyncExitStack() as stack:
+        address = place.url.replace("http", "ws") + "/ws"
+        streams = [await stack.enter_async_context(connect(address, proxy=None)) for _ in range(6)]
+        with pytest.raises(InvalidStatus) as refused:
+            await connect(address, proxy=None)
+        assert refused.value.response.status_code == 503
+        assert refused.value.response.headers["Retry-After"] == "30"
+        async with httpx.AsyncClient(base_url=place.url, trust_env=False) as client:
+            assert (await client.get("/")).text == "hello"
+        await streams[0].close()
+        await async_wait_until(lambda: streams[0].close_code is not None, 5, "the close")
+        await stack.enter_async_context(connect(address, proxy=None))
 
 
 def test_the_bound_leaves_files_for_everything_else() -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -88,3 +89,18 @@ async def test_nobody_else_is_believed(site: Site) -> None:
     for number in range(30):
         assert await come.statuses("198.51.100.7", 1, f"203.0.113.{number}") == [401]
     assert await come.statuses("198.51.100.7", 1, "203.0.113.99") == [429]
+
+
+async def test_a_reload_changes_who_is_believed(site: Site) -> None:
+    come, server = From(site), site.engine.roster.settings.server
+
+    def trust(*proxies: str) -> None:
+        settings = site.engine.roster.settings
+        changed = replace(settings, server=replace(server, trusted_proxies=proxies))
+        site.engine.roster.settings = changed
+
+    assert await come.statuses("203.0.113.9", 31, "198.51.100.7") == [401] * 30 + [429]
+    trust("203.0.113.9/32")
+    assert await come.statuses("203.0.113.9", 1, "198.51.100.7") == [401]
+    trust()
+    assert await come.statuses("203.0.113.9", 1, "198.51.100.7") == [429]

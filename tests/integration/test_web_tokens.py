@@ -170,6 +170,42 @@ async def test_a_rotated_token_works_beside_its_successor_for_a_while(site: Site
     assert site.engine.fleet.tokens.find(old, stored.expires_at) is None
 
 
+async def test_a_token_revoked_by_its_name_takes_those_along_that_it_replaced(site: Site) -> None:
+    old = await make(site, "read", "wall")
+    new = (await call(site, "POST", "/tokens/wall/rotate", body={"overlap": "1h"})).json()
+    newest = (await call(site, "POST", "/tokens/wall/rotate", body={"overlap": "1h"})).json()
+
+    revoked = await call(site, "DELETE", "/tokens/wall")
+
+    assert (revoked.status_code, revoked.json()["id"]) == (200, newest["token"]["id"])
+    for text in (old, new["text"], newest["text"]):
+        assert (await call(site, "GET", "/overview", text)).status_code == 401
+
+
+async def test_by_its_id_one_token_is_revoked_and_its_successor_is_not(site: Site) -> None:
+    old = await make(site, "read", "wall")
+    (before,) = (await call(site, "GET", "/tokens")).json()["items"]
+    new = (await call(site, "POST", "/tokens/wall/rotate", body={"overlap": "1h"})).json()
+
+    assert (await call(site, "DELETE", f"/tokens/{before['id']}")).status_code == 200
+
+    assert (await call(site, "GET", "/overview", old)).status_code == 401
+    assert (await call(site, "GET", "/overview", new["text"])).status_code == 200
+
+
+@pytest.mark.parametrize(("method", "path"), [("DELETE", ""), ("POST", "/rotate")])
+async def test_a_name_that_two_tokens_were_given_has_to_be_said_by_id(
+    site: Site, method: str, path: str
+) -> None:
+    for _ in range(2):
+        await make(site, "read", "wall")
+
+    refused = await call(site, method, f"/tokens/wall{path}")
+
+    assert refused.status_code == 422
+    assert refused.json()["detail"].startswith("2 tokens are named 'wall'; say which by its id: token-")
+
+
 async def test_a_token_that_expires_is_rotated_into_one_that_lasts_as_long(site: Site) -> None:
     first = (
         await call(site, "POST", "/tokens", body={"name": "ci", "scope": "read", "expires": "2h"})
@@ -246,6 +282,27 @@ async def test_what_an_operator_sets_outlasts_what_the_agent_says(site: Site) ->
     assert site.engine.roster.monitors[MonitorId("web-1")].spec.name == "Shop"
     amended = next(item for item in site.engine.reader.audit() if item.event == "agent.amended")
     assert amended.actor == "api"
+
+
+async def test_an_agent_is_kept_out_and_let_in_by_an_administrator(site: Site) -> None:
+    await add_agent(site, "web-1")
+    writer = await make(site, "write")
+    assert (await call(site, "POST", "/agents/web-1/keep-out", writer)).status_code == 403
+
+    out = await call(site, "POST", "/agents/web-1/keep-out")
+    again = await call(site, "POST", "/agents/web-1/keep-out")
+    assert (out.status_code, again.json()["kept_out_at"]) == (200, out.json()["kept_out_at"])
+    assert out.json()["kept_out_at"] is not None
+
+    back = await call(site, "POST", "/agents/web-1/let-in")
+    assert (back.status_code, back.json()["kept_out_at"]) == (200, None)
+    assert (await call(site, "POST", "/agents/nobody/keep-out")).status_code == 404
+    told = [
+        (item.event, item.actor)
+        for item in site.engine.reader.audit()
+        if item.event in ("agent.kept-out", "agent.let-in")
+    ]
+    assert sorted(told) == [("agent.kept-out", "api"), ("agent.let-in", "api")]
 
 
 async def test_a_removed_agent_is_gone_with_its_monitor(site: Site) -> None:

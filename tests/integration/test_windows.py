@@ -103,11 +103,11 @@ class World:
         self.engine = Engine(self.clock, self.roster(), store, store)
         engine = self.engine
         await engine.duty.review()
-        engine._schedule_all()
-        engine.beats.start()
+        engine.attention.schedule_all()
+        engine.silences.start()
         engine.courier.start()
         engine.recovery.resume()
-        chores = (engine.scheduler.run, engine.beats.run, engine.duty.run, engine.standing.run)
+        chores = (engine.scheduler.run, engine.silences.run, engine.duty.run, engine.standing.run)
         self._running = [asyncio.create_task(chore()) for chore in chores]
 
     async def go(self) -> None:

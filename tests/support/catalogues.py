@@ -1,4 +1,4 @@
-"""The message catalogues of the families, renewed from their code.
+"""The message catalogues of the families and of the kernel, renewed from their code.
 
 ``python tests/support/catalogues.py`` takes every message that the code of a family holds into its .po files and leaves
 out those that are gone; translations stay. What is new is written with an empty translation, to be filled in by hand.
@@ -16,10 +16,19 @@ from babel.messages.pofile import read_po, write_po
 from defib.languages import ENGLISH, LANGUAGES
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = (ROOT / "alerts/defib_alerts", ROOT / "reports/defib_reports")
+PACKAGES = tuple(
+    ROOT / path
+    for path in (
+        "alerts/defib_alerts",
+        "reports/defib_reports",
+        "plugins/defib_plugins",
+        "orchestrator/defib",
+    )
+)
 METHODS = [("**.py", "python"), ("**.j2", "jinja2.ext:babel_extract")]
 KEYWORDS = {
     "N_": None, "_": None, "gettext": None, "ngettext": (1, 2), "plural": (1, 2), "pgettext": ((1, "c"), 2),
+    "phrase": None,
 }  # fmt: skip
 LINE_WIDTH = 110
 

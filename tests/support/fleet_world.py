@@ -61,8 +61,8 @@ class World:
         self._running: list[asyncio.Task[None]] = []
 
     def listen(self) -> None:
-        self.engine.beats.start()
-        self._running = [asyncio.create_task(self.engine.beats.run())]
+        self.engine.silences.start()
+        self._running = [asyncio.create_task(self.engine.silences.run())]
 
     async def close(self) -> None:
         for task in self._running:

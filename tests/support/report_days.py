@@ -11,12 +11,15 @@ from defib.plugin import (
     Expiry,
     Forecast,
     Hold,
+    Lapse,
     Missed,
+    Moment,
     MonitorId,
     ObserverPeriod,
     OwnGap,
     Past,
     Period,
+    Phrases,
     ReportId,
     ResponseHour,
     Ruling,
@@ -41,6 +44,15 @@ from report_samples import (
     seconds,
     still_open,
 )
+
+phrase = Phrases("defib_plugins")
+ANSWERED = phrase("HTTP {status} in {took:.0f} ms", status=500, took=12.0)
+HELD_UP = "Defib's event loop has been held up for 2.1 s"
+SLOW = phrase("no answer within {limit}, while {phase}", limit=Lapse(5), phase=phrase("connecting"))
+MISSED = phrase(
+    "no beat by {expected_by}; they come {due}, {last}", expected_by=Moment(at(3, 30)),
+    due=phrase("every {every}", every=Lapse(86_400)), last=phrase("none ever came"),
+)  # fmt: skip
 
 
 def stretches(*changes: tuple[datetime, State], until: datetime = MIDNIGHT + DAY) -> tuple[Stretch, ...]:
@@ -109,17 +121,18 @@ def busy_day(language: str = "en", **changes: Any) -> Period:
         incident(f"g{n}", "gateway", opened_at=began + seconds(9), fault_lo=began - seconds(4),
                  fault_hi=began + seconds(4),
                  closed_at=began + seconds(70), healed_by="itself", cause="unhealthy",
-                 summary="container is unhealthy")
+                 summary=phrase("{name} runs, but its health check fails: {output}", name="gateway", output="502"))
         for n, began in enumerate(flaps)
     )  # fmt: skip
     second = incident("i2", opened_at=at(16, 40, 12), fault_lo=at(16, 39, 58), fault_hi=at(16, 40, 2),
                       closed_at=at(16, 41, 50),
-                      cause="http-500", summary="HTTP 500 in 12 ms")  # fmt: skip
+                      cause="http-500", summary=ANSWERED)  # fmt: skip
     open_one = still_open("i3", "weather", opened_at=weather_since + seconds(8), fault_lo=weather_since - seconds(15),
-                          fault_hi=weather_since + seconds(15), cause="timeout", summary="no answer within 5 s",
+                          fault_hi=weather_since + seconds(15), cause="timeout",
+                          summary=SLOW,
                           acked_at=at(21, 40), acked_by="ayse")  # fmt: skip
     missed = incident("i4", "backup", opened_at=at(3, 30), fault_lo=at(3, 30), fault_hi=at(3, 30), closed_at=at(5),
-                      healed_by="itself", cause="missed-beat", summary="no report by 03:30")  # fmt: skip
+                      healed_by="itself", cause="missed-beat", summary=MISSED)  # fmt: skip
     tries = tuple(
         attempt(f"w{n}", "weather", incident=open_one.id, number=n, description="systemctl restart weather-agent",
                 intent_at=began, started_at=began, ended_at=began + seconds(2), verified_at=None, exit_status=1,
@@ -171,7 +184,7 @@ def busy_day(language: str = "en", **changes: Any) -> Period:
         observed=DAY - timedelta(minutes=18),
         observer=ObserverPeriod(
             gaps=(OwnGap(since=at(6, 2), until=at(6, 20)),),
-            sick=(SickSpell(since=at(15, 1), until=at(15, 3, 20), reason="the event loop was held up for 2.1 s"),),
+            sick=(SickSpell(since=at(15, 1), until=at(15, 3, 20), reason=HELD_UP),),
             lateness_p99_ms=34.0,
             store_bytes=13_400_000,
         ),

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from defib import assembly, registry
+from defib import config, registry
 from defib.engine.reporting.schedule import Reporting
 from defib.engine.roster import Roster
 from defib.model.changes import Changes, WatchSpan
@@ -100,7 +100,8 @@ def office(
     path.write_text(
         yaml.safe_dump({"monitors": [{**keys, **each} for each in listed], **sections}, sort_keys=False)
     )
-    plugins, settings = assembly.load_settings(path, _plugins())
+    plugins = _plugins()
+    settings = config.load(path, plugins, {})
     database = open_database(settings.store)
     writer = Writer(database)
     try:

@@ -8,7 +8,7 @@ import pytest
 
 from alert_samples import make_alert, make_facts
 from defib.plugin import Askable, Beat, BuildContext, Evidence, MonitorId, PushedMonitor, Signal
-from defib_alerts.beats import retold
+from defib.rules.delivering.local_time import stamped
 from defib_alerts.details import details_of
 from defib_alerts.texts import StandardTexts
 from defib_alerts.wording import Voice
@@ -50,14 +50,14 @@ def silent(monitor: PushedMonitor, signal: Signal = Signal.ALIVE) -> Evidence:
         (JOB, Signal.ALIVE,
          "the beat expected at 2026-01-03 14:10:30 UTC is more than 3s late; every 30s, 2 in a row, the last came at "
          "2026-01-03 14:10:00 UTC",
-         "the beat expected at 22:10:30 is more than 3.0 s late; every 30 s, 2 in a row, the last came at 22:10:00",
-         "預期於 22:10:30 的心跳已遲到超過 3.0 秒；每 30 秒 一次，連續 2 次，最近一次於 22:10:00",
-         "22:10:30 için beklenen bildirim 3,0 sn süresinden fazla gecikti; her 30 sn, art arda 2, sonuncusu 22:10:00 "
+         "the beat expected at 22:10:30 is more than 3 s late; every 30 s, 2 in a row, the last came at 22:10:00",
+         "預期於 22:10:30 的心跳已遲到超過 3 秒；每 30 秒一次，連續 2 次，最近一次於 22:10:00",
+         "22:10:30 için beklenen bildirim 3 sn süresinden fazla gecikti; her 30 sn, art arda 2, sonuncusu 22:10:00 "
          "itibarıyla geldi"),
         (RUN, Signal.START,
          "the run that began at 2026-01-03 14:10:00 UTC has not ended within 5m",
          "the run that began at 22:10:00 has not ended within 5 min",
-         "於 22:10:00 開始的執行未在 5 分 內結束",
+         "於 22:10:00 開始的執行未在 5 分鐘內結束",
          "22:10:00 itibarıyla başlayan çalışma 5 dk içinde bitmedi"),
     ],
 )  # fmt: skip
@@ -68,14 +68,14 @@ def test_what_is_said_of_beats_is_said_anew(
     facts = make_facts(summary=evidence.summary, facts=evidence.facts)
 
     assert evidence.summary == raw
-    assert retold(raw, facts, Voice.of(facts, "en")) == english
-    assert retold(raw, facts, Voice.of(facts, "zh-Hant")) == chinese
-    assert retold(raw, facts, Voice.of(facts, "tr")) == turkish
+    assert Voice.of(facts, "en").told(evidence.summary) == english
+    assert Voice.of(facts, "zh-Hant").told(evidence.summary) == chinese
+    assert Voice.of(facts, "tr").told(evidence.summary) == turkish
 
 
 def test_an_agents_silence_has_no_clock_but_the_readers() -> None:
     evidence = silent(AGENT)
-    seen = (f"22:15:19  {evidence.summary}",)
+    seen = (stamped("22:15:19", evidence.summary),)
     facts = make_facts(summary=evidence.summary, facts=evidence.facts, cause=evidence.cause, evidence=seen)
     alert = StandardTexts().compose(facts)
 
@@ -93,15 +93,15 @@ def test_an_answer_to_a_question_is_recognised_too(monitor: PushedMonitor, look:
     assert evidence is not None
     facts = make_facts(summary=evidence.summary, facts=evidence.facts)
 
-    assert retold(evidence.summary, facts, Voice.of(facts, "en")).endswith("came at 22:10:00")
-    assert retold(evidence.summary, facts, Voice.of(facts, "zh-Hant")).endswith("於 22:10:00")
+    assert Voice.of(facts, "en").told(evidence.summary).endswith("came at 22:10:00")
+    assert Voice.of(facts, "zh-Hant").told(evidence.summary).endswith("於 22:10:00")
 
 
-def test_without_its_facts_a_sentence_stays_as_it_is() -> None:
-    text = silent(JOB).summary
+def test_a_sentence_that_does_not_know_what_it_is_made_of_stays_as_it_is() -> None:
+    text = str(silent(JOB).summary)
     facts = make_facts(summary=text)
 
-    assert retold(text, facts, Voice.of(facts, "tr")) == text
+    assert Voice.of(facts, "tr").told(text) == text
 
 
 def test_instants_among_the_details_are_local() -> None:

@@ -83,6 +83,8 @@ def test_a_fault_has_the_kind_and_severity_of_its_sort_of_component(
         (AlertKind.ESCALATED, "host", "refused", "escalated", "severe"),
         (AlertKind.ACKNOWLEDGED, "database", "refused", "acknowledged", "info"),
         (AlertKind.UNACKNOWLEDGED, "database", "refused", "unacknowledged", "info"),
+        (AlertKind.SET_ASIDE, "database", "refused", "set_aside", "info"),
+        (AlertKind.UNWATCHED, "database", "refused", "unwatched", "info"),
         (AlertKind.CHANNEL_BROKEN, "channel", "channel", "channel_broken", "high"),
         (AlertKind.CHANNEL_WORKS, "channel", "channel", "channel_works", "info"),
     ],
@@ -146,6 +148,9 @@ def test_every_kind_is_on_the_reference_page() -> None:
         ({"event": AlertKind.ACKNOWLEDGED, "actor": "Anna"}, "Anna has taken on Main Agent"),
         ({"event": AlertKind.ACKNOWLEDGED}, "Somebody has taken on Main Agent"),
         ({"event": AlertKind.UNACKNOWLEDGED, "actor": "Anna"}, "Nobody sees to Main Agent any more"),
+        ({"event": AlertKind.SET_ASIDE, "state": "maintenance"}, "Main Agent is in maintenance now"),
+        ({"event": AlertKind.SET_ASIDE, "state": "paused"}, "Main Agent is paused now"),
+        ({"event": AlertKind.UNWATCHED}, "Main Agent is no longer watched"),
         ({"event": AlertKind.REMINDER, **LET_GO}, "Still open: Main Agent is down"),
         ({"event": AlertKind.ESCALATED, **LET_GO}, "Taken on by Anna, and still failing: Main Agent is down"),
         (
@@ -354,6 +359,8 @@ def member(name: str, after_s: float = 0.0, **more: Any) -> Together:
 
 # --- people ----------------------------------------------------------------------------------------
 
+MIDNIGHT = datetime(2026, 1, 3, 16, tzinfo=UTC)
+THEN = "Until that ends nobody is told of it or reminded; then it is looked at afresh, and its end is told."
 SINCE = "Main Agent has been failing since 22:14:07 (Asia/Hong_Kong): connection refused by localhost:8000. "
 MEANS = "Its host answers, but nothing listens on the port: the process is gone or still starting. "
 PLAN = "Defib will run: systemctl restart openclaw-main."
@@ -387,10 +394,18 @@ PLAN = "Defib will run: systemctl restart openclaw-main."
         ({"event": AlertKind.ACKNOWLEDGED},
          f"Somebody took it on at 22:15:19 (Asia/Hong_Kong). {SINCE}"
          "Nobody else is called, and nobody is reminded, for the time being."),
+        ({"event": AlertKind.SET_ASIDE, "state": "maintenance", "actor": "Anna", "note": "new disk", "until": MIDNIGHT},
+         f"Maintenance has begun until Sun 4 Jan 00:00 (Asia/Hong_Kong), by Anna. Note: “new disk”. {SINCE}{THEN}"),
+        ({"event": AlertKind.SET_ASIDE, "state": "paused", "actor": "Anna", "until": MIDNIGHT},
+         f"Anna paused it until Sun 4 Jan 00:00 (Asia/Hong_Kong). {SINCE}{THEN}"),
+        ({"event": AlertKind.SET_ASIDE, "state": "paused", "actor": "Anna"},
+         f"Anna paused it until somebody resumes it. {SINCE}{THEN}"),
+        ({"event": AlertKind.UNWATCHED, "recovery": "the monitor was removed"},
+         f"{SINCE}The monitor was removed. This is the last that you hear of it."),
         ({"event": AlertKind.CHANNEL_BROKEN, "summary": "no answer in time", "recovery": ""},
          "It has taken no message since 22:14:07 (Asia/Hong_Kong): no answer in time."),
         ({"event": AlertKind.CHANNEL_WORKS, "summary": "accepted", "recovery": "", "duration_s": 72.0},
-         "It had taken no message since 22:14:07 (Asia/Hong_Kong), for 1 min 12 s: accepted."),
+         "It takes messages again; it had taken none since 22:14:07 (Asia/Hong_Kong), for 1 min 12 s."),
     ],
 )  # fmt: skip
 def test_people_are_told_who_has_to_do_something(facts: dict[str, Any], description: str) -> None:
@@ -531,6 +546,15 @@ def test_what_fell_together_is_one_message() -> None:
     assert text.recommendations[0].startswith("Look first at what they have in common")
 
 
+def test_what_is_on_a_silent_host_is_told_as_its_trouble() -> None:
+    text = compose(
+        together=(member("Gate"), member("Shop", 2.4), member("Web", 3.6)), silent_host="box", silent=7
+    )
+
+    assert text.title == "Nothing on box answers: 3 services failed together"
+    assert "Not answered since, and not told one by one either: 7 more on box." in text.description
+
+
 @pytest.mark.parametrize(
     ("facts", "title", "in_description", "advice"),
     [
@@ -543,6 +567,12 @@ def test_what_fell_together_is_one_message() -> None:
         ({"event": AlertKind.UNACKNOWLEDGED, "actor": "Anna"}, "Nobody sees to Gate, Shop any more",
          "Anna took the acknowledgement back at 22:15:19 (Asia/Hong_Kong). Gate, Shop have been failing since",
          "Take it on"),
+        ({"event": AlertKind.SET_ASIDE, "state": "maintenance", "actor": "Anna", "until": MIDNIGHT},
+         "2 services are in maintenance now: Gate, Shop", "Maintenance has begun until", ""),
+        ({"event": AlertKind.SET_ASIDE, "state": "paused", "actor": "Anna"},
+         "2 services are paused now: Gate, Shop", "Anna paused it until somebody resumes it. Gate, Shop have", ""),
+        ({"event": AlertKind.UNWATCHED, "recovery": "the monitor was removed"},
+         "2 services are no longer watched: Gate, Shop", "The monitor was removed. This is the last", ""),
         ({"event": AlertKind.ESCALATED, "level": 2, **LET_GO},
          "Taken on by Anna, and still failing: 2 services failed together: Gate, Shop",
          "Anna took it on at 22:14:19 (Asia/Hong_Kong), and it still fails.", "Take it on"),

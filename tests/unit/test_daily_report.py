@@ -294,7 +294,7 @@ def test_no_monitors_at_all_is_told_gracefully() -> None:
 
 
 def test_monitors_without_observations_are_told_gracefully() -> None:
-    told = data_of(day(unseen("a"), unseen("b"), observed=NO_TIME))
+    told = data_of(day(unseen("a"), unseen("b"), observed=NO_TIME, recorded_from=at(-24)))
 
     assert told["summary"] == [
         "No observed time counts towards availability, over 2 components.",
@@ -393,6 +393,29 @@ def test_before_anything_was_watched_there_is_one_sentence_and_no_concern(langua
     data = data_of(earlier)
 
     assert (data["summary"], data["concerns"]) == ([said], [])
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        ("en", "Nothing has been watched so far: 2 monitors are configured, and none of them has been looked at yet."),
+        ("zh-Hant", "至今尚未監看任何項目：已設定 2 個監看項目，都還沒有檢查過。"),
+        ("tr", "Şimdiye dek hiçbir şey izlenmedi: 2 monitör yapılandırılmış, hiçbirine henüz bakılmadı."),
+    ],
+)  # fmt: skip
+def test_where_nothing_was_ever_watched_the_report_says_so_and_how_to_begin(language: str, said: str) -> None:
+    never = day(unseen(), unseen("shop", name="Shop"), observed=NO_TIME, language=language)
+    document = write(never)
+
+    assert (data_of(never)["summary"][0], data_of(never)["concerns"]) == (said, [])
+    assert "defib serve" in document.text
+    for row in ("Shop", "MTTR", "0 %", "–"):  # nothing but the sentences: no rows without figures
+        assert row not in document.text.partition("\n\n")[2]
+    assert "Shop" not in document.html
+
+
+def test_a_component_that_nobody_has_seen_yet_is_worth_a_look_beside_those_that_are_watched() -> None:
+    assert concern(day(monitor(), unseen("shop", name="Shop")))[1] == "unobserved"
 
 
 def test_a_refused_action_needs_a_person_even_when_the_incident_is_over() -> None:

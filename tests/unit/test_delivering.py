@@ -11,14 +11,14 @@ from defib.model.alert import Alert, AlertFacts, AlertKind, Delivery, Severity
 from defib.model.ids import AlertId, DeliveryId, IncidentId, MonitorId
 from defib.model.route import EscalationStep, Route, RouteMatch
 from defib.model.settings import ChannelSpec
-from defib.plugin import Options
+from defib.plugin import Options, Phrases, catalogue, retell
 from defib.rules.delivering.buckets import Bucket
 from defib.rules.delivering.buttons import LABELS, buttons_for
 from defib.rules.delivering.choosing import Pace, next_step
 from defib.rules.delivering.failover import failover_at, route_through, stand_in
-from defib.rules.delivering.local_time import in_zone
+from defib.rules.delivering.local_time import in_zone, stamped
 from defib.rules.delivering.messages import Message, Waiting, messages
-from defib.rules.delivering.shaping import Opening, Shape, decide_shape
+from defib.rules.delivering.shaping import Fall, Opening, Shape, decide_shape
 
 T = datetime(2026, 11, 20, 12, tzinfo=UTC)
 DOWN, BACK, HUMAN, ACK = (
@@ -72,6 +72,15 @@ def test_falls_of_one_story_go_out_in_one_message_when_the_first_is_due() -> Non
     waiting = [row(1, "a", DOWN, 1.5), row(2, "b", DOWN, 1.5), row(3, "c", DOWN, 30)]
     assert told(waiting, 1.0) == ([], 0.5)
     assert told(waiting, 1.5) == (["d01", "d02", "d03"], None)
+
+
+def test_a_fall_that_has_just_missed_the_first_message_waits_for_the_next_batch() -> None:
+    late, batched = (
+        replace(row(n, name, DOWN, due, root="d99"), told_at=at(2.5)) for n, name, due in [(1, "a", 2.5), (2, "b", 30)]
+    )  # fmt: skip
+    assert told([late], 2.6) == ([], 29.9)
+    assert told([late, batched], 29.0) == ([], 1.0)
+    assert told([late, batched], 30.0) == (["d01", "d02"], None)
 
 
 def test_stories_are_told_apart() -> None:
@@ -383,6 +392,28 @@ def test_where_nothing_can_be_edited_everything_replies() -> None:
         assert decide_shape(message(event, "b"), opening(), can_edit=False, now=at(1)) is Shape.REPLY
 
 
+@pytest.mark.parametrize(
+    ("what", "falls", "can_edit", "shape"),
+    [
+        (message(DOWN, "b", "c"), [("box", -5), ("box", 0)], False, Shape.SAID),
+        (message(DOWN, "b", "c"), [("box", -5), ("box", 0)], True, Shape.EDIT),  # it can grow
+        (message(DOWN, "b", "c"), [], False, Shape.REPLY),  # to a program
+        (message(DOWN, "b", "c"), [("box", -5), ("box", 1)], False, Shape.REPLY),  # c was seen well since
+        (message(DOWN, "b", "c"), [("box", -5), ("crate", -5)], False, Shape.REPLY),
+        (message(DOWN, "b", severity=Severity.SEVERE), [("box", -5)], False, Shape.REPLY),
+        (message(BACK, "b"), [("box", -5)], False, Shape.REPLY),
+    ],
+)
+def test_whoever_reads_that_a_whole_host_is_silent_is_not_told_of_each_monitor_on_it(
+    what: Message, falls: list[tuple[str, float]], can_edit: bool, shape: Shape
+) -> None:
+    found = [Fall(host=host, well_at=at(seconds)) for host, seconds in falls]
+    first = opening(silent_host="box")
+    assert decide_shape(what, first, can_edit=can_edit, now=at(30), falls=found) is shape
+    if shape is Shape.SAID:
+        assert decide_shape(what, opening(), can_edit=False, now=at(30), falls=found) is Shape.REPLY
+
+
 # --- who stands in -------------------------------------------------------------------------------------
 
 
@@ -507,3 +538,15 @@ def test_evidence_is_told_at_the_readers_local_time(zone: str, lines: tuple[str,
     moved = in_zone(facts, zone)
 
     assert (moved.timezone, moved.evidence) == (zone, lines)
+
+
+def test_evidence_of_phrases_is_told_at_the_readers_local_time_and_in_their_language() -> None:
+    said = Phrases("defib_plugins")("connection refused by {address}", address="db:5432")
+    facts = replace(
+        alert().facts, at=datetime(2026, 11, 21, 0, 0, 3, tzinfo=UTC), evidence=(stamped("23:59:58", said),)
+    )
+
+    (line,) = in_zone(facts, "Asia/Taipei").evidence
+
+    assert line == "07:59:58  connection refused by db:5432"
+    assert retell(line, catalogue("defib_alerts", "zh-Hant")) == "07:59:58  db:5432 拒絕連線"

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from defib.model.health import Incident
+from defib.model.evidence import Evidence, Observation, Source
+from defib.model.health import Health, Incident, State
 from defib.model.ids import IncidentId, MonitorId
-from defib.rules.grouping import Fallen, find_root, first_due, joining_due, siblings
+from defib.rules.grouping import Fallen, Kinship, find_root, first_due, joining_due, silent_beside
 
 T = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
@@ -67,12 +68,53 @@ def test_who_joins_a_follower_joins_its_root() -> None:
 
 def test_siblings_share_a_host_or_a_tag_that_few_have() -> None:
     names = [MonitorId(f"m{n}") for n in range(24)]
-    hosts = dict.fromkeys(names, "") | {names[0]: "h", names[1]: "h"}
     tags = {name: frozenset({"production"}) for name in names}
     tags[names[0]] |= {"pool"}
     tags[names[5]] |= {"pool"}
-    assert siblings(names[0], hosts, tags) == ["m1", "m5"]
-    assert siblings(names[7], hosts, tags) == []
+    kinship = Kinship((name, "h" if name in names[:2] else "", tags[name]) for name in names)
+    assert kinship.of(names[0]) == ["m1", "m5"]
+    assert kinship.of(names[5]) == ["m0"]
+    assert kinship.of(names[7]) == []
+    assert kinship.of(MonitorId("other")) == []
+
+
+# --- a whole host ---------------------------------------------------------------------------------------
+
+
+def neighbour(state: State, looked_at: float | None = None) -> Health:
+    monitor = MonitorId("x")
+    evidence = Evidence.ok("HTTP 200") if state is State.UP else Evidence.fail("refused", "refused")
+    looks = [
+        Observation(monitor=monitor, source=Source.PROBE, evidence=evidence, started_at=at(n), ended_at=at(n))
+        for n in (looked_at,)
+        if n is not None
+    ]
+    return Health(monitor=monitor, state=state, since=at(-60), last=looks[0] if looks else None)
+
+
+UNSEEN = neighbour(State.UP, -20)  #: well when it was looked at last
+FAILING = neighbour(State.SUSPECT, 2)
+ALIVE = neighbour(State.UP, 1)
+
+
+@pytest.mark.parametrize(
+    ("at_fault", "others", "silent"),
+    [
+        (3, [UNSEEN, FAILING, neighbour(State.NEW)], 3),
+        (2, [UNSEEN, FAILING], 0),  # too few to speak for a host
+        (3, [UNSEEN, FAILING, ALIVE], 0),
+        (3, [], 0),  # all of it is told by name
+        (
+            3,
+            [FAILING, neighbour(State.FAULT, 1), neighbour(State.STOPPED, 1), neighbour(State.PAUSED, -9)],
+            1,
+        ),
+    ],
+)
+def test_a_host_is_silent_when_several_are_at_fault_and_nothing_else_there_has_answered_since(
+    at_fault: int, others: list[Health], silent: int
+) -> None:
+    assert silent_beside(at_fault, others, at(0)) == silent
 
 
 # --- when it is told -----------------------------------------------------------------------------------

@@ -80,9 +80,32 @@ def test_outages_that_come_and_go_in_the_same_way_are_told_as_one() -> None:
     assert text.count("Gateway: ") == 2  # once as a concern
     assert (
         "Gateway: 6 times: ended by themselves 10:00:00 – 10:26:10, 7 min in all · noticed after 9.0 s on average "
-        "container is unhealthy (unhealthy)" in text
+        "gateway runs, but its health check fails: 502 (unhealthy)" in text
     )
     assert len(data_of(busy_day())["incidents"]) == 10  # programs get each of them
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        ("en", ("no answer within 5 s, while connecting (timeout)", "HTTP 500 in 12 ms (http-500)",
+                "gateway runs, but its health check fails: 502 (unhealthy)",
+                "no beat by 03:30:00; they come every 1 d, none ever came (missed-beat)",
+                "Defib's event loop has been held up for 2.1 s.")),
+        ("zh-Hant", ("5 秒內沒有回應，當時正在建立連線 (timeout)", "HTTP 500，耗時 12 毫秒 (http-500)",
+                     "gateway 執行中，但健康檢查失敗：502 (unhealthy)",
+                     "到 03:30:00 仍未收到心跳；每 1 天一次，從未收到過 (missed-beat)",
+                     "Defib 的事件迴圈已卡住 2.1 秒。")),
+        ("tr", ("5 sn içinde yanıt yok, o sırada bağlantı kuruluyordu (timeout)", "HTTP 500, 12 ms (http-500)",
+                "gateway çalışıyor ama sağlık denetimi başarısız: 502 (unhealthy)",
+                "03:30:00 itibarıyla bildirim yok; sıklığı: her 1 gün, hiç gelmedi (missed-beat)",
+                "Defib'in olay döngüsü 2,1 sn boyunca takıldı.")),
+    ],
+)  # fmt: skip
+def test_what_was_seen_is_told_in_the_readers_language(language: str, said: tuple[str, ...]) -> None:
+    text = text_of(busy_day(language))
+
+    assert [sentence for sentence in said if sentence not in text] == []
 
 
 def test_two_of_a_kind_are_told_one_by_one() -> None:
@@ -128,7 +151,9 @@ def test_defib_tells_its_own_gaps_sick_spells_lateness_and_size() -> None:
     text = text_of(busy_day())
 
     assert "Gap: 06:02:00 – 06:20:00, 18 min." in text
-    assert "From 15:01:00 to 15:03:20 it could not judge: the event loop was held up for 2.1 s." in text
+    assert (
+        "From 15:01:00 to 15:03:20 it could not judge: Defib's event loop has been held up for 2.1 s." in text
+    )
     assert "Of the newest looks 99 % began within 34 ms of their time." in text
     assert "Its store takes 13.4 MB." in text
 
@@ -193,7 +218,7 @@ SUMMARIES = {
     "tr": [
         "8 bileşen için erişilebilirlik %97,67, önceki gün %99,97, 4 tanesi hiç kesintiye uğramadı; Defib’in izlediği "
         "kadarıyla (günün %98,75 kadarı).",
-        "10 olay oldu: 2 tanesini Defib iyileştirdi (Main Agent ×2); 7 tanesi kendiliğinden bitti (Nightly backup ve "
+        "10 olay oldu: 2 tanesini Defib onardı (Main Agent ×2); 7 tanesi kendiliğinden bitti (Nightly backup ve "
         "Gateway ×6); 1 tanesi hâlâ açık (Weather Agent).",
         "Birine ihtiyacı olan: Weather Agent ve Web shop; göz atmaya değer: Gateway, Host hk-1, ops-chat ve "
         "1 tane daha.",

@@ -1,6 +1,7 @@
 """What holds for the judge whatever it is shown: sequences of looks through the production code, in virtual time."""
 
 import asyncio
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -9,7 +10,6 @@ from random import Random
 from typing import Any, cast
 
 import pytest
-import structlog
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -86,10 +86,10 @@ class KeepingStore(MemoryStore):
 
 @pytest.fixture(scope="module")
 def plugins() -> Iterator[Registry]:
-    before = structlog.get_config()
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
+    log = logging.getLogger("defib")
+    log.setLevel(logging.CRITICAL)
     yield load_plugins()
-    structlog.configure(**before)
+    log.setLevel(logging.NOTSET)
 
 
 def strategy(detector: str, k: int | None, r: int) -> Strategy:

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from defib.plugin import Evidence, Grade, Outcome, ProbeStatus
-from defib_plugins.systemd_unit import judge
+from defib_plugins.systemd_judgement import judge
 
 
 def judged(active: str, sub: str, **properties: str) -> Evidence:
@@ -46,7 +46,7 @@ def test_an_active_unit_is_ok() -> None:
             "unit-failed",
             Grade.AUTHORITATIVE,
             ProbeStatus.ERROR,
-            "web.service failed: signal, main process killed by signal 9",
+            "web.service failed: signal, main process killed by SIGKILL",
         ),
         (
             judged("failed", "failed", Result="start-limit-hit", ExecMainCode="0"),
@@ -74,7 +74,7 @@ def test_an_active_unit_is_ok() -> None:
             "unit-inactive",
             Grade.NORMAL,
             ProbeStatus.ERROR,
-            "web.service is inactive: oom-kill, main process killed by signal 9",
+            "web.service is inactive: oom-kill, main process killed by SIGKILL",
         ),
         (
             judged("activating", "auto-restart", Result="exit-code", ExecMainCode="1", ExecMainStatus="1"),
@@ -82,6 +82,59 @@ def test_an_active_unit_is_ok() -> None:
             Grade.NORMAL,
             ProbeStatus.ERROR,
             "web.service waits for its automatic restart: exit-code, main process exited with 1",
+        ),
+        (
+            judged(
+                "failed", "failed", Result="exit-code", ExecMainCode="1", ExecMainStatus="217", NRestarts="5"
+            ),
+            "unit-failed",
+            Grade.AUTHORITATIVE,
+            ProbeStatus.ERROR,
+            "web.service failed: exit-code, main process exited with 217 (USER: its user), after 5 automatic restarts",
+        ),
+        (
+            judged(
+                "failed", "failed", Result="core-dump", ExecMainCode="3", ExecMainStatus="11", NRestarts="1"
+            ),
+            "unit-failed",
+            Grade.AUTHORITATIVE,
+            ProbeStatus.ERROR,
+            "web.service failed: core-dump, main process killed by SIGSEGV, after 1 automatic restart",
+        ),
+        (
+            judged("inactive", "dead", ConditionResult="no", ConditionTimestampMonotonic="7"),
+            "unit-inactive",
+            Grade.INTENT,
+            ProbeStatus.ERROR,
+            "web.service was not started, because a condition of it did not hold",
+        ),
+        (
+            judged("inactive", "dead", AssertResult="no", AssertTimestampMonotonic="7"),
+            "unit-inactive",
+            Grade.NORMAL,
+            ProbeStatus.ERROR,
+            "web.service was not started, because an assertion of it did not hold",
+        ),
+        (
+            judged("inactive", "dead", WantedBy="multi-user.target", InactiveExitTimestampMonotonic="0"),
+            "unit-inactive",
+            Grade.NORMAL,
+            ProbeStatus.ERROR,
+            "web.service was never started, though multi-user.target wants it: has a unit failed that it needs?",
+        ),
+        (
+            judged("inactive", "dead", WantedBy="multi-user.target", InactiveExitTimestampMonotonic="7"),
+            "unit-inactive",
+            Grade.INTENT,
+            ProbeStatus.ERROR,
+            "web.service is stopped (dead)",
+        ),
+        (
+            judged("inactive", "dead", WantedBy="graphical.target", InactiveExitTimestampMonotonic="0"),
+            "unit-inactive",
+            Grade.INTENT,
+            ProbeStatus.ERROR,
+            "web.service is stopped (dead)",
         ),
         (
             judged("inactive", "dead", LoadState="not-found"),
@@ -117,6 +170,13 @@ def test_a_unit_that_starts_is_degraded() -> None:
     evidence = judged("activating", "start-pre")
 
     assert (evidence.is_degraded, evidence.cause, evidence.grade) == (True, "activating", Grade.WEAK)
+
+
+def test_a_unit_that_waits_for_others_before_its_start_is_degraded() -> None:
+    evidence = judged("inactive", "dead", Job="264", WantedBy="multi-user.target")
+
+    assert (evidence.is_degraded, evidence.cause) == (True, "activating")
+    assert evidence.summary == "web.service is about to be started, after others"
 
 
 @pytest.mark.parametrize("active", ["reloading", "refreshing"])

@@ -2,6 +2,7 @@
 
 import pytest
 
+from defib.rules.spans import span
 from defib.web import drawing, words
 from web_tables import (
     AGO,
@@ -22,7 +23,7 @@ from web_tables import (
 
 @pytest.mark.parametrize(("seconds", "text"), SPANS)
 def test_a_span_has_two_units_at_most(seconds: float, text: str) -> None:
-    assert words.span(seconds) == text
+    assert span(seconds) == text
 
 
 @pytest.mark.parametrize(("seconds", "text"), AGO)

@@ -1,6 +1,7 @@
-"""``defib agents``: who reports by itself, and removing one."""
+"""``defib agents``: who reports by itself; keeping one out, letting it in again, removing it."""
 
 import json
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -9,14 +10,14 @@ from defib.cli import daemon, words
 from defib.cli.context import state_of
 from defib.cli.tokens import on_store
 from defib.errors import UsageError
-from defib.model.ids import MonitorId
+from defib.model.ids import AgentId, MonitorId
 
 if TYPE_CHECKING:
     from defib.engine.agents.fleet import Fleet
 
 _MOST = 1000  #: that are asked for at a time
 
-agents_app = typer.Typer(help="List and remove agents.", no_args_is_help=True)
+agents_app = typer.Typer(help="List agents, keep them out, let them in, remove them.", no_args_is_help=True)
 
 
 def register(app: typer.Typer) -> None:
@@ -65,23 +66,46 @@ def _ask(running: daemon.Daemon, pool: str | None) -> list[Any]:
             return found
 
 
+AgentArgument = Annotated[str, typer.Argument(metavar="ID", help="As 'list' shows it, or its monitor's.")]
+
+
 @agents_app.command("remove")
-def remove(
-    context: typer.Context, agent: Annotated[str, typer.Argument(metavar="ID", help="As 'list' shows it.")]
-) -> None:
-    """Forget an agent, its monitor and the token that was made for it; its history stays."""
+def remove(context: typer.Context, agent: AgentArgument) -> None:
+    """Forget an agent, its monitor, the token that was made for it, and that it is kept out; its history stays."""
+    gone = _act(context, agent, "remove", lambda fleet, known: fleet.remove(known, daemon.actor()))
+    print(f"agent {gone} is removed")
+
+
+@agents_app.command("keep-out")
+def keep_out(context: typer.Context, agent: AgentArgument) -> None:
+    """Take nothing of an agent any more, and do not let it register, until it is let in again."""
+    out = _act(context, agent, "keep-out", lambda fleet, known: fleet.keep_out(known, daemon.actor()))
+    print(f"agent {out} is kept out")
+
+
+@agents_app.command("let-in")
+def let_in(context: typer.Context, agent: AgentArgument) -> None:
+    """Let an agent in again that was kept out: with a token that is good, or else by the registration key."""
+    known = _act(context, agent, "let-in", lambda fleet, known: fleet.let_in(known, daemon.actor()))
+    print(f"agent {known} is let in again")
+
+
+def _act(
+    context: typer.Context, agent: str, verb: str, do: "Callable[[Fleet, AgentId], Awaitable[object]]"
+) -> str:
+    """Have the daemon do it, or do it on the store; the agent's id."""
     state = state_of(context)
     running = daemon.find(state.settings)
     if running is not None:
-        gone = running.delete(f"/api/v1/agents/{daemon.quoted(agent)}")["id"]
-    else:
+        path = f"/api/v1/agents/{daemon.quoted(agent)}"
+        answer = running.delete(path) if verb == "remove" else running.post(f"{path}/{verb}", {})
+        return str(answer["id"])
 
-        async def forget(fleet: "Fleet") -> str:
-            known = fleet.find(agent) or fleet.find(fleet.watched_by(MonitorId(agent)) or "")
-            if known is None:
-                raise UsageError(f"there is no agent {agent!r}; 'defib agents list' shows them")
-            await fleet.remove(known.agent.id, daemon.actor())
-            return known.agent.id
+    async def work(fleet: "Fleet") -> str:
+        known = fleet.find(agent) or fleet.find(fleet.watched_by(MonitorId(agent)) or "")
+        if known is None:
+            raise UsageError(f"there is no agent {agent!r}; 'defib agents list' shows them")
+        await do(fleet, known.agent.id)
+        return str(known.agent.id)
 
-        gone = on_store(state, "'defib agents remove'", forget)
-    print(f"agent {gone} is removed")
+    return str(on_store(state, f"'defib agents {verb}'", work))

@@ -36,10 +36,12 @@ class State:
         """Plugins and configuration.
 
         :raises ConfigError: with every mistake.
+        :raises PluginError: a built-in plugin is broken.
         """
-        from defib.assembly import load_settings
+        from defib import config, registry
 
-        return load_settings(self.path)
+        plugins = registry.load()
+        return plugins, config.load(self.path, plugins, os.environ)
 
     @property
     def registry(self) -> "Registry":

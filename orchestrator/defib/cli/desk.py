@@ -10,14 +10,14 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
 from defib.cli import daemon, words
+from defib.cli.beginning import Beginning
 from defib.cli.context import State, state_of
 from defib.cli.moments import parse_end, parse_moment
 from defib.errors import UsageError
 from defib.model.alert import Severity
-from defib.model.ids import IncidentId, MonitorId, WindowId
+from defib.model.ids import IncidentId, MonitorId
 from defib.model.window import Matcher, WindowKind
 
 if TYPE_CHECKING:
@@ -26,21 +26,12 @@ if TYPE_CHECKING:
 _PATHS = {WindowKind.SILENCE: "/api/v1/silences", WindowKind.MAINTENANCE: "/api/v1/maintenance"}
 
 
-class _Beginning(TyperGroup):
-    """``defib silence web --for 2h`` begins one: its first command need not be named."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        if args and args[0] not in self.commands and args[0] not in ("-h", "--help"):
-            args = [next(iter(self.commands)), *args]
-        return super().parse_args(ctx, args)
-
-
 silence_app = typer.Typer(
-    cls=_Beginning, help="Tell nobody about some monitors for a while; everything else goes on.",
+    cls=Beginning, help="Tell nobody about some monitors for a while; everything else goes on.",
     no_args_is_help=True,
 )  # fmt: skip
 maintenance_app = typer.Typer(
-    cls=_Beginning, help="Judge, tell and repair nothing about some monitors while work is done on them.",
+    cls=Beginning, help="Judge, tell and repair nothing about some monitors while work is done on them.",
     no_args_is_help=True,
 )  # fmt: skip
 
@@ -56,7 +47,10 @@ Until = Annotated[
 ]
 Begins = Annotated[str | None, typer.Option("--from", metavar="TIME", help="When it begins; unset is now.")]
 Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why, for people.")]
-Id = Annotated[str, typer.Argument(metavar="ID", help="As 'list' shows it.")]
+Id = Annotated[
+    str,
+    typer.Argument(metavar="ID|MONITOR", help="As 'list' shows it; or a monitor that only this one is about, alone."),
+]
 Over = Annotated[bool, typer.Option("--over", help="Also the newest ones that are over.")]
 
 
@@ -74,27 +68,35 @@ def register(app: typer.Typer) -> None:
 
 def ack(
     context: typer.Context,
-    target: Annotated[
-        str,
-        typer.Argument(metavar="INCIDENT|MONITOR", help="An incident, or a monitor that has an open one."),
+    targets: Annotated[
+        list[str],
+        typer.Argument(metavar="INCIDENT|MONITOR…", help="Incidents, or monitors that have an open one."),
     ],
     note: Annotated[str, typer.Option("--note", metavar="TEXT", help="What is being done, for people.")] = "",
     withdraw: Annotated[bool, typer.Option("--withdraw", help="Nobody sees to it any more.")] = False,
 ) -> None:
     """Say that you see to an incident: no reminder and no escalation."""
     state = state_of(context)
-    path = f"/api/v1/incidents/{daemon.quoted(target)}/ack"
+    if withdraw and note:
+        raise UsageError("a note says what is being done; it does not go with --withdraw")
 
-    async def act(engine: "Engine") -> str:
-        incident = engine.desk.find(target)
+    async def act(engine: "Engine") -> list[str]:
+        said = []
+        for incident in dict.fromkeys(engine.desk.find(target) for target in targets):
+            if withdraw:
+                said.append(await engine.desk.withdraw(incident, daemon.actor()))
+            else:
+                said.append(await engine.desk.acknowledge(incident, daemon.actor(), note))
+        return said
+
+    def ask(running: daemon.Daemon) -> list[str]:
+        paths = [f"/api/v1/incidents/{daemon.quoted(target)}/ack" for target in targets]
         if withdraw:
-            return await engine.desk.withdraw(incident, daemon.actor())
-        return await engine.desk.acknowledge(incident, daemon.actor(), note)
+            return [running.delete(path)["said"] for path in paths]
+        return [running.post(path, {"note": note})["said"] for path in paths]
 
-    def ask(running: daemon.Daemon) -> Any:
-        return running.delete(path)["said"] if withdraw else running.post(path, {"note": note})["said"]
-
-    print(_either(state, "'defib ack'", ask, act))
+    for said in _either(state, "'defib ack'", ask, act):
+        print(said)
 
 
 # --- silences ------------------------------------------------------------------------------------------
@@ -252,7 +254,7 @@ def _list(state: State, kind: WindowKind, over: bool) -> None:
 
 def _end(state: State, kind: WindowKind, window: str) -> None:
     async def act(engine: "Engine") -> Any:
-        return _shown(engine, await engine.windows.end(WindowId(window), daemon.actor()))
+        return _shown(engine, await engine.windows.end(window, daemon.actor(), kind))
 
     def ask(running: daemon.Daemon) -> Any:
         return running.delete(f"{_PATHS[kind]}/{daemon.quoted(window)}")

@@ -53,7 +53,7 @@ def _findings(state: State, *, only_audit: bool) -> Iterator["Finding"]:
         if not assembly.has_store(settings):
             yield checkup.Finding(check="store", detail="there is none yet")
             return
-    with assembly.stored_views(state.registry, state.settings) as (_, roster, reader):
+    with assembly.stored(state.registry, state.settings) as (roster, reader):
         if only_audit:
             yield checkup.check_audit(reader)
         else:

@@ -76,7 +76,7 @@ def export(
         until=None if until is None else _instant("--until", until, now, zone),
         monitor=None if monitor is None else MonitorId(monitor),
     )
-    with assembly.stored_views(state.registry, state.settings) as (_, roster, reader):
+    with assembly.stored(state.registry, state.settings) as (roster, reader):
         known = _tables(roster, reader, part)
         wanted = _wanted(tables, known)
         if output is None:

@@ -1,59 +1,59 @@
 """``defib``: commands, and how errors end."""
 
+import atexit
+import gc
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from importlib import import_module
 from typing import Annotated
 
 import typer
 from typer.exceptions import TyperException
 
 from defib import __version__
-from defib.cli import (
-    agent,
-    agents,
-    demo,
-    desk,
-    doctor,
-    export,
-    init,
-    polkit,
-    report,
-    run,
-    serve,
-    show,
-    steer,
-    tokens,
-)
 from defib.cli.context import State
 from defib.errors import ConfigError, DefibError, PluginError, StaleEpochError, UsageError
 
-app = typer.Typer(
-    name="defib",
-    help="Defib watches heartbeats and restarts hearts.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-for part in (
-    init,
-    run,
-    serve,
-    show,
-    steer,
-    desk,
-    tokens,
-    agents,
-    report,
-    export,
-    doctor,
-    demo,
-    polkit,
-    agent,
-):
-    part.register(app)
+PARTS: Mapping[str, Sequence[str]] = {  # in the order of the help
+    "init": ("init",),
+    "run": ("run",),
+    "serve": ("serve",),
+    "show": ("validate", "status", "explain", "recoveries", "plugins"),
+    "steer": ("check", "recover", "test-alert", "strategy"),
+    "desk": ("ack", "silence", "maintenance", "pause", "resume"),
+    "tokens": ("token",),
+    "agents": ("agents",),
+    "report": ("report",),
+    "export": ("export",),
+    "doctor": ("doctor",),
+    "demo": ("demo",),
+    "polkit": ("polkit",),
+    "agent": ("agent",),
+    "deliveries": ("deliveries",),
+}
+"""Modules of :mod:`defib.cli`, and the commands that each of them registers."""
+
+
+def command_line(command: str = "") -> typer.Typer:
+    """The command line as far as ``command`` needs it: its own module is imported, the others are not.
+
+    Without one that is known it is the whole command line, for its help and its advice.
+    """
+    app = typer.Typer(
+        name="defib",
+        help="Defib watches heartbeats and restarts hearts.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_options)
+    owners = [part for part, commands in PARTS.items() if command in commands]
+    for part in owners or PARTS:
+        import_module(f"defib.cli.{part}").register(app)
+    return app
 
 
 def _print_version(wanted: bool) -> None:
@@ -62,7 +62,6 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _options(
     context: typer.Context,
     config: Annotated[
@@ -77,13 +76,14 @@ def _options(
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit status: see INTERFACE in the documentation."""
+    _collect_seldom()
     arguments = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in arguments
     command = ""
     try:
         first, rest = _global_options_first(arguments)
         command = next((item for item in rest if not item.startswith("-")), "")
-        status = app(args=first + rest, standalone_mode=False, prog_name="defib")
+        status = command_line(command)(args=first + rest, standalone_mode=False, prog_name="defib")
         sys.stdout.flush()  # while a full disk or a closed pipe can still be told
         return status if isinstance(status, int) else 0
     except typer.Exit as ending:
@@ -108,6 +108,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         print(f"defib: {_told_os(error)}", file=sys.stderr)
         return _status(command, 1)
+
+
+def _collect_seldom() -> None:
+    """Leave nearly all memory to the end of the process: a command makes much that stays, and few circles."""
+    gc.set_threshold(20_000, 20, 100)
+    atexit.register(gc.freeze)  # else Python, as it ends, goes through all that the system takes back anyway
 
 
 def _status_of(error: DefibError) -> int:

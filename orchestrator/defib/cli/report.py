@@ -129,7 +129,7 @@ def _looking(state: State) -> "Iterator[Reporting]":
     from defib.engine.clock import SystemClock
     from defib.engine.reporting.schedule import Reporting
 
-    with assembly.stored_views(state.registry, state.settings) as (_, roster, reader):
+    with assembly.stored(state.registry, state.settings) as (roster, reader):
         yield Reporting(SystemClock(), roster, None, reader)
 
 

@@ -54,6 +54,7 @@ def run(
 def _pass(state: State, only: list[MonitorId], every: bool, budget: timedelta) -> int:
     from defib import assembly, logs
     from defib.engine.exit_status import exit_status
+    from defib.engine.one_pass import run_pass
 
     logs.configure(level="debug" if state.debug else "warning")
     registry, settings = state.loaded
@@ -68,7 +69,7 @@ def _pass(state: State, only: list[MonitorId], every: bool, budget: timedelta) -
             loop = asyncio.get_running_loop()
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.add_signal_handler(number, engine.stop)
-            await engine.run_pass(only=only, every=every, budget=budget)
+            await run_pass(engine, only=only, every=every, budget=budget)
 
         asyncio.run(one_pass())
         healths = [engine.table[monitor] for monitor in only or engine.roster.monitors]

@@ -113,7 +113,7 @@ def list_(context: typer.Context) -> None:
         from defib.engine.clock import SystemClock
 
         now = SystemClock().now()
-        with assembly.stored_views(state.registry, state.settings) as (_, _, reader):
+        with assembly.stored(state.registry, state.settings) as (_, reader):
             stored = sorted(reader.tokens(), key=lambda token: token.created_at, reverse=True)
             found = [token_json(token, now) for token in stored]
     else:

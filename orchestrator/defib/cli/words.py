@@ -11,9 +11,11 @@ from rich.table import Table
 from rich.text import Text
 
 from defib.model.options import format_duration
+from defib.rules.spans import span
 
 Json = Mapping[str, Any]
 
+_FEW = 4  #: monitors that are named where their number would do
 _OUTPUT_LINES = 3  #: of what an action printed, where many are listed
 _SNAPSHOT_LINES = 20  #: of each part of a snapshot; a busy host has hundreds of sockets
 
@@ -32,19 +34,7 @@ def ago(instant: str | None, now: datetime | None = None) -> str:
     if instant is None:
         return "never"
     seconds = ((now or datetime.now(UTC)) - datetime.fromisoformat(instant)).total_seconds()
-    return f"{span(max(0.0, seconds))} ago"
-
-
-def span(seconds: float) -> str:
-    """``4 s``, ``3 min``, ``2 h 5 min``, ``3 d 4 h``."""
-    whole = int(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min"
-    if whole < 86400:
-        return f"{whole // 3600} h {whole % 3600 // 60} min"
-    return f"{whole // 86400} d {whole % 86400 // 3600} h"
+    return f"{span(seconds)} ago"
 
 
 def local(instant: str, timezone: str) -> str:
@@ -64,7 +54,7 @@ def print_overview(view: Json) -> None:
     table = Table(box=None, pad_edge=False, header_style="dim")
     for name, options in (
         ("STATE", {"no_wrap": True}),
-        ("MONITOR", {"no_wrap": True}),
+        ("MONITOR", {"overflow": "fold", "min_width": 12}),
         ("SINCE", {"no_wrap": True}),
         ("LATENCY", {"justify": "right", "no_wrap": True}),
         ("WHAT", {"overflow": "fold"}),
@@ -218,7 +208,9 @@ def print_plugins(offers: Iterable[Json], faults: Iterable[Json]) -> None:
 
 _OF_STATUS = {
     "online": "up",
+    "degraded": "degraded",
     "warning": "suspect",
+    "error": "fault",
     "offline": "fault",
     "stopped": "stopped",
     "unknown": "new",
@@ -226,19 +218,49 @@ _OF_STATUS = {
 
 
 def print_agents(agents: Iterable[Json]) -> None:
-    """The table of ``defib agents list``."""
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in ("STATUS", "AGENT", "POOL", "LAST BEAT", "CPU", "MEMORY"):
-        table.add_column(name, no_wrap=True)
-    table.add_column("HOST", overflow="fold")
+    """The table of ``defib agents list``; columns that say nothing of anybody are left out."""
     rows = list(agents)
+    has_pools = any(item["pool"] for item in rows)
+    has_hosts = any(_host(item) for item in rows)
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("STATUS", no_wrap=True)
+    table.add_column("AGENT", overflow="fold", min_width=12)
+    if has_pools:
+        table.add_column("POOL", overflow="fold")
+    table.add_column("LAST BEAT", no_wrap=True)
+    for name in ("CPU", "MEMORY"):
+        table.add_column(name, no_wrap=True, justify="right")
+    if has_hosts:
+        table.add_column("HOST", overflow="fold")
     for item in rows:
-        state = _OF_STATUS[item["status"]]
-        mark = Text(f"{_MARK.get(state, '·')} {item['word'].lower()}", style=_STYLE.get(state, ""))
         loads = (_percent(item["metrics"].get(name)) for name in ("cpu_percent", "memory_percent"))
-        host = " · ".join(part for part in (item["hostname"], item["os"]) if part)
-        table.add_row(mark, Text(item["id"]), Text(item["pool"]), ago(item["last_seen"]), *loads, Text(host))
+        table.add_row(
+            _agent_status(item), _agent_name(item), *([Text(item["pool"])] if has_pools else []),
+            ago(item["last_seen"]), *loads, *([Text(_host(item))] if has_hosts else []),
+        )  # fmt: skip
     _show(table, Text(count(len(rows), "agent"), style="dim"))
+
+
+def _host(agent: Json) -> str:
+    """Where it runs, unless it is called so."""
+    return "" if agent["hostname"] == agent["name"] else str(agent["hostname"])
+
+
+def _agent_status(item: Json) -> Text:
+    state = _OF_STATUS[item["status"]]
+    words = [f"{_MARK.get(state, '·')} {item['word'].lower()}"]
+    if item["kept_out_at"]:
+        words.append("  kept out")
+    if item["aside"]:
+        words.append(f"  {item['aside']}")
+    return Text("\n".join(words), style=_STYLE.get(state, ""))
+
+
+def _agent_name(item: Json) -> Text:
+    """Its name, and below it what commands know it by, unless that is its name."""
+    if item["name"] in (item["id"], item["monitor"]):
+        return Text(item["name"])
+    return Text.assemble(item["name"], "\n", (item["monitor"], "dim"))
 
 
 def _percent(value: float | None) -> str:
@@ -303,7 +325,8 @@ def _attempt(item: Json) -> tuple[str, str]:
     if item["verified_at"]:
         seconds = datetime.fromisoformat(item["verified_at"]) - datetime.fromisoformat(item["intent_at"])
         took = f" in {format_duration(timedelta(seconds=round(seconds.total_seconds(), 1)))}"
-    return item["intent_at"], f"{item['action']}: {item['outcome']}{took} {item['detail']}".rstrip()
+    detail = f": {item['detail']}" if item["detail"] else ""
+    return item["intent_at"], f"{item['action']}: {item['outcome']}{took}{detail}"
 
 
 def _told(item: Json) -> tuple[str, str]:
@@ -360,12 +383,20 @@ def _show(*parts: RenderableType) -> None:
 def window(view: Json, timezone: str) -> str:
     """``silence-…: silence of web, until 2026-12-01 22:00:00, by kim: deploy``."""
     reason = f": {view['reason']}" if view["reason"] else ""
-    said = f"{view['id']}: {view['kind']} of {_about(view)}"
+    said = f"{view['id']}: {view['kind']} of {_about(view)}{_covered(view)}"
     if view["ended_at"]:
         return f"{said}, ended at {local(view['ended_at'], timezone)} by {view['ended_by']}{reason}"
     begins = "" if view["phase"] == "active" else f"from {local(view['starts_at'], timezone)} "
     ends = f"until {local(view['ends_at'], timezone)}" if view["ends_at"] else "until somebody ends it"
     return f"{said}, {begins}{ends}, by {view['made_by']}{reason}"
+
+
+def _covered(view: Json) -> str:
+    """Whom it is about now, where it does not name them."""
+    if view["everything"] or not (view["tags"] or view["severity"]) or view["phase"] == "over":
+        return ""
+    names = view["covered"]
+    return f" ({', '.join(names)})" if 0 < len(names) <= _FEW else f" ({count(len(names), 'monitor')})"
 
 
 def _about(view: Json) -> str:
@@ -378,6 +409,31 @@ def _about(view: Json) -> str:
         f"severity {' or '.join(view['severity'])}" if view["severity"] else "",
     ]
     return ", ".join(part for part in parts if part)
+
+
+def print_deliveries(found: Sequence[Json], timezone: str, *, are_all: bool) -> None:
+    """A paragraph for each of ``defib deliveries``."""
+    for item in found:
+        what = item["title"] or item["kind"]
+        print(
+            f"{item['state']:9} {item['id']}  {local(item['created_at'], timezone)}  {item['channel']}: {what}"
+        )
+        if item["state"] != "delivered":
+            print(f"{'':9} {_why_undelivered(item, timezone)}")
+    if not found:
+        print("nothing was sent so far" if are_all else "everything that was sent has been delivered")
+    elif any(item["state"] == "dead" for item in found):
+        print(
+            "dead letters are sent once more by 'defib deliveries retry ID', or '--channel NAME', or '--all'"
+        )
+
+
+def _why_undelivered(item: Json, timezone: str) -> str:
+    tries = f"after {item['tries']} {'try' if item['tries'] == 1 else 'tries'}"
+    if item["state"] == "dead":
+        return f"refused for good {tries}: {item['error']}"
+    due = f"due {local(item['due_at'], timezone)}"
+    return f"not accepted {tries}, {due}: {item['error']}" if item["tries"] else due
 
 
 def print_windows(found: Sequence[Json], kind: str, timezone: str) -> None:

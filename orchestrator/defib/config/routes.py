@@ -11,7 +11,6 @@ from defib.config.validation import validate
 from defib.model.ids import MonitorId
 from defib.model.route import EscalationStep, Hours, InhibitRule, QuietHours, Route, RouteMatch
 
-NEVER = "never"
 LABELS = ("monitor", "host", "group", "family")  #: what `equal` may name besides the first half of tags
 _NO_DEFAULTS = TellingKeys()
 

@@ -38,9 +38,8 @@ class Server:
     title: str
     ports: tuple[int, ...] = ()
     processes: tuple[str, ...] = ()
-    conversation: dict[str, str] = field(
-        default_factory=dict
-    )  #: ``send`` and ``expect`` of the ``tcp`` monitor
+    conversation: dict[str, str] = field(default_factory=dict)
+    """``send`` and ``expect`` of the ``tcp`` monitor."""
     is_watched: bool = True  #: False: a helper of something else
 
 

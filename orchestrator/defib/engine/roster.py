@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
 
-import structlog
-
 from defib.engine.recovery.own import own_parts
+from defib.engine.ties import Ties
 from defib.errors import ConfigError, Mistake
+from defib.logs import get_logger
 from defib.model.ids import MonitorId
 from defib.model.monitor import MonitorSpec, RecoveryMode
 from defib.model.settings import Settings
@@ -32,7 +32,7 @@ from defib.registry import Registry
 from defib.rules.dependencies import Footing, implied
 from defib.rules.effective import mode_for, strategy_for
 
-log = structlog.get_logger("defib.roster")
+log = get_logger("defib.roster")
 
 STRATEGY_KEY = "strategy"  #: run-time setting: the global strategy; ``strategy:ID`` is one monitor's
 RECOVERY_KEY = "recovery"  #: run-time setting: the mode of recovery of all; ``recovery:ID`` is one monitor's
@@ -68,6 +68,17 @@ class Watched:
     def is_pushed(self) -> bool:
         return self.pushed is not None
 
+    @property
+    def labels(self) -> frozenset[str]:
+        """What may tie its fate to that of others: its tags, and its group."""
+        group = self.spec.group
+        return self.spec.tags | {f"group {group}"} if group else self.spec.tags
+
+    @property
+    def host(self) -> str:
+        """What it is on; "" where that is not known."""
+        return self.asked.host if self.asked is not None else ""
+
 
 class Roster:
     """Builds everything that a configuration names, and swaps it as a whole on reload."""
@@ -93,6 +104,7 @@ class Roster:
         self._beat_secret = (beat_secret or secrets.token_hex()).encode()
         self._keys: dict[str, MonitorId] = {}
         self._strategies: dict[MonitorId, Strategy] = {}  # in force, worked out at first use
+        self._ties: Ties | None = None  # worked out when asked for, as long as the monitors stay the same
         self._own = own_parts(settings)
         self._build()
 
@@ -126,6 +138,7 @@ class Roster:
             if more:
                 watched = self.monitors[name]
                 watched.spec = replace(watched.spec, requires=(*watched.spec.requires, *more))
+        self._ties = None
 
     @property
     def context(self) -> BuildContext:
@@ -146,12 +159,14 @@ class Roster:
         )
         watched = self.monitors[spec.id] = Watched(spec, plugin, actions)
         self._strategies.pop(spec.id, None)
+        self._ties = None
         if watched.pushed is not None:
             self._keys.update(dict.fromkeys((*watched.pushed.keys, self.beat_uuid(spec.id)), spec.id))
 
     def dismiss(self, monitor: MonitorId) -> None:
         """Watch a monitor no more."""
         self.monitors.pop(monitor, None)
+        self._ties = None
         self._keys = {key: known for key, known in self._keys.items() if known != monitor}
 
     # --- questions ---------------------------------------------------------------------------------
@@ -215,6 +230,11 @@ class Roster:
         """The pushed monitor that names an agent's id as its key, else the one of this id."""
         return self._keys.get(agent) or self._pushed(MonitorId(agent))
 
+    def pushed(self, monitor: MonitorId) -> PushedMonitor | None:
+        """What judges the beats of a monitor; None where it is not watched any more, or not by its beats."""
+        watched = self.monitors.get(monitor)
+        return None if watched is None else watched.pushed
+
     def _pushed(self, monitor: MonitorId) -> MonitorId | None:
         watched = self.monitors.get(monitor)
         return monitor if watched is not None and watched.is_pushed else None
@@ -232,13 +252,12 @@ class Roster:
             self._beat_secret, f"signed {text}".encode(), "sha256"
         )  # no id of a monitor has a space
 
-    def children(self, monitor: MonitorId) -> list[MonitorId]:
-        """Monitors that require this one directly."""
-        return [
-            child
-            for child, watched in self.monitors.items()
-            if monitor in (*watched.spec.requires, *watched.spec.requires_any)
-        ]
+    @property
+    def ties(self) -> Ties:
+        """Which monitors belong together."""
+        if self._ties is None:
+            self._ties = Ties(self.monitors)
+        return self._ties
 
     async def close(self) -> None:
         """Release what plugins hold; a plugin that fails at this is logged."""
@@ -266,7 +285,7 @@ def is_setting(key: str, of: str = "") -> bool:
 def _footing(watched: Watched) -> Footing:
     plugin, spec = watched.plugin, watched.spec
     own = plugin if isinstance(plugin, Founded) else None
-    host = watched.asked.host if watched.asked is not None else ""
+    host = watched.host
     return Footing(
         requires=(*spec.requires, *spec.requires_any),
         stands_on=(own.stands_on if own else frozenset()) | ({f"host {host}"} if host else frozenset()),

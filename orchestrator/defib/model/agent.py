@@ -65,6 +65,10 @@ class Introduction:
     facts: Mapping[str, Fact] = field(default_factory=dict)  #: of its host: ``cpu_name``, ``mem_total``
     every: timedelta | None = None  #: between two beats
     offline_after: timedelta | None = None  #: silence that is a fault; None: by ``every``
+    told: "AgentReport | None" = None
+    """How its host does, where it says that when it registers; this is no beat."""
+    source: str = ""  #: address that it registers from
+    is_anonymous: bool = False  #: its protocol has no ids: it registers as somebody new each time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +93,9 @@ class Agent:
     aliases: tuple[AgentId, ...] = ()  #: other ids that it beats under
     given: tuple[str, ...] = ()
     """Of ``name``, ``tags`` and ``pool`` those that an operator set: what the agent says of them is passed over."""
+    source: str = ""  #: address that it registered from last
+    called: str = ""  #: its name in its own words, whatever an operator has set
+    kept_out_at: datetime | None = None  #: when an operator shut it out: it neither reports nor registers
     removed_at: datetime | None = None
 
 
@@ -120,6 +127,11 @@ class AgentReport:
     every: timedelta | None = None
     age: timedelta = timedelta(0)
 
+    @property
+    def tells_something(self) -> bool:
+        """Of the host or of what it does; the beats of the oldest clients say only that they live."""
+        return bool(self.status or self.metrics or self.disks or self.tasks or self.facts)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Live:
@@ -141,4 +153,5 @@ class AgentView:
     last_seen: datetime | None
     seconds_since: float | None  #: since its last beat
     is_connected: bool  #: over a WebSocket or a socket that it holds open
+    aside: str  #: ``maintenance`` or ``paused`` while nothing is judged, else ""
     live: Live | None  #: None when it has not reported for five minutes

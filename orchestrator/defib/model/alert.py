@@ -44,6 +44,8 @@ class AlertKind(StrEnum):
     ESCALATED = "escalated"  #: nobody has taken it on in time: the next ones are called
     ACKNOWLEDGED = "acknowledged"  #: somebody has taken it on
     UNACKNOWLEDGED = "unacknowledged"  #: and that was taken back
+    SET_ASIDE = "set_aside"  #: maintenance or a pause has begun for what people know to fail
+    UNWATCHED = "unwatched"  #: what people know to fail is not watched any more
     DIGEST = "digest"  #: several alerts that have nothing to do with one another, in one message
     CHANNEL_BROKEN = "channel_broken"  #: a channel takes nothing: told through another one
     CHANNEL_WORKS = "channel_works"  #: it does again
@@ -149,19 +151,20 @@ class AlertFacts:
     state: str = ""  #: the monitor's at that time: ``up``, ``fault``, …
     falls: int = 0  #: into a fault, since it began to flap
     together: tuple[Together, ...] = ()  #: all that one message tells of, if more than one
-    snapshot: tuple[
-        str, ...
-    ] = ()  #: what was to be seen of it before the first action: at most ten short lines
+    silent_host: str = ""  #: on which this and others are at fault, and nothing has answered since; "": no such thing
+    silent: int = 0  #: monitors there that are not at fault yet, and have not answered since either
+    snapshot: tuple[str, ...] = ()
+    """What was to be seen of it before the first action: at most ten short lines."""
     held: Held | None = None  #: why people hear of it only now
     level: int = 0  #: of the escalation, from 1, those that the route names first; 0: none
     step: int = 0  #: how far the escalation has come, its repetitions counted
     reminders: int = 0  #: how many people have had of it, this one included
-    actor: str = ""  #: who acknowledged, or took that back
+    actor: str = ""  #: who acknowledged, took that back, or set it aside
     note: str = ""  #: what they said
+    until: datetime | None = None  #: of what was set aside: when that ends, where it does by itself
     acked_at: datetime | None = None  #: of a reminder or a call: when ``actor`` took on what still fails
-    late_since: datetime | None = (
-        None  #: when people should have heard of it, where a channel brings it much later
-    )
+    late_since: datetime | None = None
+    """When people should have heard of it, where a channel brings it much later."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

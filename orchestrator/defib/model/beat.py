@@ -29,9 +29,8 @@ class Beat:
     protocol: str  #: the receiver that took it: ``ping``, …
     exit_status: int | None = None
     body: str = ""  #: bounded by the receiver
-    facts: Mapping[str, Fact] = field(
-        default_factory=dict
-    )  #: ``rid`` names a run: it ties its end to its start
+    facts: Mapping[str, Fact] = field(default_factory=dict)
+    """``rid`` names a run: it ties its end to its start."""
     metrics: Mapping[str, float] = field(default_factory=dict)  #: numbers worth a curve: ``cpu_percent``
     seq: int | None = None  #: as the sender counts its beats
     epoch: str | None = None  #: changes with each start of the sender, which then counts afresh

@@ -45,15 +45,15 @@ class Forget:
     """History to delete: what is older than ``before``."""
 
     before: datetime
-    events: bool = (
-        False  #: transitions, incidents, attempts and alerts; otherwise single observations and beats
-    )
+    events: bool = False
+    """Transitions, incidents, attempts and alerts; otherwise single observations and beats."""
     hourly: bool = False  #: rollups and metrics by the hour, and nothing else
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heard:
-    """What a pushed monitor remembers after a beat that changed nothing else: less to write than its whole health."""
+    """What a pushed monitor remembers after a beat that changed nothing else, and whose health is stored already: one
+    of very many, so that it is less than :class:`Changes`, to make and to write."""
 
     monitor: MonitorId
     beats: BeatMemory
@@ -70,7 +70,6 @@ class Changes:
     """
 
     health: tuple[Health, ...] = ()
-    heard: tuple[Heard, ...] = ()  #: of monitors whose health is stored already
     observations: tuple[Observation, ...] = ()
     decisions: tuple[DecisionRecord, ...] = ()
     transitions: tuple[Transition, ...] = ()
@@ -108,5 +107,4 @@ def joined(group: Sequence[Changes]) -> Changes:
         for item in fields(Changes)
     }
     health = {item.monitor: item for item in merged["health"]}
-    heard = {item.monitor: item for item in merged["heard"]}
-    return Changes(**{**merged, "health": tuple(health.values()), "heard": tuple(heard.values())})
+    return Changes(**{**merged, "health": tuple(health.values())})

@@ -56,11 +56,10 @@ class Evidence:
     grade: Grade
     status: ProbeStatus
     cause: str  #: stable short code for grouping and texts: ``refused``, ``timeout``, ``http-500``, ``oom-killed``
-    summary: str  #: one line for people, no secrets: ``HTTP 500 in 12 ms``
+    summary: str  #: one line for people, no secrets: ``HTTP 500 in 12 ms``; a phrase can be translated
     latency: timedelta | None = None  #: of the target's answer
-    metrics: Mapping[str, float] = field(
-        default_factory=dict
-    )  #: numbers worth a curve: ``connections``, ``cpu_percent``
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    """Numbers worth a curve: ``connections``, ``cpu_percent``."""
     facts: Mapping[str, Fact] = field(default_factory=dict)  #: details shown as evidence, no secrets
 
     @property

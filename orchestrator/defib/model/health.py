@@ -45,9 +45,8 @@ BeatMemory = Mapping[str, object]
 class Flaps:
     """How a monitor went up and down of late; see :mod:`defib.rules.flapping`."""
 
-    swings: tuple[
-        datetime, ...
-    ] = ()  #: falls into FAULT and returns, oldest first, as many as the rule needs
+    swings: tuple[datetime, ...] = ()
+    """Falls into FAULT and returns, oldest first, as many as the rule needs."""
     since: datetime | None = None  #: when it began to flap; None: it does not
     falls: int = 0  #: into FAULT since it began to flap
     told_at: datetime | None = None  #: when people were last told that it flaps

@@ -84,6 +84,9 @@ Secret = SecretStr
 
 
 class Options(BaseModel):
-    """Base of every schema of options: unknown keys are mistakes, values do not change."""
+    """Base of every schema of options: unknown keys are mistakes, values do not change.
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    A schema is built when it is first asked: most commands need a few of all that plugins bring.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, defer_build=True)

@@ -185,13 +185,11 @@ class Period:
     forecasts: tuple[Forecast, ...] = ()  #: the soonest first
     expiries: tuple[Expiry, ...] = ()  #: the soonest first
     missed: tuple[Missed, ...] = ()
-    responses: Mapping[MonitorId, tuple[ResponseHour, ...]] = field(
-        default_factory=dict
-    )  #: of those with the worst response times, the worst first
+    responses: Mapping[MonitorId, tuple[ResponseHour, ...]] = field(default_factory=dict)
+    """Of those with the worst response times, the worst first."""
     observer: ObserverPeriod = ObserverPeriod()
-    recorded_from: datetime | None = (
-        None  #: Defib has watched since then, as far as it remembers; None: not known
-    )
+    recorded_from: datetime | None = None
+    """Defib has watched since then, as far as it remembers; None: not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,9 +206,8 @@ class ReportDocument:
     text: str
     data: str  #: JSON
     csv: str
-    images: Mapping[str, bytes] = field(
-        default_factory=dict
-    )  #: content id → PNG, referenced as ``cid:…`` in ``html``
+    images: Mapping[str, bytes] = field(default_factory=dict)
+    """Content id → PNG, referenced as ``cid:…`` in ``html``."""
 
     @property
     def page(self) -> str:

@@ -136,3 +136,19 @@ class Settings:
     retention: Retention = Retention()
     observer: ObserverSettings = ObserverSettings()
     warnings: tuple[str, ...] = ()  #: valid, but probably not what was meant
+
+
+def waiting_for_a_start(started: Settings, loaded: Settings) -> tuple[str, ...]:
+    """Of the keys that take effect at a start only those that a reload has changed.
+
+    :param started: what the process was started with, however often it was reloaded since.
+    """
+    old, new = started.server, loaded.server
+    changed = {
+        "store": started.store != loaded.store,
+        "server.listen": (old.host, old.port) != (new.host, new.port),
+        "server.unix_socket": old.unix_socket != new.unix_socket,
+        "server.unix_socket_mode": old.unix_socket_mode != new.unix_socket_mode,
+        "server.unix_socket_group": old.unix_socket_group != new.unix_socket_group,
+    }
+    return tuple(key for key, is_changed in changed.items() if is_changed)

@@ -20,6 +20,5 @@ class Snapshot:
     took: timedelta
     parts: Mapping[str, str] = field(default_factory=dict)
     """Text by heading: ``docker logs gateway``, ``disks``; the target's own first."""
-    missing: Mapping[str, str] = field(
-        default_factory=dict
-    )  #: why a part is not there, by who should have given it
+    missing: Mapping[str, str] = field(default_factory=dict)
+    """Why a part is not there, by who should have given it."""

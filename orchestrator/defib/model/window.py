@@ -59,9 +59,8 @@ class PlannedMaintenance:
     matcher: Matcher
     reason: str = ""
     cron: str = ""  #: when it begins, in ``timezone``; "" for one that comes once
-    duration: timedelta = timedelta(
-        0
-    )  #: as a clock on the wall does not change it: an hour is an hour on any day
+    duration: timedelta = timedelta(0)
+    """As a clock on the wall does not change it: an hour is an hour on any day."""
     timezone: str = "UTC"
     starts_at: datetime | None = None  #: of one that comes once …
     ends_at: datetime | None = None  #: … and its end

@@ -8,10 +8,12 @@ import ipaddress
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import assert_never
 
 from defib.model.evidence import Evidence, Outcome
 from defib.model.ids import MonitorId
+from defib.model.phrase import phrase
 
 WINDOW_S = 10.0
 MIN_GROUPS = 3  #: fate groups that fail together
@@ -51,10 +53,21 @@ def path_class(host: str, interfaces: Collection[Interface] = (), addresses: Ite
     return _path_of(name, interfaces)
 
 
+@lru_cache(maxsize=4096)  # each look asks twice for that of its host
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """The address that a text is; None when it is none."""
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return address if mapped is None else mapped
+
+
 def _path_of(text: str, interfaces: Collection[Interface]) -> PathClass:
-    address = ipaddress.ip_address(text)
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
+    address = _address(text)
+    if address is None:
+        raise ValueError(f"{text!r} is no address")
     if address.is_loopback or address.is_unspecified or any(address == own.ip for own in interfaces):
         return PathClass.LOCAL
     if address.is_link_local or any(address in own.network for own in interfaces):
@@ -64,11 +77,7 @@ def _path_of(text: str, interfaces: Collection[Interface]) -> PathClass:
 
 def is_named(host: str) -> bool:
     """Whether a resolver is needed to reach ``host``."""
-    try:
-        ipaddress.ip_address(host.strip("[]"))
-    except ValueError:
-        return bool(host) and not host.startswith(("/", "@"))
-    return False
+    return _address(host.strip("[]")) is None and bool(host) and not host.startswith(("/", "@"))
 
 
 # --- the trigger -----------------------------------------------------------------------------------
@@ -189,13 +198,13 @@ class Verdict(StrEnum):
 
 
 _WORDS = {
-    Verdict.SICK: "Defib itself is not well: its own server does not answer",
-    Verdict.NETWORK_DOWN: "Defib lost its network",
-    Verdict.UPLINK_DOWN: "the uplink of Defib's network is down",
-    Verdict.RESOLVER_DOWN: "the resolver that Defib uses is down",
-    Verdict.GATEWAY_MUTE: "the gateway answers no probes, but forwards: the network is up",
-    Verdict.CLEAR: "Defib and its network are well: the fault is the target's",
-    Verdict.MASS_FAILURE: "Defib and its network are well: the targets are down together",
+    Verdict.SICK: phrase("Defib itself is not well: its own server does not answer"),
+    Verdict.NETWORK_DOWN: phrase("Defib lost its network"),
+    Verdict.UPLINK_DOWN: phrase("the uplink of Defib's network is down"),
+    Verdict.RESOLVER_DOWN: phrase("the resolver that Defib uses is down"),
+    Verdict.GATEWAY_MUTE: phrase("the gateway answers no probes, but forwards: the network is up"),
+    Verdict.CLEAR: phrase("Defib and its network are well: the fault is the target's"),
+    Verdict.MASS_FAILURE: phrase("Defib and its network are well: the targets are down together"),
 }
 
 _OURS = frozenset({Verdict.SICK, Verdict.NETWORK_DOWN, Verdict.UPLINK_DOWN, Verdict.RESOLVER_DOWN})
@@ -273,6 +282,5 @@ def excuse(evidence: Evidence, verdict: Verdict) -> Evidence:
     """A failure whose effect is INCONCLUSIVE, as evidence; anything but a failure stays as it is."""
     if evidence.outcome is not Outcome.FAIL:
         return evidence
-    return Evidence.inconclusive(
-        f"observer-{verdict}", f"{verdict.words}; it looked like: {evidence.summary}", facts=evidence.facts
-    )
+    words = phrase("{trouble}; it looked like: {seen}", trouble=verdict.words, seen=evidence.summary)
+    return Evidence.inconclusive(f"observer-{verdict}", words, facts=evidence.facts)

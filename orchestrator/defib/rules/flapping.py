@@ -14,7 +14,6 @@ from itertools import pairwise
 from defib.model.health import Flaps, State, Transition
 
 NAGIOS_STATES = 21
-ICINGA_CHANGES = 20
 DIGEST_EVERY = timedelta(minutes=15)
 """While it flaps, people are told at most so often."""
 _WELL = (State.UP, State.DEGRADED)
@@ -117,22 +116,7 @@ def nagios_percent(states: Sequence[bool]) -> float:
 
     Source: ``base/flapping.c`` of Nagios Core.
     """
-    changes = _changes(states[-NAGIOS_STATES:], NAGIOS_STATES - 1)
-    return 100 * sum(0.75 + place * 0.5 / 19 for place in changes) / (NAGIOS_STATES - 1)
-
-
-def icinga_percent(states: Sequence[bool]) -> float:
-    """Percentage of changes of state as Icinga 2 weighs them: 0.80 for the oldest to 1.18 for the newest.
-
-    :param states: well or not, oldest first; the last 21 count, and missing ones are taken for unchanged.
-
-    Source: ``lib/icinga/checkable-flapping.cpp`` of Icinga 2, whose manual says 1.15.
-    """
-    changes = _changes(states[-ICINGA_CHANGES - 1 :], ICINGA_CHANGES)
-    return 100 * sum(0.80 + place * 0.02 for place in changes) / ICINGA_CHANGES
-
-
-def _changes(states: Sequence[bool], places: int) -> list[int]:
-    """Where the state changed: places from 0, the oldest, to ``places - 1``, the newest."""
-    first = places - (len(states) - 1)
-    return [first + step for step, (before, after) in enumerate(pairwise(states)) if before != after]
+    states, most = states[-NAGIOS_STATES:], NAGIOS_STATES - 1
+    oldest = most - (len(states) - 1)
+    changes = [oldest + step for step, (before, after) in enumerate(pairwise(states)) if before != after]
+    return 100 * sum(0.75 + place * 0.5 / (most - 1) for place in changes) / most

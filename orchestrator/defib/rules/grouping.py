@@ -8,11 +8,13 @@ one conversation that are alike go out in one message (:mod:`defib.rules.deliver
 do. The first message leaves at once, in effect; what comes later joins the conversation in batches.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from defib.model.health import Incident
+from defib.model.evidence import Outcome
+from defib.model.health import Health, Incident, State
 from defib.model.ids import IncidentId, MonitorId
 
 GROUP_WAIT = timedelta(seconds=1.5)
@@ -26,6 +28,8 @@ SLACK = timedelta(seconds=10)
 """Faults that began so soon after one another still began together: one may have brought down the other."""
 MOST_SIBLINGS = 20
 """A tag that more monitors share says little about what they stand and fall with."""
+FEW = 3
+"""Monitors of one host that are at fault together: so many, and nothing else there answers, are the host."""
 
 
 # --- who belongs together --------------------------------------------------------------------------
@@ -66,17 +70,50 @@ def _may_have_begun_with(one: Incident, other: Incident) -> bool:
     return latest - earliest <= SLACK
 
 
-def siblings(
-    monitor: MonitorId, hosts: dict[MonitorId, str], tags: dict[MonitorId, frozenset[str]]
-) -> list[MonitorId]:
-    """Monitors that may stand and fall with ``monitor``: on the same host, or with a tag that few share."""
-    few = {tag for tag in tags[monitor] if sum(tag in others for others in tags.values()) <= MOST_SIBLINGS}
-    host = hosts[monitor]
-    return [
-        other
-        for other in tags
-        if other != monitor and ((host and hosts[other] == host) or not few.isdisjoint(tags[other]))
-    ]
+class Kinship:
+    """Monitors that may stand and fall together: those on one host, and those with a tag that few share."""
+
+    def __init__(self, members: Iterable[tuple[MonitorId, str, frozenset[str]]]) -> None:
+        """:param members: each with its host, or "" where that is not known, and its tags."""
+        self._bonds: dict[MonitorId, tuple[tuple[str, str], ...]] = {}
+        self._bound: dict[tuple[str, str], list[MonitorId]] = defaultdict(list)
+        for monitor, host, tags in members:
+            bonds = tuple(("tag", tag) for tag in tags) + ((("host", host),) if host else ())
+            self._bonds[monitor] = bonds
+            for bond in bonds:
+                self._bound[bond].append(monitor)
+        self._places = {monitor: place for place, monitor in enumerate(self._bonds)}
+
+    def of(self, monitor: MonitorId) -> list[MonitorId]:
+        """All others that may fall with it, in the order of the members; none of one that is no member."""
+        found: set[MonitorId] = set()
+        for bond in self._bonds.get(monitor, ()):
+            bound = self._bound[bond]
+            if bond[0] == "host" or len(bound) <= MOST_SIBLINGS:
+                found.update(bound)
+        return sorted(found - {monitor}, key=self._places.__getitem__)
+
+
+def silent_beside(at_fault: int, others: Iterable[Health], began: datetime) -> int:
+    """How many others on a host have not answered since its monitors began to fail; 0 when one has.
+
+    A host that dies takes minutes to be looked at everywhere, each look as long as its timeout, and so many at a time.
+    The first message speaks for all of it, while nothing speaks against that.
+
+    :param at_fault: monitors there that are at fault together; fewer than :data:`FEW` are not the host.
+    :param others: all the others there.
+    :param began: the first of those at fault failed.
+    """
+    waiting = [other for other in others if not (other.state.is_aside or other.state in _NOT_ASKED)]
+    return 0 if at_fault < FEW or any(_has_answered(other, began) for other in waiting) else len(waiting)
+
+
+_NOT_ASKED = frozenset({State.FAULT, State.STOPPED})
+
+
+def _has_answered(health: Health, since: datetime) -> bool:
+    last = health.last
+    return last is not None and last.started_at >= since and last.evidence.outcome is Outcome.OK
 
 
 # --- when it is told -------------------------------------------------------------------------------

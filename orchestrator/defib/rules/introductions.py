@@ -1,17 +1,88 @@
 """Who an agent is, by what it says of itself and the token that it shows. Pure."""
 
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
-from defib.errors import RegistrationRefusedError
+from defib.errors import KeptOutError, RegistrationRefusedError
 from defib.model.agent import Agent, Introduction, Token
+from defib.model.ids import AgentId
 
 LONGEST_ID = 200  #: characters
 
 
-def may_report(token: Token, agent: Agent) -> bool:
+def is_its_token(token: Token, agent: Agent) -> bool:
     """Whether ``token`` is the agent's own, or one that it was brought in with."""
     return token.agent == agent.id if token.agent is not None else token.root == agent.token
+
+
+def check_may_report(token: Token, agent: Agent) -> None:
+    """:raises RegistrationRefusedError: it is another's token; a :class:`KeptOutError` when the agent is kept out."""
+    if not is_its_token(token, agent):
+        raise RegistrationRefusedError(f"agent {agent.id} reports with another token")
+    check_let_in(agent)
+
+
+def check_let_in(agent: Agent) -> None:
+    """:raises KeptOutError: an operator has shut it out."""
+    if agent.kept_out_at is not None:
+        raise KeptOutError(f"agent {agent.id} is kept out; 'defib agents let-in' lets it in again")
+
+
+def is_alike(said: Introduction, agent: Agent) -> bool:
+    """Whether one that has no id of its own is likely the agent: by its protocol, its name and its address."""
+    return (said.protocol, said.name, said.source) == (agent.protocol, agent.called, agent.source)
+
+
+def check_is_no_outcast(said: Introduction, agents: Collection[Agent]) -> None:
+    """Whoever registers by a key proves nothing of itself: one that cannot be told from an outcast counts as it.
+
+    That is one of its id; where the protocol has no ids, one of its name; and one from its address, unless agents
+    that are let in register from there, too.
+
+    :raises KeptOutError: it cannot.
+    """
+    shared = {agent.source for agent in agents if agent.kept_out_at is None}
+    for agent in agents:
+        if agent.kept_out_at is not None and (
+            said.id in (agent.id, *agent.aliases)
+            or (said.is_anonymous and (said.protocol, said.name) == (agent.protocol, agent.called))
+            or (said.source and said.source == agent.source and said.source not in shared)
+        ):
+            check_let_in(agent)
+
+
+def has_lost_its_tokens(
+    agent: Agent, tokens: Iterable[Token], now: datetime, but: Collection[Token] = ()
+) -> bool:
+    """Whether none of ``tokens`` is left to report for it, or none ``but`` these."""
+    gone = {token.id for token in but}
+    return not any(
+        is_its_token(token, agent) and token.is_good(now) and token.id not in gone for token in tokens
+    )
+
+
+def known_as(
+    said: Introduction, token: Token | None, agents: Mapping[AgentId, Agent], tokens: Collection[Token], now: datetime
+) -> Agent | None:  # fmt: skip
+    """Who registers here again without the id it is known by.
+
+    That is the one agent of its own token; of a token of several the one of its host name; and where the protocol has
+    no ids, the one of its name and address whose token is good no more.
+    """
+    if said.is_anonymous:
+        alike = [agent for agent in agents.values() if is_alike(said, agent)]
+        lost = [agent for agent in alike if has_lost_its_tokens(agent, tokens, now)]
+        return lost[0] if len(lost) == 1 else None
+    if token is None:
+        return None
+    if token.agent is not None:
+        return agents.get(token.agent)
+    same = (
+        agent for agent in agents.values() if agent.token == token.root and agent.hostname == said.hostname
+    )
+    return next(same, None) if said.hostname else None
 
 
 def watched_as(agent: Agent) -> tuple[object, ...]:
@@ -31,13 +102,19 @@ def renewed(agent: Agent, said: Introduction) -> Agent:
         address=said.address or agent.address, os=said.os or agent.os, version=said.version or agent.version,
         tags=own("tags"), pool=own("pool"), protocol=said.protocol or agent.protocol,
         facts={**agent.facts, **said.facts}, every=said.every or agent.every,
-        offline_after=said.offline_after or agent.offline_after,
+        offline_after=said.offline_after or agent.offline_after, source=said.source or agent.source,
+        called=said.name or agent.called,
     )  # fmt: skip
+
+
+def is_id(text: str) -> bool:
+    """Whether it can be an agent's id."""
+    return text.isprintable() and len(text) <= LONGEST_ID and bool(text.strip())
 
 
 def check_id(agent: str) -> None:
     """:raises RegistrationRefusedError: it cannot be an agent's id."""
-    if not agent.isprintable() or len(agent) > LONGEST_ID or not agent.strip():
+    if not is_id(agent):
         raise RegistrationRefusedError(
             f"an agent's id is printable and has at most {LONGEST_ID} characters: {shown(agent)} is not one"
         )

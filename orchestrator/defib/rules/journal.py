@@ -21,7 +21,7 @@ from itertools import accumulate
 from math import isfinite
 from typing import Any
 
-from defib.model.evidence import Observation
+from defib.model.evidence import Observation, ProbeStatus
 from defib.model.history import Sample
 from defib.rules.samples import HOUR_US
 
@@ -31,6 +31,7 @@ LARGEST = 10_000  #: looks in one part
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _NO_LATENCY = 0xFFFFFFFF
+_HEALTHY = str(ProbeStatus.HEALTHY)
 _CAUSE = 60  #: characters kept of one
 _LARGEST_FLOAT = 3.4028234e38
 
@@ -82,14 +83,24 @@ class Part:
     codes: Sequence[tuple[str, str | None]]
     shapes: Sequence[tuple[str, ...]]
 
-    def samples(self) -> Iterator[tuple[int, Sample]]:
-        """Every look, with its monitor's number within the shard."""
+    def samples(self, within: tuple[int, int] | None = None) -> Iterator[tuple[int, Sample]]:
+        """Every look, with its monitor's number within the shard.
+
+        :param within: as of :meth:`counts`.
+        """
         start, codes = self.hour * HOUR_US, self.codes
+        begin, end = self._offsets(within)
         for monitor, at, seen, latency in zip(
             self.monitors, self.times, self.seen, self.latencies, strict=True
         ):
-            status, cause = codes[seen]
-            yield monitor, Sample(start + at, status, cause, None if latency == _NO_LATENCY else latency)
+            if begin <= at < end:
+                status, cause = codes[seen]
+                yield monitor, Sample(start + at, status, cause, None if latency == _NO_LATENCY else latency)
+
+    def _offsets(self, within: tuple[int, int] | None) -> tuple[int, int]:
+        """A stretch of time as microseconds since the hour began; all of the hour for None."""
+        start = self.hour * HOUR_US
+        return (0, HOUR_US) if within is None else (within[0] - start, within[1] - start)
 
     def counts(self, within: tuple[int, int] | None = None) -> Iterator[tuple[tuple[int, str], int]]:
         """How many looks each monitor has of each status.
@@ -98,10 +109,26 @@ class Part:
         """
         looks: Iterable[tuple[int, int]] = zip(self.monitors, self.seen, strict=True)
         if within is not None:
-            begin, end = (at - self.hour * HOUR_US for at in within)
+            begin, end = self._offsets(within)
             looks = (look for look, at in zip(looks, self.times, strict=True) if begin <= at < end)
         for (monitor, code), n in Counter(looks).items():
             yield (monitor, self.codes[code][0]), n
+
+    def healthy_latencies(
+        self, into: Mapping[int, list[int]], first: int = 0, within: tuple[int, int] | None = None
+    ) -> None:
+        """Append the latency of each healthy answer to those of its monitor.
+
+        :param into: by monitor; makes the list of one that has none yet.
+        :param first: number of the shard's first monitor.
+        :param within: as of :meth:`counts`.
+        """
+        healthy = [status == _HEALTHY for status, _ in self.codes]
+        looks = zip(self.monitors, self.seen, self.latencies, self.times, strict=True)
+        begin, end = self._offsets(within)
+        for monitor, code, latency, at in looks:
+            if healthy[code] and latency != _NO_LATENCY and begin <= at < end:
+                into[first + monitor].append(latency)
 
     def measured(self) -> Iterator[tuple[int, str, float]]:
         """Every metric of every look: number of the monitor within the shard, name, value."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from defib.model.evidence import Evidence, Grade, Outcome
+from defib.model.phrase import phrase
 
 MAX_SCORE = 7
 FREEZE_AT = 4  #: score from which no fault is declared and nothing is repaired
@@ -29,12 +30,10 @@ class Vitals:
 
     max_lag_s: float = 0.0  #: longest the event loop was held up
     probe_late_s: float = 0.0  #: most that a probe started after it was due
-    is_canary_dead: bool = (
-        False  #: our own server did not answer over loopback; the network's canaries do not count
-    )
-    cpu_some_avg10: float = (
-        0.0  #: per cent, the kernel's pressure stall information; explains, proves nothing
-    )
+    is_canary_dead: bool = False
+    """Our own server did not answer over loopback; the network's canaries do not count."""
+    cpu_some_avg10: float = 0.0
+    """Per cent, the kernel's pressure stall information; explains, proves nothing."""
     memory_full_avg10: float = 0.0  #: per cent, likewise
 
 
@@ -148,12 +147,11 @@ def weigh(evidence: Evidence, max_lag_s: float, timeout: timedelta, *, has_gap: 
     if evidence.is_ok and evidence.grade is not Grade.WEAK:
         return replace(evidence, latency=None)
     if has_gap:
-        cause, trouble = _GAP, "Defib itself stood still meanwhile"
+        cause, trouble = _GAP, phrase("Defib itself stood still meanwhile")
     else:
-        cause, trouble = _LAG, f"Defib's event loop was held up for {_ms(max_lag_s)}"
-    return Evidence.inconclusive(
-        cause, f"{trouble}; it looked like: {evidence.summary}", facts=evidence.facts
-    )
+        cause, trouble = _LAG, phrase("Defib's event loop was held up for {span}", span=_ms(max_lag_s))
+    words = phrase("{trouble}; it looked like: {seen}", trouble=trouble, seen=evidence.summary)
+    return Evidence.inconclusive(cause, words, facts=evidence.facts)
 
 
 def is_void(evidence: Evidence) -> bool:

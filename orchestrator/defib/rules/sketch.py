@@ -1,99 +1,121 @@
-"""DDSketch: percentiles of any number of values within a relative error, in a hundred bytes, exactly mergeable.
+"""DDSketch: percentiles of any number of values within a relative error, in seventy bytes, exactly mergeable.
 
 A value ``x > 1`` counts in bucket ``ceil(log_g(x))`` with ``g = (1 + a) / (1 - a)``; a bucket's value is
 ``2 g**i / (g + 1)``, which is within ``a`` of everything in it. Values up to 1 (a microsecond, here) count as zero.
 Merging adds counts, so that the sketch of a month is the sketch of its hours in any order.
 
+All counts of a sketch are one integer, 32 bits a bucket, so that merging adds two numbers instead of walking through
+buckets: a report merges some hundred thousand sketches.
+
 Source: C. Masson, J. E. Rim, H. K. Lee, "DDSketch: A Fast and Fully-Mergeable Quantile Sketch with
 Relative-Error Guarantees", PVLDB 12(12), 2019.
 """
 
-from collections.abc import Iterable, Iterator
+import sys
+from array import array
+from bisect import bisect_right
+from collections.abc import Iterable
+from itertools import accumulate, pairwise
 from math import ceil, log
-
-from defib.rules.varint import put
+from struct import Struct
 
 ALPHA = 0.02  #: relative error of a quantile
 BUCKETS = 640  #: up to 22 hours in microseconds; whatever is larger counts in the last
 
 _GAMMA = (1 + ALPHA) / (1 - ALPHA)
 _PER_LOG = 1 / log(_GAMMA)
-_WIDE = 3  #: a gap that does not fit into its two bits
-_MORE = 0x80  #: a byte that is not the last of its number
+_FIELD = 4  #: bytes of a count in the integer
+_BITS = 8 * _FIELD
+_MOST = 255  #: that fits into one byte
+_HEAD = Struct("<HH")  #: of a run: its first bucket; twice its length, and 1 more when its counts are wide
+_APART = 12  #: empty buckets that part two runs; fewer cost less time and hardly more bytes than another head
 
 
 class Sketch:
     """Counts by bucket; bucket 0 holds what is no larger than 1."""
 
-    __slots__ = ("counts",)
+    __slots__ = ("_fields",)
 
     def __init__(self) -> None:
-        self.counts = [0] * BUCKETS
+        self._fields = 0
 
     def add(self, values: Iterable[float]) -> None:
         """Count ``values``, none of them negative."""
-        counts, per_log, last = self.counts, _PER_LOG, BUCKETS - 1
+        counts, per_log, last = array("I", bytes(_FIELD * BUCKETS)), _PER_LOG, BUCKETS - 1
         for value in values:
             counts[min(ceil(log(value) * per_log), last) if value > 1 else 0] += 1
+        self._fields += int.from_bytes(_little(counts), "little")
 
     def merge(self, encoded: bytes) -> None:
-        """Add what :meth:`encode` of another gave.
+        """Add what :meth:`encode` of another gave, or of many, one behind the other.
 
         :raises ValueError: it is no sketch.
         """
-        counts, index = self.counts, -1
-        rest = iter(encoded)
-        try:
-            for token in rest:
-                if token >= _MORE:
-                    token = _long(token, rest)
-                gap = token & _WIDE
-                if gap == _WIDE:
-                    gap += _long(next(rest), rest)
-                index += gap + 1
-                counts[index] += (token >> 2) + 1
-        except StopIteration:
-            raise ValueError("the last number of a sketch is not whole") from None
-        except IndexError:
-            raise ValueError(f"a sketch has {BUCKETS} buckets, and no bucket {index}") from None
+        place, size = 0, len(encoded)
+        while place < size:
+            if place + _HEAD.size > size:
+                raise ValueError("a sketch ends within a run")
+            first, length = _HEAD.unpack_from(encoded, place)
+            is_wide, length = length & 1, length >> 1
+            place += _HEAD.size
+            end = place + (length * _FIELD if is_wide else length)
+            if end > size or first + length > BUCKETS:
+                raise ValueError(
+                    f"a sketch of {BUCKETS} buckets has no whole run of {length} from bucket {first} on"
+                )
+            counts = encoded[place:end]
+            self._fields += int.from_bytes(counts if is_wide else _widened(counts), "little") << _BITS * first
+            place = end
 
     def encode(self) -> bytes:
-        """For each bucket that counted something one varint: its count - 1, and in the lowest two bits how many
-        empty ones are before it; 3 there means that many more as another varint."""
+        """Each run of buckets that counted something: its head, and its counts, of a byte each or of four.
+
+        Empty buckets are in a run only while they are fewer than :data:`_APART`.
+        """
+        counts = self.counts
+        filled = [bucket for bucket, count in enumerate(counts) if count]
+        begins = [b for a, b in pairwise((-_APART - 1, *filled)) if b - a > _APART]
+        ends = [a + 1 for a, b in pairwise((*filled, BUCKETS + _APART)) if b - a > _APART]
         encoded = bytearray()
-        before = -1
-        for index, count in enumerate(self.counts):
-            if count:
-                gap = index - before - 1
-                put(encoded, count - 1 << 2 | min(gap, _WIDE))
-                if gap >= _WIDE:
-                    put(encoded, gap - _WIDE)
-                before = index
+        for begin, end in zip(begins, ends, strict=True):
+            run = counts[begin:end]
+            is_wide = max(run) > _MOST
+            encoded += _HEAD.pack(begin, (end - begin) << 1 | is_wide)
+            encoded += _little(run) if is_wide else bytes(run.tolist())
         return bytes(encoded)
 
     @property
-    def n(self) -> int:
-        return sum(self.counts)
+    def counts(self) -> "array[int]":
+        """By bucket."""
+        counts = array("I", self._fields.to_bytes(_FIELD * BUCKETS, "little"))
+        if sys.byteorder == "big":
+            counts.byteswap()
+        return counts
 
-    def quantile(self, q: float) -> float | None:
-        """The value of the first bucket, ascending, with a cumulative count above ``q * (n - 1)``; None of nothing.
+    def quantiles(self, *qs: float) -> tuple[int, list[float]]:
+        """How many values there are, and the value of each ``q``: that of the first bucket, ascending, with a
+        cumulative count above ``q * (n - 1)``.
 
-        :param q: 0 … 1.
+        :param qs: 0 … 1.
+        :return: no values of nothing.
         """
-        n = self.n
-        rank, seen = q * (n - 1), 0
-        for index, count in enumerate(self.counts):
-            seen += count
-            if count and seen > rank:
-                return 2 * _GAMMA**index / (_GAMMA + 1) if index else 0.0
-        return None
+        seen = list(accumulate(self.counts))
+        n = seen[-1]
+        return n, [_VALUES[bisect_right(seen, q * (n - 1))] for q in qs] if n else []
 
 
-def _long(first: int, rest: Iterator[int]) -> int:
-    """A varint of which the first byte was taken already."""
-    number, shift = first & 0x7F, 7
-    while first >= _MORE:
-        first = next(rest)
-        number |= (first & 0x7F) << shift
-        shift += 7
-    return number
+_VALUES = (0.0, *(2 * _GAMMA**bucket / (_GAMMA + 1) for bucket in range(1, BUCKETS)))  # of each bucket
+
+
+def _widened(counts: bytes) -> bytearray:
+    wide = bytearray(_FIELD * len(counts))
+    wide[::_FIELD] = counts
+    return wide
+
+
+def _little(counts: "array[int]") -> bytes:
+    """The fields of some counts."""
+    if sys.byteorder == "big":
+        counts = counts[:]
+        counts.byteswap()
+    return counts.tobytes()

@@ -27,9 +27,8 @@ class Parents:
 
     bad: tuple[MonitorId, ...] = ()  #: at fault or unreachable
     suspect: tuple[MonitorId, ...] = ()
-    hold: str = (
-        ""  #: why no fault may be declared now, whatever the evidence: the observer itself is not well
-    )
+    hold: str = ""
+    """Why no fault may be declared now, whatever the evidence: the observer itself is not well."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +82,12 @@ def call_back(health: Health, now: datetime) -> Decision:
     """
     before = "the maintenance" if health.state is State.MAINTENANCE else "the pause"
     return _moved(health, State.NEW, f"not looked at yet since {before}", now)
+
+
+def let_go(health: Health, reason: str, now: datetime) -> Decision:
+    """It is watched no more: what was open is over, and whoever watches it again begins afresh."""
+    decision = _moved(health, State.NEW, reason, now)
+    return replace(decision, health=replace(decision.health, incident=None))
 
 
 def _moved(health: Health, state: State, reason: str, now: datetime) -> Decision:

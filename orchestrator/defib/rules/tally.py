@@ -34,8 +34,12 @@ class Tally:
             if latency_us is not None and status == _HEALTHY:
                 latencies.append(latency_us)
         if latencies:
-            self._sketch.add(latencies)
-            self._widen(sum(latencies), min(latencies), max(latencies))
+            self.add_latencies(latencies)
+
+    def add_latencies(self, latencies: Sequence[int]) -> None:
+        """Add one latency or more, in microseconds; counts no looks."""
+        self._sketch.add(latencies)
+        self._widen(sum(latencies), min(latencies), max(latencies))
 
     def merge(
         self, counts: Mapping[str, int], sum_us: int | None, min_us: int | None, max_us: int | None,
@@ -53,7 +57,10 @@ class Tally:
     def merge_latencies(
         self, sum_us: int | None, min_us: int | None, max_us: int | None, sketch: bytes | None
     ) -> None:
-        """Add the latencies of another alone; raises like :meth:`merge`."""
+        """Add the latencies of another alone; raises like :meth:`merge`.
+
+        :param sketch: of one, or of all that ``sum_us``, ``min_us`` and ``max_us`` are of, one behind the other.
+        """
         if sketch is not None and sum_us is not None and min_us is not None and max_us is not None:
             self._sketch.merge(sketch)
             self._widen(sum_us, min_us, max_us)
@@ -72,9 +79,9 @@ class Tally:
         """Their mean and percentiles; None without any. No percentile is beyond the least or the largest."""
         if self.min_us is None or self.max_us is None:
             return None
-        found = [self._sketch.quantile(q) or 0.0 for q in (0.5, 0.95, 0.99)]
+        n, found = self._sketch.quantiles(0.5, 0.95, 0.99)
         p50, p95, p99 = (max(self.min_us, min(value, self.max_us)) / 1000 for value in found)
-        return Latencies(mean_ms=self.sum_us / self._sketch.n / 1000, p50_ms=p50, p95_ms=p95, p99_ms=p99)
+        return Latencies(mean_ms=self.sum_us / n / 1000, p50_ms=p50, p95_ms=p95, p99_ms=p99)
 
     def hour(self, at: datetime) -> Hour:
         """All of it as the hour that began at ``at``."""

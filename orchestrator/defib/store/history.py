@@ -26,6 +26,7 @@ from defib.store.hours import (
     hour_rows,
     instant,
     journal_counts,
+    journal_latencies,
     journal_parts,
     journal_samples,
     last_hour,
@@ -182,11 +183,19 @@ class HistoryReader:
         with self._snapshot() as connection:
             tallies = self._edges(connection, since, until, None)
             table = schema.hour_rollup
-            columns = (table.c.slot, table.c.sum_us, table.c.min_us, table.c.max_us, table.c.sketch)
-            whole = sa.and_(table.c.slot >= slot(next_hour(since)), table.c.slot < slot(hour_of(until)))
-            for place, *latencies in connection.execute(sa.select(*columns).where(whole)):
-                tallies[place % schema.SLOT].merge_latencies(*latencies)
-            self._add_journal(connection, tallies, since, until, None)
+            first, last = slot(next_hour(since)), slot(hour_of(until))
+            timed = sa.and_(table.c.slot >= first, table.c.slot < last, table.c.sketch.is_not(None))
+            sketches: dict[int, list[bytes]] = defaultdict(list)
+            for place, sketch in connection.execute(sa.select(table.c.slot, table.c.sketch).where(timed)):
+                sketches[place % schema.SLOT].append(sketch)
+            owner = (table.c.slot % schema.SLOT).label("owner")
+            total = sa.cast(sa.func.sum(table.c.sum_us), sa.BigInteger)
+            extremes = (sa.func.min(table.c.min_us), sa.func.max(table.c.max_us))
+            query = sa.select(owner, total, *extremes).where(timed).group_by(owner)
+            for number, sum_us, min_us, max_us in connection.execute(query):
+                tallies[number].merge_latencies(sum_us, min_us, max_us, b"".join(sketches.pop(number)))
+            for number, some in journal_latencies(connection, since, until).items():
+                tallies[number].add_latencies(some)
             found = ((number, tally.latencies()) for number, tally in tallies.items())
             return self._named(connection, {number: value for number, value in found if value is not None})
 
@@ -226,16 +235,6 @@ class HistoryReader:
                     if owner not in known:
                         merge_rollup(tallies[owner], row)
         return tallies
-
-    def _add_journal(
-        self, connection: sa.Connection, tallies: dict[int, Tally], since: datetime, until: datetime,
-        number: int | None,
-    ) -> None:  # fmt: skip
-        looks: dict[int, list[Sample]] = defaultdict(list)
-        for owner, sample in journal_samples(connection, since, until, number):
-            looks[owner].append(sample)
-        for owner, some in looks.items():
-            tallies[owner].add(some)
 
     # --- metrics -----------------------------------------------------------------------------------
 

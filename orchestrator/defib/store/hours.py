@@ -1,6 +1,7 @@
 """Rows of the tables of hours and parts of the journal, and the looks in them."""
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
@@ -92,10 +93,22 @@ def journal_counts(
 ) -> Iterator[tuple[int, int, str, int]]:
     """Hour, monitor, status and how many looks of the journal in ``[since, until)``."""
     for part, first in journal_parts(connection, since, until, None):
-        is_whole = since <= beginning(part.hour) and beginning(part.hour + 1) <= until
-        within = None if is_whole else (microseconds(since), microseconds(until))
-        for (number, status), n in part.counts(within):
+        for (number, status), n in part.counts(_within(part, since, until)):
             yield part.hour, first + number, status, n
+
+
+def journal_latencies(connection: sa.Connection, since: datetime, until: datetime) -> Mapping[int, list[int]]:
+    """Each monitor's latencies of healthy answers in ``[since, until)``, as far as the journal has them."""
+    found: dict[int, list[int]] = defaultdict(list)
+    for part, first in journal_parts(connection, since, until, None):
+        part.healthy_latencies(found, first, _within(part, since, until))
+    return found
+
+
+def _within(part: Part, since: datetime, until: datetime) -> tuple[int, int] | None:
+    """The stretch in microseconds; None where all of the part is in it."""
+    is_whole = since <= beginning(part.hour) and beginning(part.hour + 1) <= until
+    return None if is_whole else (microseconds(since), microseconds(until))
 
 
 def journal_samples(
@@ -104,9 +117,8 @@ def journal_samples(
     begin, end = microseconds(since), microseconds(until)
     for part, first in journal_parts(connection, since, until, number):
         if number is None:
-            for owner, sample in part.samples():
-                if begin <= sample.at_us < end:
-                    yield first + owner, sample
+            for owner, sample in part.samples((begin, end)):
+                yield first + owner, sample
         else:
             for place in part.places(shard_of(number)[1]):
                 sample = part.sample(place)

@@ -15,7 +15,7 @@ from defib.model.decision import DecisionRecord
 from defib.model.health import Health, Incident, Transition
 from defib.model.ids import AlertId, CaseId, DeliveryId, IncidentId, MonitorId, ReportId
 from defib.model.monitor import MadeMonitor
-from defib.model.recovery import Attempt, AttemptOutcome, AuditEntry, Case, CaseState
+from defib.model.recovery import Attempt, AuditEntry, Case, CaseState
 from defib.model.report import ReportDocument
 from defib.model.snapshot import Snapshot
 from defib.model.window import Window, WindowKind
@@ -165,16 +165,6 @@ class Reader(HistoryReader):
         found = self._rows(sa.select(schema.snapshot).where(schema.snapshot.c.incident == incident))
         return rows.snapshot_from_row(found[0]) if found else None
 
-    def attempt_counts(self, monitor: MonitorId, since: datetime) -> dict[AttemptOutcome, int]:
-        """Attempts of one monitor since an instant, by outcome: the budget's use."""
-        table = schema.attempt
-        query = (
-            sa.select(table.c.outcome, sa.func.count().label("n"))
-            .where(table.c.monitor == monitor, table.c.intent_at >= since)
-            .group_by(table.c.outcome)
-        )
-        return {AttemptOutcome(row["outcome"]): row["n"] for row in self._rows(query)}
-
     def audit(self, newest: int = 100) -> list[AuditEntry]:
         """The newest audit entries, newest first."""
         table = schema.audit
@@ -256,13 +246,16 @@ class Reader(HistoryReader):
         return [rows.alert_from_row(row) for row in found]
 
     def deliveries(
-        self, *, notices: Sequence[str] | None = None, newest: int | None = None, skip: int = 0
-    ) -> list[Delivery]:
-        """Deliveries, of the given notices or all; newest first, after ``skip`` newer ones."""
+        self, *, notices: Sequence[str] | None = None, state: DeliveryState | None = None, newest: int | None = None,
+        skip: int = 0,
+    ) -> list[Delivery]:  # fmt: skip
+        """Deliveries, of the given notices and in the given state, or all; newest first, after ``skip`` newer ones."""
         table = schema.delivery
         query = sa.select(table)
         if notices is not None:
             query = query.where(table.c.notice.in_(notices))
+        if state is not None:
+            query = query.where(table.c.state == state)
         return [
             rows.delivery_from_row(row)
             for row in self._rows(
@@ -273,6 +266,17 @@ class Reader(HistoryReader):
     def delivery(self, delivery: DeliveryId) -> Delivery | None:
         found = self._rows(sa.select(schema.delivery).where(schema.delivery.c.id == delivery))
         return rows.delivery_from_row(found[0]) if found else None
+
+    def accepted(self, channel: str, since: datetime) -> list[Delivery]:
+        """What a channel has accepted since then, oldest first."""
+        table = schema.delivery
+        query = (
+            sa.select(table)
+            .where(table.c.channel == channel, table.c.state == DeliveryState.DELIVERED)
+            .where(table.c.accepted_at >= since)
+            .order_by(table.c.accepted_at, table.c.created_at, table.c.id)
+        )
+        return [rows.delivery_from_row(row) for row in self._rows(query)]
 
     def conversation(self, channel: str, thread: str) -> list[Delivery]:
         """What a channel has accepted of a conversation, oldest first."""
@@ -316,18 +320,6 @@ class Reader(HistoryReader):
         for row in self._rows(query):
             counts.setdefault(row["channel"], {})[row["state"]] = row["n"]
         return counts
-
-    def first_receipt(self, channel: str, thread: str) -> str | None:
-        """The far end's id of the first message of a conversation in a channel."""
-        delivery = schema.delivery
-        query = (
-            sa.select(delivery.c.receipt)
-            .where(delivery.c.channel == channel, delivery.c.thread == thread, delivery.c.receipt != "")
-            .order_by(delivery.c.accepted_at)
-            .limit(1)
-        )
-        found = self._rows(query)
-        return str(found[0]["receipt"]) if found else None
 
     def delivery_counts(self, since: datetime, until: datetime) -> dict[str, dict[str, int]]:
         """Deliveries created in ``[since, until)``: channel → state → count."""

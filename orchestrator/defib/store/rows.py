@@ -1,7 +1,7 @@
 """Between rows and values of the model, both ways."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, fields
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, fields, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -24,10 +24,11 @@ from defib.model.alert import (
 from defib.model.beat import Beat, Signal
 from defib.model.changes import Heard
 from defib.model.decision import DecisionRecord
-from defib.model.evidence import Evidence, Grade, Observation, Outcome, ProbeStatus, Source
+from defib.model.evidence import Evidence, Fact, Grade, Observation, Outcome, ProbeStatus, Source
 from defib.model.health import FaultLabel, Flaps, Health, Incident, State, Transition
 from defib.model.ids import AgentId, IncidentId, MonitorId, WindowId
 from defib.model.monitor import MadeMonitor
+from defib.model.phrase import glossary, made_again
 from defib.model.recovery import Attempt, AttemptOutcome, Case, CaseState, Gate
 from defib.model.snapshot import Snapshot
 from defib.model.strategy import Strategy
@@ -60,10 +61,32 @@ def observation_json(observation: Observation | None) -> dict[str, Any] | None:
     }
 
 
+def _observation_json(observation: Observation | None) -> dict[str, Any] | None:
+    """The same with what its texts are made of."""
+    row = observation_json(observation)
+    if observation is None or row is None:
+        return None
+    evidence = observation.evidence
+    known = glossary((evidence.summary, *_texts(evidence.facts)))
+    return row | {"said": known} if known else row
+
+
+def _texts(facts: Mapping[str, Fact]) -> Iterator[str]:
+    return (value for value in facts.values() if isinstance(value, str))
+
+
+def _facts_again(facts: Mapping[str, Fact], known: Row) -> dict[str, Fact]:
+    return {
+        name: made_again(value, known.get(value)) if isinstance(value, str) else value
+        for name, value in facts.items()
+    }
+
+
 def observation_from_json(monitor: MonitorId, data: Row | None) -> Observation | None:
     if data is None:
         return None
     latency = data["latency_ms"]
+    known = data.get("said", {})
     return Observation(
         monitor=monitor,
         source=Source(data["source"]),
@@ -74,17 +97,17 @@ def observation_from_json(monitor: MonitorId, data: Row | None) -> Observation |
             grade=Grade(data["grade"]),
             status=ProbeStatus(data["status"]),
             cause=data["cause"],
-            summary=data["summary"],
+            summary=made_again(data["summary"], known.get(data["summary"])),
             latency=None if latency is None else timedelta(milliseconds=latency),
             metrics=data["metrics"],
-            facts=data["facts"],
+            facts=_facts_again(data["facts"], known) if known else data["facts"],
         ),
     )
 
 
 def health_row(health: Health) -> dict[str, Any]:
     return plain(health) | {
-        "memory": dict(health.memory), "beats": dict(health.beats), "last": observation_json(health.last),
+        "memory": dict(health.memory), "beats": dict(health.beats), "last": _observation_json(health.last),
         "flaps": _flaps_json(health.flaps),
     }  # fmt: skip
 
@@ -119,7 +142,7 @@ def _flaps_from_json(data: Row) -> Flaps:
 
 
 def transition_row(transition: Transition) -> dict[str, Any]:
-    return plain(transition) | {"evidence": observation_json(transition.evidence)}
+    return plain(transition) | {"evidence": _observation_json(transition.evidence)}
 
 
 def transition_from_row(row: Row) -> Transition:
@@ -142,10 +165,10 @@ def decision_row(record: DecisionRecord) -> dict[str, Any]:
         "version": record.version,
         "before": {
             "state": before.state, "reason": before.reason, "memory": dict(before.memory),
-            "was_up": before.was_up, "incident": before.incident, "last": observation_json(before.last),
+            "was_up": before.was_up, "incident": before.incident, "last": _observation_json(before.last),
             **{name: None if at is None else at.isoformat() for name, at in instants.items()},
         },
-        "observation": observation_json(record.observation),
+        "observation": _observation_json(record.observation),
         "strategy": strategy_json(record.strategy),
         "is_told": record.is_told,
         "required": {"bad": list(record.bad), "suspect": list(record.suspect), "hold": record.hold},
@@ -202,8 +225,15 @@ def strategy_from_json(data: Row) -> Strategy:
     })  # fmt: skip
 
 
+def incident_row(incident: Incident) -> dict[str, Any]:
+    return plain(incident) | {"said": glossary((incident.summary, incident.resolution))}
+
+
 def incident_from_row(row: Row) -> Incident:
-    return Incident(**{**row, "label": FaultLabel(row["label"])})
+    values = dict(row)
+    known = values.pop("said")
+    again = {name: made_again(row[name], known.get(row[name])) for name in ("summary", "resolution")}
+    return Incident(**{**values, **again, "label": FaultLabel(row["label"])})
 
 
 def case_from_row(row: Row) -> Case:
@@ -237,15 +267,38 @@ def alert_row(alert: Alert) -> dict[str, Any]:
     facts["at"], facts["since"] = alert.facts.at.isoformat(), alert.facts.since.isoformat()
     if alert.facts.held is not None:
         facts["held"]["until"] = alert.facts.held.until.isoformat()
-    if alert.facts.acked_at is not None:
-        facts["acked_at"] = alert.facts.acked_at.isoformat()
+    for name in ("acked_at", "until"):
+        facts[name] = facts[name] and facts[name].isoformat()
     facts["together"] = [  # of several alerts in one message they are made when that is
         item | {"since": item["since"].isoformat()} for item in facts["together"]
     ]
+    facts["said"] = glossary(_texts_of(alert.facts))
     return plain(alert) | {
         "evidence": list(alert.evidence), "recommendations": list(alert.recommendations), "facts": facts,
         "verdicts": [_verdict_json(verdict) for verdict in alert.verdicts],
     }  # fmt: skip
+
+
+def _texts_of(facts: AlertFacts) -> Iterator[str]:
+    """What may know what it is made of."""
+    yield from (facts.summary, facts.recovery, facts.target, *facts.evidence)
+    yield from _texts(facts.facts)
+    for member in facts.together:
+        yield from (member.summary, member.recovery)
+
+
+def _made_again(facts: AlertFacts, known: Row) -> AlertFacts:
+    def again(text: str) -> str:
+        return made_again(text, known.get(text))
+
+    return replace(
+        facts, summary=again(facts.summary), recovery=again(facts.recovery), target=again(facts.target),
+        facts=_facts_again(facts.facts, known),
+        evidence=tuple(map(again, facts.evidence)),
+        together=tuple(
+            replace(member, summary=again(member.summary), recovery=again(member.recovery)) for member in facts.together
+        ),
+    )  # fmt: skip
 
 
 def _verdict_json(verdict: Verdict) -> dict[str, Any]:
@@ -274,6 +327,7 @@ def _held_from_json(data: Row) -> Held:
 
 def alert_from_row(row: Row) -> Alert:
     facts = dict(row["facts"])
+    known = facts.pop("said", {})
     facts |= {
         "event": AlertKind(facts["event"]),
         "at": datetime.fromisoformat(facts["at"]),
@@ -283,10 +337,10 @@ def alert_from_row(row: Row) -> Alert:
         "snapshot": tuple(facts.get("snapshot", ())),
         "together": tuple(map(_together_from_json, facts.get("together", ()))),
         "held": None if facts.get("held") is None else _held_from_json(facts["held"]),
-        "acked_at": None if facts.get("acked_at") is None else datetime.fromisoformat(facts["acked_at"]),
+        **{name: facts[name] and datetime.fromisoformat(facts[name]) for name in ("acked_at", "until")},
     }
     return Alert(**{**row, "severity": Severity(row["severity"]), "evidence": tuple(row["evidence"]),
-                    "recommendations": tuple(row["recommendations"]), "facts": AlertFacts(**facts),
+                    "recommendations": tuple(row["recommendations"]), "facts": _made_again(AlertFacts(**facts), known),
                     "verdicts": tuple(map(_verdict_from_json, row["verdicts"]))})  # fmt: skip
 
 

@@ -163,6 +163,7 @@ incident = Table(
     Column("acked_at", Instant),
     Column("acked_by", String(100), nullable=False),
     Column("ack_note", Text, nullable=False),
+    Column("said", JSON, nullable=False),
     Index("incident_opened", "opened_at"),
     Index("incident_monitor", "monitor", "opened_at"),
     Index("incident_root", "root"),
@@ -380,6 +381,9 @@ agent = Table(
     Column("token", String(40)),
     Column("aliases", JSON, nullable=False),
     Column("given", JSON, nullable=False),
+    Column("source", String(100), nullable=False),
+    Column("called", String(200), nullable=False),
+    Column("kept_out_at", Instant),
     Column("removed_at", Instant),
 )  # fmt: skip
 

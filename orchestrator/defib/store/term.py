@@ -12,6 +12,7 @@ import os
 import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 
 import sqlalchemy as sa
 
@@ -42,12 +43,11 @@ class Term:
                 f"{self.place}: the store was removed or replaced while Defib ran; "
                 "this Defib decides and acts no more: start it again"
             )
-        renewed = connection.execute(
-            leader.update()
-            .where(leader.c.epoch == self.epoch, leader.c.holder == self.holder)
-            .values(renewed_at=now(connection))
-        )
-        if renewed.rowcount == 0:
+        dialect = connection.dialect.name
+        term: dict[str, object] = {"given_epoch": self.epoch, "given_holder": self.holder}
+        if dialect == "sqlite":
+            term["given_now"] = datetime.now(UTC)
+        if connection.execute(_renewal(dialect), term).rowcount == 0:
             found = connection.execute(sa.select(leader.c.epoch, leader.c.owner)).first()
             other = f"{found.owner or 'nobody'}, epoch {found.epoch}" if found else "nobody"
             raise StaleEpochError(
@@ -74,8 +74,24 @@ def now(connection: sa.Connection) -> sa.ColumnElement[datetime]:
     """The time of the store: of this machine, or of the server that two machines share."""
     if connection.dialect.name == "sqlite":
         return sa.literal(datetime.now(UTC), leader.c.renewed_at.type)
-    microseconds = sa.func.extract("epoch", sa.func.clock_timestamp()) * 1_000_000
-    return sa.type_coerce(sa.cast(microseconds, sa.BigInteger), leader.c.renewed_at.type)
+    return _SERVER_TIME
+
+
+_SERVER_TIME: sa.ColumnElement[datetime] = sa.type_coerce(
+    sa.cast(sa.func.extract("epoch", sa.func.clock_timestamp()) * 1_000_000, sa.BigInteger),
+    leader.c.renewed_at.type,
+)
+
+
+@cache
+def _renewal(dialect: str) -> sa.Update:
+    """The statement of every transaction, made once. SQLite has no time of its own: it is given."""
+    given = sa.bindparam("given_now", type_=leader.c.renewed_at.type)
+    return (
+        leader.update()
+        .where(leader.c.epoch == sa.bindparam("given_epoch"), leader.c.holder == sa.bindparam("given_holder"))
+        .values(renewed_at=given if dialect == "sqlite" else _SERVER_TIME)
+    )
 
 
 def _identity(path: str) -> tuple[int, int] | None:

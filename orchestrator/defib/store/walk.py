@@ -52,7 +52,7 @@ class _Events:
 
 _EVENTS = {
     "transitions": _Events(schema.transition, "decided_at"),
-    "incidents": _Events(schema.incident, "opened_at"),
+    "incidents": _Events(schema.incident, "opened_at", ("said",)),
     "cases": _Events(schema.recovery_case, "opened_at"),
     "attempts": _Events(schema.attempt, "intent_at", ("pid", "pid_started", "boot_id")),
     "alerts": _Events(schema.alert, "at"),

@@ -3,14 +3,14 @@
 import asyncio
 import queue
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
 import sqlalchemy as sa
 
 from defib.errors import StaleEpochError, StoreError
-from defib.model.changes import Changes, Forget, joined
+from defib.model.changes import Changes, Forget, Heard, joined
 from defib.store import audit, looks, rows, schema
 from defib.store.database import Database, translated
 from defib.store.slots import hour_of, slot
@@ -37,7 +37,7 @@ _EVENTS = (
     (schema.window, schema.window.c.ended_at),
 )
 _GROUP = 256  #: most changes committed together
-_Item = tuple[Changes, "Future[None] | asyncio.Future[None]"]
+_Item = tuple[Changes | Heard, "Future[None] | asyncio.Future[None]"]
 """Changes, and who waits for them: a thread, or a task of an event loop."""
 
 
@@ -51,11 +51,10 @@ def apply(
     """
     write = Statements(connection)
     write.replace(schema.health, [rows.health_row(item) for item in changes.health])
-    write.update(schema.health, [rows.heard_row(item) for item in changes.heard])
     looks.note(connection, changes.observations, numbering or Numbering())
     write.append(schema.decision, [rows.decision_row(item) for item in changes.decisions])
     write.append(schema.transition, [rows.transition_row(item) for item in changes.transitions])
-    write.replace(schema.incident, [rows.plain(item) for item in changes.incidents])
+    write.replace(schema.incident, [rows.incident_row(item) for item in changes.incidents])
     write.replace(schema.recovery_case, [rows.plain(item) for item in changes.cases])
     write.replace(schema.attempt, [rows.plain(item) for item in changes.attempts])
     write.append_new(schema.snapshot, [rows.snapshot_row(item) for item in changes.snapshots])
@@ -89,6 +88,12 @@ def apply(
         _forget(connection, forget)
 
 
+def hear(connection: sa.Connection, heard: Sequence[Heard]) -> None:
+    """Write what was heard, of each monitor the newest; the caller commits."""
+    newest = {item.monitor: item for item in heard}
+    Statements(connection).update(schema.health, [rows.heard_row(item) for item in newest.values()])
+
+
 def _forget(connection: sa.Connection, forget: Forget) -> None:
     hourly: tuple[sa.Table, ...] = ()
     if forget.hourly:
@@ -119,11 +124,12 @@ class Writer:
         self.stale: StaleEpochError | None = None  #: why nothing is written any more
         self._numbering = Numbering()
         self._queue: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
+        self._kept: sa.Connection | None = None
         self._thread = threading.Thread(target=self._work, name="defib-writer", daemon=True)
         self._thread.start()
         self._closed = False
 
-    async def commit(self, changes: Changes) -> None:
+    async def commit(self, changes: Changes | Heard) -> None:
         """Write ``changes`` in one transaction.
 
         The commit goes on when the waiting task is cancelled: what was handed in is written.
@@ -175,6 +181,8 @@ class Writer:
                 else:
                     group.append(item)
             self._commit_group(group)
+        if self._kept is not None:
+            self._kept.close()
 
     def _commit_group(self, group: list[_Item]) -> None:
         if not group:
@@ -190,20 +198,41 @@ class Writer:
         else:
             _tell(group, None)
 
-    def _commit(self, group: list[Changes]) -> None:
+    def _commit(self, group: list[Changes | Heard]) -> None:
         if self.stale is not None:
             raise self.stale
         try:
-            with translated(self._database.place), self._database.engine.begin() as connection:
+            with translated(self._database.place), self._transaction() as connection:
                 if self._term is not None:
                     self._term.renew(connection)
-                changes = group[0] if len(group) == 1 else joined(group)
-                apply(connection, changes, self.epoch, self._numbering)
+                changes = [item for item in group if isinstance(item, Changes)]
+                if changes:
+                    whole = changes[0] if len(changes) == 1 else joined(changes)
+                    apply(connection, whole, self.epoch, self._numbering)
+                hear(connection, [item for item in group if isinstance(item, Heard)])
         except BaseException as error:
             self._numbering.forget()
             if isinstance(error, StaleEpochError):
                 self.stale = error
             raise
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sa.Connection]:
+        """A connection to a file is kept: taking one from the pool costs as much as a small transaction does. One to
+        a server is taken afresh, which tells whether it was cut meanwhile."""
+        if self._database.folder is None:
+            with self._database.engine.begin() as connection:
+                yield connection
+            return
+        connection = self._kept or self._database.engine.connect()
+        self._kept = None
+        try:
+            with connection.begin():
+                yield connection
+        except BaseException:
+            connection.close()
+            raise
+        self._kept = connection
 
 
 def _tell(group: Sequence[_Item], error: Exception | None) -> None:

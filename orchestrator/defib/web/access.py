@@ -11,12 +11,14 @@ import hmac
 import ipaddress
 import math
 import secrets
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
 from itsdangerous import BadSignature, URLSafeSerializer, URLSafeTimedSerializer
-from starlette.requests import HTTPConnection
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
 from defib.model.agent import Scope, Token
@@ -39,6 +41,8 @@ _NEEDED = {
     Scope.ADMIN: (Scope.ADMIN,),
 }  # fmt: skip
 """Which scopes of a token do for what."""
+
+Page = Callable[[Request], Awaitable[Response]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +134,15 @@ class Access:
         """Someone who may read; raises like :meth:`require`."""
         return self.require(connection, Scope.READ)
 
+    def for_readers(self, page: Page) -> Page:
+        """``page``, for someone who may read."""
+
+        async def endpoint(request: Request) -> Response:
+            self.reader(request)
+            return await page(request)
+
+        return endpoint
+
     def operator(self, connection: HTTPConnection) -> Caller:
         """Someone who may steer; raises like :meth:`require`."""
         return self.require(connection, Scope.WRITE)
@@ -183,7 +196,7 @@ class Access:
             return True
         name = _hostname(host)
         return name is not None and (
-            name in (self.host.strip("[]"), self._public_host()) or is_loopback(name)
+            is_loopback(name) or name in (self.host.strip("[]"), self._public_host())
         )
 
     def is_known_origin(self, connection: HTTPConnection) -> bool:
@@ -212,6 +225,7 @@ def _named(connection: HTTPConnection) -> str:
     return name[:_LONGEST_ACTOR] if name.isprintable() else ""
 
 
+@lru_cache(maxsize=64)
 def is_loopback(host: str) -> bool:
     """Whether only this machine reaches ``host``."""
     if host == "localhost":
@@ -222,6 +236,7 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+@lru_cache(maxsize=64)
 def _hostname(authority: str) -> str | None:
     """Of a Host header: without its port, and an IPv6 address without its brackets."""
     try:

@@ -12,11 +12,12 @@ from starlette.routing import Route
 from defib.engine.agents.agent_views import STATUS_WORDS, pools_json
 from defib.engine.engine import Engine
 from defib.model.agent import AgentStatus
-from defib.web.access import Access
+from defib.rules.spans import span
+from defib.web.access import Access, Page
 from defib.web.agents import Agents
 from defib.web.problems import Problem
 from defib.web.rendering import Pages
-from defib.web.words import load, rate, size, span
+from defib.web.words import load, rate, size
 
 STATES = {
     AgentStatus.ONLINE: "up", AgentStatus.WARNING: "suspect", AgentStatus.OFFLINE: "fault",
@@ -47,22 +48,21 @@ class AgentPages:
 
     def routes(self) -> list[Route]:
         """All of them; each needs someone who may read. An agent's id, and so a pool's name, may hold slashes."""
-        return [
-            Route("/agents", self.all, methods=["GET"]),
-            Route("/agents/{id:path}", self.one, methods=["GET"]),
-            Route("/pools/{pool:path}", self.pool, methods=["GET"]),
-        ]
+        pages: dict[str, Page] = {
+            "/agents": self.all,
+            "/agents/{id:path}": self.one,
+            "/pools/{pool:path}": self.pool,
+        }
+        return [Route(path, self._access.for_readers(page), methods=["GET"]) for path, page in pages.items()]
 
     async def all(self, request: Request) -> Response:
-        self._access.reader(request)
         return self._list(request, None)
 
     async def pool(self, request: Request) -> Response:
-        self._access.reader(request)
         return self._list(request, request.path_params["pool"])
 
     def _list(self, request: Request, pool: str | None) -> Response:
-        found = self._agents.views(pool)
+        found = _with_twins(self._agents.views(pool))
         counts = Counter(AgentStatus(item["status"]) for item in found)
         worst = next((status for status in STATUS_WORDS if counts[status]), AgentStatus.UNKNOWN)
         return self._pages.page(
@@ -70,7 +70,7 @@ class AgentPages:
             counts=[{"status": str(status), "word": word, "count": counts[status]}
                     for status, word in STATUS_WORDS.items()],
             headline=headline(counts), tone=_TONES.get(worst, "idle"), worst=STATES[worst], states=STATES,
-            base=self._base(request), blank=_BLANK,
+            base=self._base(request), blank=_BLANK, hour_since=next((item["hour_since"] for item in found), None),
         )  # fmt: skip
 
     def _base(self, request: Request) -> str:
@@ -79,7 +79,6 @@ class AgentPages:
         return (public or str(request.base_url)).rstrip("/")
 
     async def one(self, request: Request) -> Response:
-        self._access.reader(request)
         name = request.path_params["id"]
         try:
             found = self._agents.view(self._agents.find(name))
@@ -90,6 +89,12 @@ class AgentPages:
             request, "agent.html", agent=found, states=STATES, figures=list(_shown(found["metrics"], _FIGURES)),
             facts=[*_identity(found), *_shown(found["facts"], _FACTS)],
         )  # fmt: skip
+
+
+def _with_twins(agents: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Each with whether another one here has its name and its host name, too."""
+    counts = Counter((agent["name"], agent["hostname"]) for agent in agents)
+    return [{**agent, "has_twin": counts[agent["name"], agent["hostname"]] > 1} for agent in agents]
 
 
 def headline(counts: Mapping[AgentStatus, int]) -> str:
@@ -165,6 +170,6 @@ def _identity(agent: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
 _BLANK: dict[str, Any] = {
     "id": "", "name": "", "monitor": "", "pool": "", "tags": [], "hostname": "", "os": "", "status": "unknown",
     "word": "", "says": "", "connected": False, "last_seen": None, "metrics": {}, "disk_percent": None, "tasks": [],
-    "cpu_hour": [],
+    "cpu_hour": [], "has_twin": False, "kept_out_at": None, "aside": "",
 }  # fmt: skip
 """A row without an agent: the browser fills copies of it."""

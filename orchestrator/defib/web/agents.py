@@ -42,9 +42,20 @@ class Agents:
                 summary="Set its name, tags or pool; what it says of them itself is passed over from then on.",
             ),
             Operation(
+                method="POST", path="/agents/{id}/keep-out", name="keepAgentOut", group="Agents", answer=self.keep_out,
+                scope=Scope.ADMIN, body=questions.Nothing, shape=answers.Agent, refusals=_NOT_FOUND,
+                summary="Take nothing of it any more, and do not let it register, until it is let in again.",
+            ),
+            Operation(
+                method="POST", path="/agents/{id}/let-in", name="letAgentIn", group="Agents", answer=self.let_in,
+                scope=Scope.ADMIN, body=questions.Nothing, shape=answers.Agent, refusals=_NOT_FOUND,
+                summary="Let it report again with a token that is good, or else register by the registration key.",
+            ),
+            Operation(
                 method="DELETE", path="/agents/{id}", name="removeAgent", group="Agents", answer=self.remove,
                 scope=Scope.WRITE, body=questions.Nothing, shape=answers.AgentRemoved, refusals=_NOT_FOUND,
-                summary="Forget it, its monitor and the token that was made for it; its history stays.",
+                summary="Forget it, its monitor, the token that was made for it, and that it is kept out; "
+                "its history stays.",
             ),
             Operation(
                 method="GET", path="/pools", name="listPools", group="Agents", answer=self.pools,
@@ -99,6 +110,16 @@ class Agents:
         }
         agent = await self._fleet.amend(before.agent.id, changes, call.caller.actor)
         self._snapshot.expire()
+        return self.view(self.find(agent.id))
+
+    async def keep_out(self, call: Call) -> dict[str, Any]:
+        agent = self.find(call.part("id")).agent
+        await self._fleet.keep_out(agent.id, call.caller.actor)
+        return self.view(self.find(agent.id))
+
+    async def let_in(self, call: Call) -> dict[str, Any]:
+        agent = self.find(call.part("id")).agent
+        await self._fleet.let_in(agent.id, call.caller.actor)
         return self.view(self.find(agent.id))
 
     async def remove(self, call: Call) -> dict[str, Any]:

@@ -1,21 +1,19 @@
 """The application: every route put together."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from functools import cache
-from typing import Any, cast
+from typing import Any
 
-import structlog
 from starlette.applications import Starlette
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
-from starlette.types import ASGIApp
-from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from defib.engine.engine import Engine
 from defib.errors import DefibError
+from defib.logs import get_logger
 from defib.model.settings import BadgeAccess
 from defib.ports import ReceiverContext
 from defib.registry import Registry
@@ -37,6 +35,7 @@ from defib.web.openapi import describe
 from defib.web.operations import API, json_response, routes
 from defib.web.pages import PageRoutes
 from defib.web.problems import Problem, handlers
+from defib.web.proxies import BehindProxies
 from defib.web.reading import Reading
 from defib.web.rendering import Pages
 from defib.web.services import Services
@@ -46,10 +45,10 @@ from defib.web.tokens import TokenOperations
 
 __all__ = ["Services", "create_app", "listening_receivers"]
 
-log = structlog.get_logger("defib.web")
+log = get_logger("defib.web")
 
 
-def create_app(services: Services) -> ASGIApp:
+def create_app(services: Services) -> BehindProxies:
     """The server's application for one engine."""
     access = Access(services)
     assets = Assets()
@@ -113,14 +112,7 @@ def create_app(services: Services) -> ASGIApp:
         *PageRoutes(services, access, pages, snapshot, description).routes(),
     ]
     app = FrontDoor(Starlette(routes=table, exception_handlers=handlers(pages)), access, receivers)
-    return _behind_proxies(app, services.engine.roster.settings.server.trusted_proxies)
-
-
-def _behind_proxies(app: ASGIApp, trusted: Sequence[str]) -> ASGIApp:
-    """Takes the word of the reverse proxies that are trusted for where a request came from; nobody else's."""
-    if not trusted:
-        return app
-    return cast(ASGIApp, ProxyHeadersMiddleware(cast(Any, app), trusted_hosts=list(trusted)))
+    return BehindProxies(app, lambda: services.engine.roster.settings.server.trusted_proxies)
 
 
 def receiver_context(engine: Engine, access: Access) -> ReceiverContext:

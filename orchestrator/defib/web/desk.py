@@ -9,7 +9,7 @@ from typing import Any
 from defib.engine.views import desk_views, row_views
 from defib.errors import UsageError
 from defib.model.agent import Scope
-from defib.model.ids import DeliveryId, IncidentId, MonitorId, WindowId
+from defib.model.ids import DeliveryId, IncidentId, MonitorId
 from defib.model.window import Matcher, Window, WindowKind
 from defib.web import answers, questions
 from defib.web.operations import Call, Operation
@@ -70,7 +70,7 @@ class DeskOperations:
             ),
             Operation(
                 method="GET", path="/deliveries", name="listDeliveries", group="Alerts", answer=self.deliveries,
-                summary="The log of deliveries with each try, newest first.", query=questions.PageQuery,
+                summary="The log of deliveries with each try, newest first.", query=questions.DeliveriesQuery,
                 shape=answers.DeliveryPage,
             ),
             Operation(
@@ -165,11 +165,10 @@ class DeskOperations:
         return self._shown(window)
 
     async def _end(self, kind: WindowKind, call: Call) -> dict[str, Any]:
-        window_id = WindowId(call.part("id"))
-        found = self._engine.windows.find(window_id)
-        if found is None or found.kind is not kind:
-            raise Problem(HTTPStatus.NOT_FOUND, f"no {kind} {window_id!r} is in force or to come")
-        return self._shown(await self._engine.windows.end(window_id, call.caller.actor))
+        try:
+            return self._shown(await self._engine.windows.end(call.part("id"), call.caller.actor, kind))
+        except UsageError as error:
+            raise Problem(HTTPStatus.NOT_FOUND, str(error)) from error
 
     async def pause(self, call: Call) -> dict[str, Any]:
         monitor, wanted = self._monitor(call), call.body
@@ -203,11 +202,11 @@ class DeskOperations:
     # --- deliveries --------------------------------------------------------------------------------
 
     async def deliveries(self, call: Call) -> dict[str, Any]:
-        wanted: questions.PageQuery = call.query
+        wanted: questions.DeliveriesQuery = call.query
 
         def read() -> dict[str, Any]:
-            items = self._views.delivery_log(wanted.limit, wanted.offset)
-            return page(items, self._views.totals()["deliveries"], wanted)
+            items = self._views.delivery_log(wanted.limit, wanted.offset, wanted.state)
+            return page(items, self._views.delivery_total(wanted.state), wanted)
 
         return await asyncio.to_thread(read)
 

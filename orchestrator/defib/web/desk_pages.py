@@ -1,7 +1,6 @@
 """The pages of the front desk: incidents, alerts, silences and maintenance."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Any
 
@@ -10,18 +9,17 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from defib.engine.views.wording import STATE_WORDS
+from defib.model.alert import Severity
 from defib.model.ids import IncidentId
 from defib.model.window import WindowKind
 from defib.web import timeline
-from defib.web.access import Access
+from defib.web.access import Access, Page
 from defib.web.problems import Problem
 from defib.web.rendering import Pages
 from defib.web.services import Services
 
 PER_PAGE = 50
 _WINDOWS = (WindowKind.SILENCE, WindowKind.MAINTENANCE, WindowKind.PAUSE)
-
-Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 class DeskPages:
@@ -35,20 +33,13 @@ class DeskPages:
 
     def routes(self) -> list[Route]:
         """All of them; each needs someone who may read."""
-        pages: dict[str, Endpoint] = {
+        pages: dict[str, Page] = {
             "/incidents": self.incidents,
             "/incidents/{id}": self.incident,
             "/alerts": self.alerts,
             "/silences": self.silences,
         }
-        return [Route(path, self._for_readers(page), methods=["GET"]) for path, page in pages.items()]
-
-    def _for_readers(self, page: Endpoint) -> Endpoint:
-        async def endpoint(request: Request) -> Response:
-            self._access.reader(request)
-            return await page(request)
-
-        return endpoint
+        return [Route(path, self._access.for_readers(page), methods=["GET"]) for path, page in pages.items()]
 
     async def incidents(self, request: Request) -> Response:
         number = _number(request)
@@ -103,7 +94,8 @@ class DeskPages:
             request, "silences.html", over=over,
             active=[item for item in known if item["phase"] == "active"],
             planned=[item for item in known if item["phase"] == "planned"],
-            monitors=sorted((watched.spec.name, name) for name, watched in monitors.items()),
+            monitors=sorted((watched.spec for watched in monitors.values()), key=lambda spec: (spec.name, spec.id)),
+            severities=[str(severity) for severity in Severity],
             tags=sorted({tag for watched in monitors.values() for tag in watched.spec.tags}),
         )  # fmt: skip
 

@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
+from functools import lru_cache
+from operator import add
 from statistics import median
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -18,13 +20,19 @@ def line(values: Sequence[float]) -> str:
     """
     if len(values) < 2:
         return ""
-    top = max(*values, 0.001)
-    step = LINE_WIDTH / (len(values) - 1)
-    height = LINE_HEIGHT - 2
-    return " ".join(
-        f"{int(i * step * 10 + 0.5) / 10:g},{int((LINE_HEIGHT - 1 - value / top * height) * 10 + 0.5) / 10:g}"
-        for i, value in enumerate(values)
-    )
+    scale, bottom = (LINE_HEIGHT - 2) * 10 / max(*values, 0.001), (LINE_HEIGHT - 1) * 10 + 0.5
+    heights = [_TENTHS[int(bottom - value * scale)] for value in values]
+    return " ".join(map(add, _places(len(values)), heights))
+
+
+_TENTHS = tuple(f"{tenths / 10:g}" for tenths in range(10 * LINE_HEIGHT + 1))  # 0, 0.1 … 24
+
+
+@lru_cache(maxsize=64)  # lines of latencies have forty points at most
+def _places(count: int) -> tuple[str, ...]:
+    """Where points lie from left to right, each as ``12.5,``."""
+    step = LINE_WIDTH / (count - 1)
+    return tuple(f"{int(i * step * 10 + 0.5) / 10:g}," for i in range(count))
 
 
 def hour(means: Sequence[float | None]) -> str:
@@ -74,7 +82,7 @@ def day(hours: Sequence[str]) -> str:
 # --- the chart of a monitor's page ---------------------------------------------------------------------
 
 CHART_WIDTH, CHART_HEIGHT = 960, 160
-_SLICES = 192
+SLICES = 192
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,14 +111,14 @@ def chart(
     failed_in: dict[int, int] = {}
     for sample in samples:
         at = (datetime.fromisoformat(sample["at"]) - since) / timedelta(seconds=1)
-        i = min(_SLICES - 1, max(0, int(at / span * _SLICES)))
+        i = min(SLICES - 1, max(0, int(at / span * SLICES)))
         if sample["latency_ms"] is not None:
             latencies.setdefault(i, []).append(sample["latency_ms"])
         if sample["status"] in ("unhealthy", "error"):
             failed_in[i] = failed_in.get(i, 0) + 1
     drawn = {i: (min(values), median(values), max(values)) for i, values in latencies.items()}
-    marks = tuple(_marks(since, until, ZoneInfo(timezone)))
-    return _draw(drawn, failed_in, _SLICES, marks, count=sum(map(len, latencies.values())))
+    marks = time_marks(since, until, timezone)
+    return _draw(drawn, failed_in, SLICES, marks, count=sum(map(len, latencies.values())))
 
 
 def chart_of_hours(
@@ -132,7 +140,8 @@ def chart_of_hours(
             count += hour["counts"].get("healthy", 0)
         if failed := hour["counts"].get("unhealthy", 0) + hour["counts"].get("error", 0):
             failed_in[i] = failed
-    return _draw(drawn, failed_in, slices, tuple(_days(since, until, ZoneInfo(timezone))), count=count)
+    marks = time_marks(since, until, timezone, by_days=True)
+    return _draw(drawn, failed_in, slices, marks, count=count)
 
 
 def _draw(
@@ -182,6 +191,13 @@ def _nice(value: float) -> float:
             if value <= size * factor:
                 return size * factor
         size *= 10
+
+
+def time_marks(
+    since: datetime, until: datetime, timezone: str, *, by_days: bool = False
+) -> tuple[tuple[float, str], ...]:
+    """x and label of each fourth hour of a zone's clock, or of its days."""
+    return tuple((_days if by_days else _marks)(since, until, ZoneInfo(timezone)))
 
 
 def _days(since: datetime, until: datetime, zone: ZoneInfo) -> Iterator[tuple[float, str]]:

@@ -57,6 +57,9 @@ class FrontDoor:
         self._receivers = [
             route for route in receivers if isinstance(route, Route) and not inspect.isroutine(route.endpoint)
         ]
+        self._by_path = {
+            route.path: self._find(route.path) for route in self._receivers if "{" not in route.path
+        }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -67,13 +70,18 @@ class FrontDoor:
             await _misdirected(scope, receive, send)
             return
         if scope["type"] == "http":
-            for route in self._receivers:
+            path: str = scope["path"]
+            for route in self._by_path.get(path) or self._find(path):
                 match, found = route.matches(scope)
                 if match is Match.FULL:
                     scope.update(found)
                     await route.app(scope, receive, _sending(send, _RAW_HEADERS_OF_DATA))
                     return
         await self._app(scope, receive, _sending(send, _RAW_HEADERS))
+
+    def _find(self, path: str) -> list[Route]:
+        """The routes of receivers that may take a path."""
+        return [route for route in self._receivers if route.path_regex.match(path)]
 
 
 def _sending(send: Send, headers: Collection[tuple[bytes, bytes]]) -> Send:

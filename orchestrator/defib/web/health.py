@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from defib import __version__
-from defib.engine.observer.working import STALLED_S, obstacles, overdue
+from defib.engine.working import STALLED_S
 from defib.errors import StoreError
 from defib.web.services import Services
 
@@ -43,20 +43,20 @@ class HealthRoutes:
 
     async def readyz(self, request: Request) -> Response:
         """It watches."""
-        for why in obstacles(self._services.engine):
+        for why in self._services.engine.working.obstacles():
             return PlainTextResponse(f"not ready: {why}\n", HTTPStatus.SERVICE_UNAVAILABLE)
         return PlainTextResponse("ready\n")
 
     async def _document(self) -> dict[str, Any]:
         engine = self._services.engine
-        failing = list(obstacles(engine))
+        failing, overdue_s = list(engine.working.obstacles()), engine.working.overdue()
         checks: dict[str, list[dict[str, Any]]] = {
             "store:writable": [_check("fail", engine.housekeeping.store_error)]
             if engine.housekeeping.store_error
             else [_check("pass")],
             "scheduler:lateness": [
-                _check("fail" if overdue(engine) > STALLED_S else "pass")
-                | {"observedValue": round(max(0.0, overdue(engine)), 3), "observedUnit": "s"}
+                _check("fail" if overdue_s > STALLED_S else "pass")
+                | {"observedValue": round(max(0.0, overdue_s), 3), "observedUnit": "s"}
             ],
         }
         try:

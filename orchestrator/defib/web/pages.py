@@ -1,10 +1,9 @@
 """The pages: rendered whole by the server, kept up to date by their scripts."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -16,10 +15,12 @@ from defib.engine.roster import STRATEGY_KEY
 from defib.engine.views.wording import STATE_WORDS
 from defib.model.ids import MonitorId, ReportId
 from defib.model.report import ReportDocument
-from defib.web.access import Access
+from defib.web.access import Access, Page
 from defib.web.addresses import addresses
+from defib.web.beat_chart import BeatChart, beat_chart
 from defib.web.drawing import Chart, chart, chart_of_hours
 from defib.web.front_door import DOCUMENT_POLICY
+from defib.web.overview_page import OverviewPage
 from defib.web.problems import Problem
 from defib.web.questions import ReportFormat
 from defib.web.rendering import Pages
@@ -37,6 +38,12 @@ class Period:
     span: timedelta
     per: int | None  #: hours in one slice; None: single looks
 
+    def bounds(self, now: datetime) -> tuple[datetime, datetime]:
+        """The newest one; of hours until the end of the present one."""
+        if self.per is not None:
+            now = now.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
+        return now - self.span, now
+
 
 PERIODS = (
     Period("24h", "24 hours", timedelta(days=1), None),
@@ -44,8 +51,6 @@ PERIODS = (
     Period("30d", "30 days", timedelta(days=30), 4),
     Period("90d", "90 days", timedelta(days=90), 12),
 )
-
-Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 class PageRoutes:
@@ -65,10 +70,11 @@ class PageRoutes:
         self._pages = pages
         self._snapshot = snapshot
         self._description = description
+        self._overview = OverviewPage(pages)
 
     def routes(self) -> list[Route]:
         """All of them; each needs someone who may read."""
-        pages: dict[str, Endpoint] = {
+        pages: dict[str, Page] = {
             "/": self.overview,
             "/monitors/{id}": self.monitor,
             "/reports": self.reports,
@@ -76,28 +82,24 @@ class PageRoutes:
             "/reports/{id}/document": self.document,
             "/docs": self.docs,
         }
-        return [Route(path, self._for_readers(page), methods=["GET"]) for path, page in pages.items()]
-
-    def _for_readers(self, page: Endpoint) -> Endpoint:
-        async def endpoint(request: Request) -> Response:
-            self._access.reader(request)
-            return await page(request)
-
-        return endpoint
+        return [Route(path, self._access.for_readers(page), methods=["GET"]) for path, page in pages.items()]
 
     async def overview(self, request: Request) -> Response:
         view = (await self._snapshot.get()).view
-        render = partial(self._pages.page, request, "overview.html", view=view)
-        return await asyncio.to_thread(render, blank=_BLANK, blank_incident=_BLANK_INCIDENT)
+        return await asyncio.to_thread(self._overview.render, request, view)
 
     async def monitor(self, request: Request) -> Response:
         monitor = MonitorId(request.path_params["id"])
         period = request.query_params.get("period", PERIODS[0].name)
         charted = next((item for item in PERIODS if item.name == period), PERIODS[0])
 
-        def read() -> tuple[dict[str, Any] | None, dict[str, Any] | None, Chart]:
+        watched = self._services.engine.roster.monitors.get(monitor)
+        is_pushed = watched is not None and watched.is_pushed
+        draw = self._beat_chart if is_pushed else self._chart
+
+        def read() -> tuple[dict[str, Any] | None, dict[str, Any] | None, Chart | BeatChart]:
             views = self._services.views
-            return views.monitor(monitor), views.why(monitor), self._chart(monitor, charted)
+            return views.monitor(monitor), views.why(monitor), draw(monitor, charted)
 
         view, why, drawn = await asyncio.to_thread(read)
         if view is None or why is None:
@@ -105,27 +107,32 @@ class PageRoutes:
                 HTTPStatus.NOT_FOUND, f"There is no monitor “{monitor}”. It may have been renamed or removed."
             )
         settings = self._services.engine.roster.settings
-        watched = self._services.engine.roster.monitors.get(monitor)
         return self._pages.page(
             request, "monitor.html", view=view, why=why, chart=drawn, charted=charted, periods=PERIODS,
             strategies=sorted(settings.strategies), switched=self._switched(monitor),
             words={str(state): word for state, word in STATE_WORDS.items()},
-            is_pushed=watched is not None and watched.is_pushed,
+            is_pushed=is_pushed,
             addresses=addresses(request, self._services.engine, self._access, monitor),
         )  # fmt: skip
 
     def _chart(self, monitor: MonitorId, period: "Period") -> Chart:
         """The newest ``period`` of a monitor: a day out of single looks, longer ones out of hours."""
         views, timezone = self._services.views, self._services.engine.roster.settings.timezone
-        until = datetime.now(UTC)
+        since, until = period.bounds(datetime.now(UTC))
         if period.per is None:
-            since = until - period.span
             return chart(views.history(monitor, since, until), since, until, timezone)
-        until = until.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
-        since = until - period.span
-        return chart_of_hours(
-            views.hours(monitor, since, until, period.per), since, until, period.per, timezone
-        )
+        hours = views.hours(monitor, since, until, period.per)
+        return chart_of_hours(hours, since, until, period.per, timezone)
+
+    def _beat_chart(self, monitor: MonitorId, period: "Period") -> BeatChart:
+        """The same of one that is told."""
+        views, timezone = self._services.views, self._services.engine.roster.settings.timezone
+        since, until = period.bounds(datetime.now(UTC))
+        if period.per is None:
+            seen = views.history(monitor, since, until)
+        else:
+            seen = views.hours(monitor, since, until, period.per)
+        return beat_chart(seen, views.runs(monitor), since, until, timezone, per=period.per)
 
     def _switched(self, monitor: MonitorId) -> str | None:
         """The strategy this monitor was switched to at run time."""
@@ -165,20 +172,3 @@ class PageRoutes:
 
     async def docs(self, request: Request) -> Response:
         return self._pages.page(request, "docs.html", api=await asyncio.to_thread(self._description))
-
-
-_BLANK_RECOVERY = {"mode": "none", "doing": "", "case": None}
-
-_BLANK: dict[str, Any] = {
-    "id": "", "name": "", "type": "", "target": "", "tags": [], "state": "new", "since": None, "says": "",
-    "inconclusive": False, "latency_ms": None, "last_seen": None, "deadline": None, "incident": None,
-    "flapping": None, "suspicion": None,
-    "recovery": _BLANK_RECOVERY, "hours": [], "latencies_ms": [],
-}  # fmt: skip
-"""A row without a monitor: the browser fills copies of it."""
-
-_BLANK_INCIDENT: dict[str, Any] = {
-    "id": "", "monitor": "", "name": "", "fault_at": None, "summary": "", "together": [],
-    "acked_at": None, "acked_by": "",
-    "recovery": _BLANK_RECOVERY,
-}  # fmt: skip

@@ -4,16 +4,16 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-import structlog
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ExceptionHandler
 
 from defib.errors import ActionRefusedError, ConfigError, RegistrationRefusedError, StoreError, UsageError
+from defib.logs import get_logger
 from defib.web.rendering import Pages
 
-log = structlog.get_logger("defib.web")
+log = get_logger("defib.web")
 
 MEDIA_TYPE = "application/problem+json"
 

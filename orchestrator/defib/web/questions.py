@@ -21,7 +21,7 @@ from pydantic import (
 from starlette.requests import Request
 
 from defib.model.agent import AgentStatus, Scope
-from defib.model.alert import Severity
+from defib.model.alert import DeliveryState, Severity
 from defib.model.health import State
 from defib.model.monitor import RecoveryMode
 from defib.model.options import Duration, format_duration
@@ -36,7 +36,7 @@ M = TypeVar("M", bound=BaseModel)
 class Question(BaseModel):
     """Base of all: an unknown name is a mistake, not something to pass over."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 # --- query strings -------------------------------------------------------------------------------------
@@ -87,6 +87,14 @@ class PageQuery(Question):
 
     limit: int = Field(default=100, ge=1, le=1000, description="Most items to answer.")
     offset: int = Field(default=0, ge=0, le=1_000_000, description="Items to leave out at the beginning.")
+
+
+class DeliveriesQuery(PageQuery):
+    """Which deliveries."""
+
+    state: DeliveryState | None = Field(
+        default=None, description="Only those that wait, were delivered, or are dead letters."
+    )
 
 
 class MonitorsQuery(PageQuery):
@@ -180,7 +188,7 @@ class MonitorBody(BaseModel):
     `recovery` and `enabled` are not among them, nor are types that run what their options say, as `command` does.
     """
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(extra="allow", frozen=True, defer_build=True)
 
     type: str = Field(
         max_length=100, description="What to watch: a monitor type, such as http.", examples=["tcp"]
@@ -194,7 +202,7 @@ class MonitorBody(BaseModel):
 class MonitorChanges(BaseModel):
     """Keys of a monitor with their new values; null takes one away, and what is left out stays."""
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(extra="allow", frozen=True, defer_build=True)
 
 
 class StrategyBody(Question):

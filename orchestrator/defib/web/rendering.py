@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from defib import __version__
+from defib.rules.spans import span
 from defib.web import drawing, words
 
 FOLDER = Path(__file__).parent / "templates"
@@ -33,15 +34,20 @@ class Pages:
             trim_blocks=True, lstrip_blocks=True, auto_reload=False,
         )  # fmt: skip
         self._environment.globals |= {
-            "asset": asset, "version": __version__, "line": drawing.line, "cells": drawing.cells,
-            "day": drawing.day, "latency": words.latency, "percentage": words.percentage, "span": words.span,
-            "since": words.seconds_between, "ago": words.ago, "ahead": words.ahead, "deliveries": words.deliveries,
+            "asset": asset, "version": __version__, "latency": words.latency, "percentage": words.percentage,
+            "span": span, "since": words.seconds_between, "ago": words.ago, "ahead": words.ahead,
+            "deliveries": words.deliveries,
             "heard": words.heard, "load": words.load, "level": words.level, "grades": words.GRADES, "size": words.size,
             "rate": words.rate,
-            "about": words.about, "work": words.work,
+            "about": words.about, "standing": words.standing, "work": words.work,
             "hour": drawing.hour, "trend": drawing.trend,
         }  # fmt: skip
         self._environment.filters |= {"local": local, "coded": coded}
+
+    def macro(self, template: str, name: str) -> Callable[..., str]:
+        """A macro of a template, to be called without a page around it."""
+        macro: Callable[..., str] = getattr(self._environment.get_template(template).module, name)
+        return macro
 
     def page(
         self, request: Request, template: str, status: int = 200, *, headers: Mapping[str, str] | None = None,

@@ -7,16 +7,16 @@ import socket
 from collections.abc import Iterator
 from functools import partial
 
-import structlog
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from defib.errors import ListenError
+from defib.logs import get_logger
 from defib.model.settings import ServerSettings
 from defib.web.patience import Patience, PatientProtocol
 
-log = structlog.get_logger("defib.server")
+log = get_logger("defib.server")
 
 STOP_WITHIN_S = 5  #: for requests under way when the server stops
 GO_WITHIN_S = 5.0  #: a WebSocket's peer that has not taken the rest by then is cut off

@@ -74,7 +74,7 @@ class Monitors:
         known = self._known
         self._known = {
             item["id"]: before
-            if (before := known.get(item["id"])) and before[0] == item
+            if (before := known.get(item["id"])) and (before[0] is item or before[0] == item)
             else (item, encode(item))
             for item in monitors
         }

@@ -12,7 +12,6 @@ Moment = dict[str, Any]
 LATE_S = 10.0  #: after its alert: a delivery that is worth a line of its own
 _OUTCOMES = {
     "verified": ("It helped", "up"),
-    "dry-run": ("It was a dry run: nothing was done", "watch"),
     "unknown": ("What became of it is not known", "degraded"),
 }
 
@@ -30,14 +29,7 @@ def _moments(story: Mapping[str, Any]) -> Iterator[Moment]:
     for change in story["transitions"]:
         yield _moment(change["decided_at"], change["to"], STATE_WORDS[State(change["to"])], change["reason"])
     for attempt in story["attempts"]:
-        by = "Defib" if attempt["actor"] == "auto" else attempt["actor"]
-        title = f"{by} ran {attempt['action']}"
-        yield _moment(attempt["intent_at"], "watch", title, f"attempt {attempt['number']}", icon="heal")
-        if ended := attempt["verified_at"] or attempt["ended_at"]:
-            title, state = _OUTCOMES.get(
-                attempt["outcome"], (f"It did not help: {attempt['outcome']}", "fault")
-            )
-            yield _moment(ended, state, title, attempt["detail"], icon="heal")
+        yield from _attempt(attempt)
     for case in story["cases"]:
         if case["closed_at"] and case["state"] == "needs-human":
             yield _moment(case["closed_at"], "fault", "Recovery was given up", case["reason"], icon="heal")
@@ -53,6 +45,22 @@ def _moments(story: Mapping[str, Any]) -> Iterator[Moment]:
                 yield _moment(delivery["accepted_at"], "degraded", title, alert["title"], icon="info")
     if story["closed_at"]:
         yield _moment(story["closed_at"], "up", "It was over", story["resolution"])
+
+
+def _attempt(attempt: Mapping[str, Any]) -> Iterator[Moment]:
+    outcome, action, detail = attempt["outcome"], attempt["action"], attempt["detail"]
+    by = "Defib" if attempt["actor"] == "auto" else attempt["actor"]
+    if outcome == "dry-run":
+        yield _moment(attempt["intent_at"], "watch", f"Dry run of {action}", "nothing was done", icon="heal")
+        return
+    if outcome == "refused":
+        yield _moment(attempt["intent_at"], "fault", f"Refused to run {action}", detail, icon="heal")
+        return
+    number = f"attempt {attempt['number']}"
+    yield _moment(attempt["intent_at"], "watch", f"{by} ran {action}", number, icon="heal")
+    if ended := attempt["verified_at"] or attempt["ended_at"]:
+        title, state = _OUTCOMES.get(outcome, (f"It did not help: {outcome}", "fault"))
+        yield _moment(ended, state, title, detail, icon="heal")
 
 
 def _moment(at: str, state: str, title: str, note: str, *, icon: str = "") -> Moment:

@@ -4,14 +4,14 @@ from http import HTTPStatus
 from typing import Any
 
 from defib.engine.agents.agent_views import token_json
+from defib.engine.agents.tokens import NoTokenError
 from defib.engine.engine import Engine
-from defib.errors import UsageError
 from defib.model.agent import Scope
 from defib.web import answers, questions
 from defib.web.operations import Call, Operation
 from defib.web.problems import Problem
 
-_NOT_FOUND = {HTTPStatus.NOT_FOUND: "There is none of that id, or none or several of that name."}
+_NOT_FOUND = {HTTPStatus.NOT_FOUND: "There is none of that id or name."}
 
 
 class TokenOperations:
@@ -41,7 +41,8 @@ class TokenOperations:
             Operation(
                 method="DELETE", path="/tokens/{id}", name="revokeToken", group="Tokens", scope=Scope.ADMIN,
                 answer=self.revoke, body=questions.Nothing, shape=answers.Token, refusals=_NOT_FOUND,
-                summary="Revoke a token, by id or name: it is no good from now on.",
+                summary="Revoke a token by its id, or by its name with those that it replaced: it is no good from now "
+                "on, and agents that have no other are kept out.",
             ),
         ]  # fmt: skip
 
@@ -61,13 +62,13 @@ class TokenOperations:
         wanted: questions.RotateBody = call.body
         try:
             token, text = await self._fleet.rotate_token(call.part("id"), call.caller.actor, wanted.overlap)
-        except UsageError as error:
+        except NoTokenError as error:
             raise Problem(HTTPStatus.NOT_FOUND, str(error)) from error
         return {"token": token_json(token, self._engine.clock.now()), "text": text}
 
     async def revoke(self, call: Call) -> dict[str, Any]:
         try:
             token = await self._fleet.revoke_token(call.part("id"), call.caller.actor)
-        except UsageError as error:
+        except NoTokenError as error:
             raise Problem(HTTPStatus.NOT_FOUND, str(error)) from error
         return token_json(token, self._engine.clock.now())

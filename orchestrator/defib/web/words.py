@@ -4,17 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-
-def span(seconds: float) -> str:
-    """A length of time in one or two units, rounded down: ``4 s``, ``3 min``, ``2 h 5 min``, ``3 d 4 h``."""
-    whole = max(0, int(seconds))
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min"
-    if whole < 86400:
-        return f"{whole // 3600} h {whole % 3600 // 60} min"
-    return f"{whole // 86400} d {whole % 86400 // 3600} h"
+from defib.rules.spans import span
 
 
 def ago(seconds: float) -> str:
@@ -97,9 +87,16 @@ _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 
 
 def about(agent: Mapping[str, Any]) -> str:
-    """Where an agent runs: its host name, unless it is called so, and its system."""
+    """Where an agent runs: its host name, unless it is called so, and its system; of twins first the id."""
     host = "" if agent["hostname"] == agent["name"] else agent["hostname"]
-    return " · ".join(part for part in (host, agent["os"]) if part)
+    return " · ".join(part for part in (agent["id"] if agent["has_twin"] else "", host, agent["os"]) if part)
+
+
+def standing(agent: Mapping[str, Any]) -> str:
+    """What holds for an agent beside its status: whether it is let in, and whether its monitor judges it."""
+    if agent["kept_out_at"]:
+        return "kept out"
+    return str(agent["aside"])
 
 
 def work(tasks: Sequence[Mapping[str, Any]]) -> str:

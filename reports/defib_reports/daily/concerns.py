@@ -41,7 +41,7 @@ def find_concerns(figures: Digest, local: LocalTime) -> tuple[Concern, ...]:
 
     Before Defib watched there was nothing that anybody could act on.
     """
-    if figures.is_before_records:
+    if figures.has_nothing_to_tell:
         return ()
     found = (
         *_open_incidents(figures, local),
@@ -71,7 +71,7 @@ def _open_incidents(figures: Digest, local: LocalTime) -> Iterator[Concern]:
             )
             text = local.words.gettext(
                 "{cause}; open since {since}, for {duration}.",
-                cause=clean(incident.summary or incident.cause),
+                cause=clean(local.told(incident.summary) or incident.cause),
                 since=local.time(outage.began),
                 duration=local.words.duration(outage.duration),
             )
@@ -130,7 +130,7 @@ def _taken_on(outage: Outage, local: LocalTime) -> str:
 def _refused_recoveries(figures: Digest, local: LocalTime) -> Iterator[Concern]:
     refused = {a.monitor: a for a in figures.attempts if a.outcome is AttemptOutcome.REFUSED}
     for monitor, attempt in refused.items():
-        what, reason = clean(attempt.description), clean(attempt.detail).rstrip(".")
+        what, reason = clean(attempt.description), clean(local.told(attempt.detail)).rstrip(".")
         yield Concern(
             urgency=Urgency.ACT,
             topic="refused-recovery",
@@ -224,7 +224,7 @@ def _degraded(figures: Digest, local: LocalTime) -> Iterator[Concern]:
     for component in figures.components:
         if component.of.state == State.DEGRADED:
             alert_of = told.get(component.of.monitor)
-            why = clean(alert_of.facts.summary or alert_of.title).rstrip(".") if alert_of else ""
+            why = clean(local.told(alert_of.facts.summary) or alert_of.title).rstrip(".") if alert_of else ""
             yield Concern(
                 urgency=Urgency.LOOK,
                 topic="degraded",

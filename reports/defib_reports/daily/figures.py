@@ -157,6 +157,17 @@ class Digest:
         first = self.period.recorded_from
         return first is not None and self.period.end <= first
 
+    @property
+    def is_unbegun(self) -> bool:
+        """Nothing was ever watched: monitors are configured, and neither a daemon nor a pass has run."""
+        is_blank = self.period.recorded_from is None and not self.period.observed and not self.outages
+        return is_blank and bool(self.due and self.components) and not any(c.heartbeats for c in self.components)
+
+    @property
+    def has_nothing_to_tell(self) -> bool:
+        """It is about a time in which Defib did not watch at all, for nobody's fault."""
+        return self.is_before_records or self.is_unbegun
+
     def name_of(self, monitor: str) -> str:
         """The component's name; its id when it is no longer watched."""
         return self.names.get(monitor) or monitor

@@ -101,6 +101,10 @@ class LocalTime:
             parts.append(local.tzname() or f"{local:%z}")
         return NBSP.join(parts)
 
+    def told(self, text: str) -> str:
+        """What was said in the engine's English, by the readers' clock and in their language."""
+        return self.words.told(text, self.time)
+
     def day(self, instant: datetime) -> str:
         """``Friday, 20 November 2026``."""
         return self.words.long_day(self.local(instant).date())

@@ -44,13 +44,13 @@ def describe_observer(figures: Digest, local: LocalTime) -> tuple[str, ...]:
                 "From {began} to {ended} it could not judge: {reason}.",
                 began=local.time(spell.since),
                 ended=local.time(spell.until),
-                reason=clean(spell.reason).rstrip("."),
+                reason=clean(local.told(spell.reason)).rstrip("."),
             )
             if spell.until is not None
             else words.gettext(
                 "Since {began} it has not been able to judge: {reason}.",
                 began=local.time(spell.since),
-                reason=clean(spell.reason).rstrip("."),
+                reason=clean(local.told(spell.reason)).rstrip("."),
             )
         )
     if observer.lateness_p99_ms is not None:

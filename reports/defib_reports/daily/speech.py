@@ -4,11 +4,11 @@ Parts that must not be torn apart are joined by no-break spaces; :func:`~defib_r
 ordinary ones. The English stands in the code, its translations in ``locale/``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, datetime, timedelta
 from decimal import ROUND_DOWN, Decimal
 
-from defib.plugin import ENGLISH, N_, catalogue
+from defib.plugin import ENGLISH, N_, catalogue, retell
 from defib_reports.daily.wording import NBSP
 
 # Not strftime: its names follow the process's locale.
@@ -41,6 +41,13 @@ class Speech:
     def ngettext(self, one: str, many: str, count: int, **values: object) -> str:
         """The form that goes with ``count``, which is its ``{n}``."""
         return self._words.ngettext(one, many, count).format(n=self.number(count), **values)
+
+    def told(self, text: str, clock: Callable[[datetime], str]) -> str:
+        """What a monitor or the engine said, as far as it knows what it is made of.
+
+        :param clock: an instant as the readers' clock shows it.
+        """
+        return retell(text, self._words, clock)
 
     def upper(self, text: str) -> str:
         """In capitals; the Turkish i keeps its dot."""

@@ -74,6 +74,8 @@ EVENTS = {
     AlertKind.ESCALATED: N_("was escalated"),
     AlertKind.ACKNOWLEDGED: N_("was acknowledged"),
     AlertKind.UNACKNOWLEDGED: N_("was no longer acknowledged"),
+    AlertKind.SET_ASIDE: N_("was set aside while it failed"),
+    AlertKind.UNWATCHED: N_("was watched no more"),
     AlertKind.DIGEST: N_("several alerts in one message"),
     AlertKind.CHANNEL_BROKEN: N_("a channel took nothing"),
     AlertKind.CHANNEL_WORKS: N_("the channel worked again"),

@@ -93,7 +93,7 @@ def describe_outage(outage: Outage, local: LocalTime) -> OutagePhrases:
     began = local.time(outage.began)
     doubt = f" (±\u00a0{words.duration(outage.uncertainty)})" if outage.uncertainty >= _CERTAIN else ""
     lasted = words.duration(outage.duration)
-    summary, cause = clean(incident.summary, _LINE), clean(incident.cause, _NAME)
+    summary, cause = clean(local.told(incident.summary), _LINE), clean(incident.cause, _NAME)
     return OutagePhrases(
         name=clean(outage.name, _NAME),
         sign=sign,
@@ -125,7 +125,8 @@ def _ending(outage: Outage, local: LocalTime) -> str:
         case Ending.OPEN:
             return words.gettext("still open")
         case Ending.OTHERWISE:
-            reason = clean(outage.incident.resolution, _LINE) or clean(outage.incident.healed_by or "", _NAME)
+            how = clean(local.told(outage.incident.resolution), _LINE)
+            reason = how or clean(outage.incident.healed_by or "", _NAME)
             return words.gettext("closed: {reason}", reason=reason) if reason else words.gettext("closed")
 
 
@@ -169,7 +170,7 @@ def describe_attempt(attempt: Attempt, figures: Digest, local: LocalTime) -> Att
         notes.append(words.gettext("well after {duration}", duration=words.duration(well)))
     if attempt.exit_status and attempt.outcome is not AttemptOutcome.DRY_RUN:
         notes.append(words.gettext("exit status {n}", n=attempt.exit_status))
-    if detail := clean(attempt.detail, _LINE):
+    if detail := clean(local.told(attempt.detail), _LINE):
         notes.append(detail)
     return AttemptPhrases(
         name=clean(figures.name_of(attempt.monitor), _NAME),
@@ -209,7 +210,11 @@ def _held(alert: Alert, local: LocalTime) -> str:
     for verdict in alert.verdicts:
         if verdict.ruling is Ruling.PASSED:
             continue
-        why = words.gettext(HOLDS[verdict.by]) if verdict.by is not None else clean(verdict.reason, _LINE)
+        why = (
+            words.gettext(HOLDS[verdict.by])
+            if verdict.by is not None
+            else clean(local.told(verdict.reason), _LINE)
+        )
         if verdict.by is not None and verdict.name:
             why += f" “{clean(verdict.name, _NAME)}”"
         if verdict.until is not None:

@@ -27,6 +27,9 @@ _AGAINST = {
     Span.WEEK: N_(", against {percent} the week before"),
     Span.MONTH: N_(", against {percent} the month before"),
 }
+_BEGIN = N_(
+    "“defib serve” begins to watch, or “defib run” from cron or a timer; the next report tells what was seen."
+)
 _BRIEF_GAP = 0.99
 _WIDE = 0.001  #: bounds so far apart are worth words; closer ones stand with the figure
 _NAME = 60
@@ -60,6 +63,8 @@ def _sentences(figures: Digest, concerns: tuple[Concern, ...], local: LocalTime)
     if figures.is_before_records and first is not None:
         day = local.day(first)
         return (words.gettext("Defib was not watching yet: its records begin on {day}.", day=day),)
+    if figures.is_unbegun:
+        return (_on_beginning(figures, words), words.gettext(_BEGIN))
     return (
         _on_availability(figures, words),
         _on_incidents(figures, words),
@@ -67,9 +72,20 @@ def _sentences(figures: Digest, concerns: tuple[Concern, ...], local: LocalTime)
     )
 
 
+def _on_beginning(figures: Digest, words: Speech) -> str:
+    return words.ngettext(
+        "Nothing has been watched so far: {n} monitor is configured, and it has not been looked at yet.",
+        "Nothing has been watched so far: {n} monitors are configured, and none of them has been looked at yet.",
+        len(figures.components),
+    )
+
+
 def _subject(title: str, figures: Digest, local: LocalTime) -> str:
     overall, words = figures.overall, local.words
     dates = local.dates if figures.is_complete else words.gettext("{dates} so far", dates=local.dates)
+    if figures.is_unbegun:
+        nothing = words.gettext("nothing watched so far")
+        return f"[Defib] {title} {dates} · {nothing}"
     available = (
         words.percent(overall.availability.value)
         if overall.availability

@@ -71,6 +71,8 @@ def _concerns(concerns: Iterable[Concern]) -> Iterator[str]:
 
 
 def _overall(view: View) -> Iterator[str]:
+    if not view.tiles:
+        return
     told = ", ".join(filter(None, (view.bounds, *view.trends)))
     label = view.words.gettext("Availability")
     yield from spread(f"{label} ({told})" if told else label, view.available, indent="  ")

@@ -89,6 +89,7 @@ def compose(
     told = take.excerpt(concerns, limits.concerns)
     tone, sign, verdict = _verdict(figures, concerns)
     value, lo, hi = words.percents(*overall.availability.shares) if overall.availability else (NONE, "", "")
+    is_shown = not figures.has_nothing_to_tell  # rows without a figure in them are no report
     link = period.public_url.rstrip("/") if period.public_url.startswith(("https://", "http://")) else ""
 
     def shown(found: take.Excerpt[T]) -> Shown[T]:
@@ -105,7 +106,7 @@ def compose(
         tone=tone,
         sign=sign,
         verdict=words.gettext(verdict),
-        tiles=key_figures(figures, words),
+        tiles=key_figures(figures, words) if is_shown else (),
         pictures=pictures,
         act=tuple(concern for concern in told.shown if concern.urgency is Urgency.ACT),
         look=tuple(concern for concern in told.shown if concern.urgency is Urgency.LOOK),
@@ -113,8 +114,8 @@ def compose(
         prospects=shown(take.excerpt(describe_prospects(figures, local), limits.prospects)),
         budgets=shown(take.excerpt(_budgets(figures, local), limits.budgets)),
         order=words.gettext(_ORDER[period.span]),
-        components=tuple(phrases.describe_component(c, figures, words) for c in components.shown),
-        rest=phrases.describe_rest(components, words),
+        components=tuple(phrases.describe_component(c, figures, words) for c in components.shown) if is_shown else (),
+        rest=phrases.describe_rest(components, words) if is_shown else "",
         outages=shown(
             take.excerpt_bouts(find_bouts(figures.outages), limits.outages).mapped(
                 lambda bout: stories.describe_bout(bout, local)
@@ -141,8 +142,8 @@ def compose(
                 lambda item: (clean(item[0], 60), phrases.describe_channel(item[1], words))
             )
         ),
-        absent=_absent(figures, words),
-        observer=own.describe_observer(figures, local),
+        absent=_absent(figures, words) if is_shown else "",
+        observer=own.describe_observer(figures, local) if is_shown else (),
         footer=words.gettext(
             "{id} · made {time} by Defib {version}",
             id=period.report, time=local.time(period.generated_at), version=clean(period.version, 40),

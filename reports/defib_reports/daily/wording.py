@@ -14,7 +14,10 @@ def plain(text: str) -> str:
 
 def clean(text: str, limit: int = 120) -> str:
     """A foreign string as one harmless line: no control or direction-changing characters, bounded length."""
-    kept = "".join(c if c.isprintable() or c in _JOINERS else " " if unicodedata.category(c)[0] in "ZC" else ""
-                   for c in text[: 4 * limit])  # fmt: skip
+    kept = text[: 4 * limit]
+    if not kept.isprintable():
+        kept = "".join(
+            c if c.isprintable() or c in _JOINERS else " " if unicodedata.category(c)[0] in "ZC" else "" for c in kept
+        )  # fmt: skip
     line = " ".join(kept.split())
     return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"

@@ -173,9 +173,9 @@ class BeatWorld:
     async def listening(self) -> Any:
         engine = self.engine
         engine.guard.start()
-        engine.beats.start()
+        engine.silences.start()
         engine.courier.start()
-        chores = [engine.beats.run(), engine.guard.watch_vitals(), engine.scheduler.run()]
+        chores = [engine.silences.run(), engine.guard.watch_vitals(), engine.scheduler.run()]
         running = [asyncio.create_task(chore) for chore in chores]
         try:
             yield self

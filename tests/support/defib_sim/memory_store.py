@@ -8,7 +8,7 @@ from datetime import datetime
 from defib.model.agent import Agent, Token
 from defib.model.alert import Alert, Delivery, DeliveryState
 from defib.model.beat import Beat, Signal
-from defib.model.changes import Changes, DeliveryTry, WatchSpan
+from defib.model.changes import Changes, DeliveryTry, Heard, WatchSpan
 from defib.model.decision import DecisionRecord
 from defib.model.health import Health, Incident, Transition
 from defib.model.ids import MonitorId
@@ -59,7 +59,11 @@ class MemoryStore:
 
     # --- writing -----------------------------------------------------------------------------------
 
-    async def commit(self, changes: Changes) -> None:
+    async def commit(self, changes: Changes | Heard) -> None:
+        if isinstance(changes, Heard):
+            known = self._health[changes.monitor]
+            self._health[changes.monitor] = replace(known, beats=changes.beats, deadline=changes.deadline)
+            return
         self.all_decisions += changes.decisions
         self.all_transitions += changes.transitions
         for transition in changes.transitions:
@@ -67,10 +71,6 @@ class MemoryStore:
         self.watched.update((span.started_at, span) for span in changes.watch)
         self._beats.update((beat.monitor, beat) for beat in changes.beats if beat.signal is not Signal.LOG)
         self._health.update((item.monitor, item) for item in changes.health)
-        for heard in changes.heard:
-            self._health[heard.monitor] = replace(
-                self._health[heard.monitor], beats=heard.beats, deadline=heard.deadline
-            )
         self._incidents.update((item.id, item) for item in changes.incidents)
         self._cases.update((item.id, item) for item in changes.cases)
         for attempt in changes.attempts:
@@ -221,6 +221,15 @@ class MemoryStore:
     def delivery(self, delivery: str) -> Delivery | None:
         return self._deliveries.get(delivery)
 
+    def accepted(self, channel: str, since: datetime) -> list[Delivery]:
+        found = [
+            (item.accepted_at, item.created_at, item.id, item)
+            for item in self._deliveries.values()
+            if item.channel == channel and item.accepted_at is not None and item.accepted_at >= since
+            and item.state is DeliveryState.DELIVERED
+        ]  # fmt: skip
+        return [item for _, _, _, item in sorted(found)]
+
     def conversation(self, channel: str, thread: str) -> list[Delivery]:
         found = [
             item
@@ -237,7 +246,3 @@ class MemoryStore:
 
     def delivery_tries(self, deliveries: Sequence[str]) -> list[DeliveryTry]:
         return [item for item in self.all_tries if item.delivery in deliveries]
-
-    def first_receipt(self, channel: str, thread: str) -> str | None:
-        """The notebook needs no threads."""
-        return None

@@ -1,10 +1,11 @@
 """Plays scenarios: the production engine on virtual time, over targets that live through their scripts."""
 
 import asyncio
+import logging
 import math
 import time
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,9 +13,8 @@ from pathlib import Path
 from random import Random
 from typing import Any, cast
 
-import structlog
-
-from defib.engine.engine import FLUSH_EVERY, Engine
+from defib.engine.chores import FLUSH_EVERY
+from defib.engine.engine import Engine
 from defib.engine.roster import Roster
 from defib.model.alert import Alert
 from defib.model.health import State, Transition
@@ -34,6 +34,7 @@ from defib_sim.scenarios import Role, Scenario
 from defib_sim.stories import OwnStory, Story, tell
 from defib_sim.targets import Target
 from defib_sim.virtual_loop import VirtualClock, run
+from defib_testkit.logged import hearing_logs
 
 SETTLE_S = 130.0  #: all is well for so long at first
 _FLUSH_S = 60.0  #: how often what the engine noted is written to a store that keeps little of it
@@ -263,13 +264,8 @@ def listening() -> Iterator[list[str]]:
     """Collect what the engine logs as an error; let nothing else be written."""
     errors: list[str] = []
 
-    def collect(logger: object, method: str, event: MutableMapping[str, Any]) -> str:
-        errors.append(f"{event.get('event')}: {event.get('error', '')}")
-        raise structlog.DropEvent
+    def collect(event: Mapping[str, Any]) -> None:
+        errors.append(f"{event['event']}: {event.get('error', '')}")
 
-    before = structlog.get_config()
-    structlog.configure(processors=[collect], wrapper_class=structlog.make_filtering_bound_logger(40))
-    try:
+    with hearing_logs(collect, logging.ERROR):
         yield errors
-    finally:
-        structlog.configure(**before)

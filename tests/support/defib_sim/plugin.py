@@ -117,6 +117,7 @@ class NotebookChannel:
     """Writes down what it is given, unless it is out of order."""
 
     target = "a notebook"
+    is_read_by_people = True
 
     def __init__(self, name: str, options: NotebookOptions, context: BuildContext) -> None:
         self._notebook = options.notebook

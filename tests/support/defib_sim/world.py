@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from random import Random
 from typing import Any, cast
 
 from defib.engine.engine import Engine
+from defib.engine.one_pass import run_pass
 from defib.engine.roster import Roster
 from defib.model.alert import Alert, AlertKind
 from defib.model.health import State
@@ -133,6 +134,11 @@ class World:
         await self.engine.courier.close()
         await self.engine.prober.close()
 
+    async def reload(self, *, without: Iterable[str] = ()) -> None:
+        """Put the configuration in force once more, but for these monitors."""
+        left = tuple(spec for spec in self.settings.monitors if spec.id not in set(without))
+        await self.engine.reload(Roster(self.plugins, replace(self.settings, monitors=left), {}))
+
     async def until(self, at: float) -> None:
         await self.clock.sleep(at - self.clock.monotonic())
 
@@ -199,6 +205,29 @@ class World:
         return [alert for _, alert in self.notebook.notes]
 
 
+class Cron(World):
+    """The same without a daemon: one pass a minute, each of them a process of its own over the same store.
+
+    Between passes nobody is there; what people do meanwhile they do as on the command line.
+    """
+
+    def come_back(self) -> None:
+        self.engine = self._engine()
+
+    async def until(self, at: float) -> None:
+        """Run the passes that come by then, on the minute."""
+        while (next_at := (self.clock.monotonic() // 60 + 1) * 60) <= at:
+            await self.rest_until(next_at)
+            await run_pass(self.engine)
+        await self.rest_until(at)
+
+    async def rest_until(self, at: float) -> None:
+        """No pass runs until then."""
+        await self.die()
+        await super().until(at)
+        self.come_back()
+
+
 def _who(alert: Alert) -> str:
     more = len(alert.facts.together) - 1
     return alert.facts.monitor if more < 1 else f"{alert.facts.monitor} +{more}"
@@ -207,11 +236,14 @@ def _who(alert: Alert) -> str:
 Story = Callable[[World], Coroutine[Any, Any, None]]
 
 
-def play(story: Story, *actors: Actor, strategy: Strategy = PLAIN, company: Company | None = None) -> World:
+def play(
+    story: Story, *actors: Actor, strategy: Strategy = PLAIN, company: Company | None = None,
+    kind: type[World] = World,
+) -> World:  # fmt: skip
     """Let the engine watch ``actors`` while ``story`` goes on."""
 
     async def main(clock: VirtualClock) -> World:
-        world = World(clock, actors, company or Company(strategy=strategy))
+        world = kind(clock, actors, company or Company(strategy=strategy))
         try:
             await story(world)
         finally:

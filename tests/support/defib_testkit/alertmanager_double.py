@@ -37,6 +37,10 @@ class AlertmanagerDouble(HttpDouble):
         self._firing: dict[tuple[tuple[str, str], ...], Mapping[str, Any]] = {}
         super().__init__(tls)
 
+    def firing(self) -> list[Mapping[str, str]]:
+        """The labels of what fires."""
+        return [alert["labels"] for alert in self._firing.values()]
+
     async def _respond(self, request: Request) -> Response | None:
         mode = self._next_mode()
         if mode == "hang":

@@ -5,6 +5,7 @@ Run with ``PORT TOKEN SECONDS`` it prints one JSON object. It ends early, and we
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 import time
@@ -14,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
-from defib import assembly
+from defib import assembly, config, registry
 from defib.model.agent import Scope
 from defib_testkit.company import Company
 from defib_testkit.waiting import wait_until
@@ -31,10 +32,11 @@ _ENOUGH = 100  #: beats before a kill
 def ingest_token(company: Company) -> str:
     """A token for all senders, made while the company is not served."""
     company.write()
-    registry, settings = assembly.load_settings(company.config)
+    plugins = registry.load()
+    settings = config.load(company.config, plugins, os.environ)
 
     async def make() -> str:
-        with assembly.engine(registry, settings, role="a load") as engine:
+        with assembly.engine(plugins, settings, role="a load") as engine:
             _, text = await engine.fleet.make_token("senders", Scope.INGEST, "a load")
             await engine.wind_down()
             return text
@@ -66,8 +68,9 @@ def lost(company: Company, token: str) -> int:
         load.kill()
         load.wait()
     acknowledged: dict[str, float] = json.loads(said)["acknowledged"]
-    registry, settings = assembly.load_settings(company.config)
-    with assembly.stored_views(registry, settings) as (_, _, reader):
+    plugins = registry.load()
+    settings = config.load(company.config, plugins, os.environ)
+    with assembly.stored_views(plugins, settings) as (_, _, reader):
         known = reader.health()
         heard = {
             str(agent.id): float(str(known[agent.monitor].beats.get("heard", 0)))

@@ -1,8 +1,9 @@
 """The program behind :class:`defib_testkit.systemctl_double.SystemctlDouble`: answers as ``systemctl`` would.
 
 Reads and changes the JSON file named by ``DEFIB_SYSTEMCTL_STATE``; standard library only, so that it starts in
-some 30 ms. Messages, exit statuses and the order of properties are those of systemd 252, with one exception that
-came in 254: ``is-active`` of a unit that does not exist exits with 4 instead of 3.
+some 30 ms. Messages, exit statuses and the order of properties are those of systemd 252, as
+``test_real_systemd.py`` makes sure, with one exception that came in 254: ``is-active`` of a unit that does not exist
+exits with 4 instead of 3.
 
 Sources: systemd's ``systemctl-start-unit.c``, ``systemctl-is-active.c``, ``systemctl-util.c`` (exit statuses from
 bus errors), ``bus-wait-for-jobs.c`` (texts of failed jobs) and ``bus-print-properties.c`` (empty values).
@@ -22,18 +23,37 @@ Unit = dict[str, Any]
 ORDER = (
     "Type", "Restart", "MainPID", "Result", "NRestarts", "ExecMainStartTimestamp",
     "ExecMainExitTimestamp", "ExecMainPID", "ExecMainCode", "ExecMainStatus", "Id", "Names",
+    "RequiredBy", "RequisiteOf", "WantedBy", "BoundBy", "ConsistsOf", "PropagatesStopTo",
     "Description", "LoadState", "ActiveState", "SubState", "FragmentPath", "UnitFileState",
-    "StateChangeTimestamp", "ActiveEnterTimestamp", "ActiveEnterTimestampMonotonic",
-    "InactiveEnterTimestamp", "CanStart", "CanStop", "CanReload", "NeedDaemonReload", "InvocationID",
-    "RequiredBy", "RequisiteOf", "BoundBy", "ConsistsOf", "PropagatesStopTo",
+    "StateChangeTimestamp", "InactiveExitTimestampMonotonic", "ActiveEnterTimestamp",
+    "ActiveEnterTimestampMonotonic", "InactiveEnterTimestamp", "CanStart", "CanStop", "CanReload", "Job",
+    "NeedDaemonReload", "ConditionResult", "AssertResult", "ConditionTimestampMonotonic",
+    "AssertTimestampMonotonic", "InvocationID",
 )  # fmt: skip
 STOPPED: Unit = {"ActiveState": "inactive", "SubState": "dead", "MainPID": 0}
+STARTED = (
+    "InactiveExitTimestampMonotonic", "ActiveEnterTimestampMonotonic", "ConditionTimestampMonotonic",
+    "AssertTimestampMonotonic",
+)  # fmt: skip
+"""Set by a start."""
+
 NOT_FOUND: Unit = STOPPED | {
     "Type": "", "Restart": "no", "Result": "success", "NRestarts": 0, "ExecMainPID": 0, "ExecMainCode": 0,
     "ExecMainStatus": 0, "LoadState": "not-found", "FragmentPath": "", "UnitFileState": "", "CanStart": "no",
     "CanStop": "yes", "CanReload": "no", "NeedDaemonReload": "no", "ActiveEnterTimestampMonotonic": 0,
-    "InvocationID": "",
+    "InactiveExitTimestampMonotonic": 0, "ConditionResult": "no", "ConditionTimestampMonotonic": 0,
+    "AssertResult": "no", "AssertTimestampMonotonic": 0, "InvocationID": "",
 }  # fmt: skip
+_FAILURES = {
+    "exit-code": "the control process exited with error code",
+    "signal": "a fatal signal was delivered to the control process",
+    "timeout": "a timeout was exceeded",
+    "oom-kill": "of unavailable resources or another system error",
+}
+"""Why a job failed, by the result of its unit, which is that of its last end where a start limit forbids another."""
+
+_DOTS = {"inactive": "○", "failed": "×"}
+_REASONS = {"masked": "is masked", "bad-setting": "has a bad unit file setting"}
 NO_SYSTEMD = (
     "System has not been booted with systemd as init system (PID 1). Can't operate.\n"
     "Failed to connect to bus: Host is down"
@@ -99,9 +119,7 @@ class Manager:
                 print("\n\n".join(self._shown(name) for name in names))
                 return 0
             case "status":
-                for name in names:
-                    print(self._status(name))
-                return 0 if all(self._settled(name).get("ActiveState") == "active" for name in names) else 3
+                return max(self._each(names, self._status))
             case "is-active":
                 return self._check(names, ("active", "reloading"), 3)
             case "is-failed":
@@ -126,7 +144,8 @@ class Manager:
                 action(name)
                 statuses.append(0)
             except Exit as error:
-                print(error.message, file=sys.stderr)
+                if error.message:
+                    print(error.message, file=sys.stderr)
                 statuses.append(error.status)
         return statuses
 
@@ -143,16 +162,24 @@ class Manager:
                 lines.append(value if "--value" in self._options else f"{key}={value}")
         return "\n".join(lines)
 
-    def _status(self, name: str) -> str:
-        unit = NOT_FOUND | {"Description": name} | self._settled(name)
-        return "\n".join(
-            (
-                f"{name} - {unit['Description']}",
-                f"     Loaded: {unit['LoadState']} ({unit['FragmentPath']})",
-                f"     Active: {unit['ActiveState']} ({unit['SubState']})",
-                f"   Main PID: {unit['MainPID']}",
-            )
-        )
+    def _status(self, name: str) -> None:
+        unit = self._settled(name)
+        if not unit:
+            raise Exit(f"Unit {name} could not be found.", 4)
+        load, active, sub = unit["LoadState"], unit["ActiveState"], unit["SubState"]
+        if load == "loaded":
+            loaded = f"loaded ({unit['FragmentPath']}; {unit['UnitFileState']}; preset: enabled)"
+            print(f"{_DOTS.get(active, '●')} {name} - {unit['Description']}")
+        else:
+            loaded = f"{load} (Reason: Unit {name} {_REASONS[load]}.)"
+            print(f"{_DOTS.get(active, '●')} {name}")
+        print(f"     Loaded: {loaded}")
+        result = f" (Result: {unit['Result']})" if active == "failed" else f" ({sub})"
+        print(f"     Active: {active}{result}")
+        if unit["MainPID"]:
+            print(f"   Main PID: {unit['MainPID']}")
+        if active != "active":
+            raise Exit("", 3)
 
     def _formatted(self, key: str, value: object) -> str:
         if not key.endswith("Timestamp"):
@@ -210,12 +237,10 @@ class Manager:
         unit = self._units.get(name)
         if unit is None:
             raise Exit(f"Failed to {verb} {name}: Unit {name} not found.", 5)
-        if unit["LoadState"] == "masked":
-            raise Exit(f"Failed to {verb} {name}: Unit {name} is masked.")
         if unit["LoadState"] != "loaded":
-            why = f"Unit {name} has a bad unit file setting."
-            hint = f"See system logs and 'systemctl status {name}' for details."
-            raise Exit(f"Failed to {verb} {name}: {why}\n{hint}", 6)
+            hint = f"\nSee system logs and 'systemctl status {name}' for details."
+            why = f"Unit {name} {_REASONS[unit['LoadState']]}."
+            raise Exit(f"Failed to {verb} {name}: {why}{'' if unit['LoadState'] == 'masked' else hint}")
         return unit
 
     def _start(self, name: str, verb: str) -> None:
@@ -227,25 +252,31 @@ class Manager:
             why = "start of the service was attempted too often"
             retry = f'To force a start use "systemctl reset-failed {name}"\nfollowed by "systemctl start {name}" again.'
             raise Exit(f"Job for {name} failed because {why}.\n{details}\n{retry}")
+        if unit["_is_at_start_limit"]:
+            raise Exit(
+                f"Job for {name} failed because {_FAILURES.get(unit['Result'], _FAILURES['exit-code'])}.\n{details}"
+            )
         outcomes = unit["_outcomes"]
         outcome = outcomes.pop(0) if len(outcomes) > 1 else outcomes[0]
         now = time.time()
         if outcome == "fail":
             unit |= {"ActiveState": "failed", "SubState": "failed", "MainPID": 0, "Result": "exit-code"}
             unit |= {"ExecMainCode": 1, "ExecMainStatus": 1, "StateChangeTimestamp": now}
-            why = "the control process exited with error code"
-            raise Exit(f"Job for {name} failed because {why}.\n{details}")
+            raise Exit(f"Job for {name} failed because {_FAILURES['exit-code']}.\n{details}")
         self._state["next_pid"] += 1
         pid = self._state["next_pid"]
         unit |= {"ActiveState": "active", "SubState": "running", "MainPID": pid, "ExecMainPID": pid}
         unit |= {"Result": "success", "ExecMainCode": 0, "ExecMainStatus": 0, "NRestarts": 0}
         unit |= {"InvocationID": uuid.uuid4().hex, "StateChangeTimestamp": now, "ActiveEnterTimestamp": now}
-        unit |= {"ExecMainStartTimestamp": now, "ActiveEnterTimestampMonotonic": time.monotonic_ns() // 1000}
+        unit |= {"ExecMainStartTimestamp": now} | dict.fromkeys(STARTED, time.monotonic_ns() // 1000)
         if outcome == "die":
             unit["_looks_until_it_dies"] = 1
 
     def _stop(self, name: str) -> None:
-        if name not in self._units:
+        load = self._units.get(name, {}).get("LoadState")
+        if load == "masked":
+            return
+        if load != "loaded":
             raise Exit(f"Failed to stop {name}: Unit {name} not loaded.", 5)
         now = time.time()
         self._units[name] |= STOPPED | {"StateChangeTimestamp": now, "InactiveEnterTimestamp": now}
@@ -259,10 +290,10 @@ class Manager:
             raise Exit(f"{name} is not active, cannot reload.")
 
     def _reset_failed(self, name: str) -> None:
-        if name not in self._units:
+        if self._units.get(name, {}).get("LoadState") != "loaded":
             raise Exit(f"Failed to reset failed state of unit {name}: Unit {name} not loaded.")
         unit = self._units[name]
-        unit |= {"Result": "success", "NRestarts": 0}
+        unit |= {"Result": "success", "NRestarts": 0, "_is_at_start_limit": False}
         if unit["ActiveState"] == "failed":
             unit |= STOPPED
 

@@ -14,6 +14,12 @@ from typing import Any
 from defib_testkit import systemctl_command
 
 OUTCOMES = ("ok", "fail", "die")
+_NOTHING_WANTS = {
+    "WantedBy": "",
+    "StateChangeTimestamp": "",
+    "ActiveEnterTimestamp": "",
+    "ExecMainStartTimestamp": "",
+}
 
 
 class SystemctlDouble:
@@ -50,21 +56,34 @@ exec {command} "$@"
 
     def stopped(self, name: str, **properties: object) -> None:
         """Have a unit that ended well, or never ran."""
-        self._put(name, {**systemctl_command.STOPPED, "InvocationID": "", **properties})
+        ended = {"ExecMainCode": 2, "ExecMainStatus": 15, "InvocationID": ""}
+        self._put(name, {**systemctl_command.STOPPED, **ended, **properties})
 
-    def failed(self, name: str, *, result: str = "exit-code", status: int = 1, **properties: object) -> None:
+    def failed(
+        self, name: str, *, result: str = "exit-code", status: int = 1, is_at_start_limit: bool = False,
+        **properties: object,
+    ) -> None:  # fmt: skip
         """Have a unit whose process failed.
 
-        :param result: as systemd says: ``exit-code``, ``signal``, ``oom-kill``, ``watchdog``, ``timeout``, or
-            ``start-limit-hit``, in which case it starts again only after ``reset-failed``.
+        :param result: as systemd says: ``exit-code``, ``signal``, ``oom-kill``, ``watchdog``, ``timeout``; or
+            ``start-limit-hit``, for one that was started too often and ended well each time.
+        :param is_at_start_limit: it has ended badly too often, so that it starts again only after ``reset-failed``.
         """
         failure = {"ActiveState": "failed", "SubState": "failed", "MainPID": 0, "Result": result}
-        self._put(name, {**failure, "ExecMainCode": 1, "ExecMainStatus": status, **properties})
+        failure |= {"ExecMainCode": 1, "ExecMainStatus": status, "_is_at_start_limit": is_at_start_limit}
+        self._put(name, {**failure, **properties})
 
     def masked(self, name: str) -> None:
         """Have a unit that somebody has forbidden to start."""
-        masked = {"LoadState": "masked", "UnitFileState": "masked", "FragmentPath": "/dev/null"}
-        self._put(name, {**systemctl_command.STOPPED, **masked, "CanStart": "no", "InvocationID": ""})
+        masked = {"LoadState": "masked", "UnitFileState": "masked", "Description": name}
+        masked["FragmentPath"] = f"/etc/systemd/system/{name}"
+        self._put(name, {**systemctl_command.NOT_FOUND, **_NOTHING_WANTS, **masked})
+
+    def broken(self, name: str) -> None:
+        """Have a unit whose file has a mistake."""
+        broken = {"LoadState": "bad-setting", "UnitFileState": "static", "Description": name}
+        broken["FragmentPath"] = f"/etc/systemd/system/{name}"
+        self._put(name, {**systemctl_command.NOT_FOUND, **_NOTHING_WANTS, **broken})
 
     def on_start(self, name: str, *outcomes: str) -> None:
         """What the next starts and restarts lead to, the last one for ever.
@@ -102,6 +121,7 @@ exec {command} "$@"
         if "." not in name:
             raise ValueError(f"a unit's name ends in its type: {name}.service")
         now = time.time()
+        started_us = properties.get("ActiveEnterTimestampMonotonic", time.monotonic_ns() // 1000)
         with self._state() as state:
             state["next_pid"] += 1
             pid = state["next_pid"]
@@ -111,9 +131,10 @@ exec {command} "$@"
                 "Id": name, "Names": name, "Description": f"Test unit {name}", "LoadState": "loaded",
                 "ActiveState": "active", "SubState": "running", "FragmentPath": f"/etc/systemd/system/{name}",
                 "UnitFileState": "enabled", "StateChangeTimestamp": now, "ActiveEnterTimestamp": now,
-                "ActiveEnterTimestampMonotonic": time.monotonic_ns() // 1000, "CanStart": "yes", "CanStop": "yes",
-                "CanReload": "no", "NeedDaemonReload": "no", "InvocationID": uuid.uuid4().hex, "_outcomes": ["ok"],
-            }  # fmt: skip
+                "WantedBy": "multi-user.target", "CanStart": "yes", "CanStop": "yes", "CanReload": "no",
+                "NeedDaemonReload": "no", "ConditionResult": "yes", "AssertResult": "yes",
+                "InvocationID": uuid.uuid4().hex, "_outcomes": ["ok"], "_is_at_start_limit": False,
+            } | dict.fromkeys(systemctl_command.STARTED, started_us)  # fmt: skip
             state["units"][name] = running | properties
 
     @contextlib.contextmanager

@@ -13,7 +13,9 @@ _PAUSE_S = 0.01
 _PATIENCE = float(os.environ.get("DEFIB_TEST_PATIENCE", "1"))
 
 
-def wait_until(predicate: Callable[[], T], timeout: float = 5.0, what: str = "the condition") -> T:
+def wait_until(
+    predicate: Callable[[], T], timeout: float = 5.0, what: str = "the condition", *, pause: float = _PAUSE_S
+) -> T:
     """Look until ``predicate()`` is truthy, and return its value.
 
     A look that raises an ``Exception`` counts as "not yet". There is always a last look after the deadline.
@@ -21,6 +23,7 @@ def wait_until(predicate: Callable[[], T], timeout: float = 5.0, what: str = "th
     :param timeout: seconds; as many times as many as DEFIB_TEST_PATIENCE says, for machines that are slow or shared.
         It bounds how long a failure takes: a promise about time is measured and asserted.
     :param what: what is waited for, for the message: ``"the agent to listen"``.
+    :param pause: seconds between two looks; longer for looks that cost.
     :raises TimeoutError: saying what was waited for, how long, and what was seen instead.
     """
     looks = _Looks(timeout, what)
@@ -36,7 +39,7 @@ def wait_until(predicate: Callable[[], T], timeout: float = 5.0, what: str = "th
             looks.note_value(value)
         if is_last:
             raise looks.failure()
-        time.sleep(_PAUSE_S)
+        time.sleep(pause)
 
 
 async def async_wait_until(

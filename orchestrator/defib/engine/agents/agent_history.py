@@ -1,4 +1,9 @@
-"""The last hour of every agent in small: CPU and memory minute by minute, in memory."""
+"""The last hour of every agent in small: CPU and memory minute by minute, in memory.
+
+A restart begins it anew, and pages say since when it is. What is kept on disk of an agent are the looks that were
+judged, packed together with those of every other monitor: to pick an hour of it out would cost a start more than an
+hour's line is worth, and the days before are on the page of its monitor.
+"""
 
 from collections import deque
 from dataclasses import dataclass
@@ -22,9 +27,10 @@ class _Minute:
 
 
 class AgentHistory:
-    """Means of each minute; minutes without a report are gaps. A restart begins it anew."""
+    """Means of each minute; minutes without a report are gaps."""
 
-    def __init__(self) -> None:
+    def __init__(self, began_at: datetime) -> None:
+        self._began_at = began_at
         self._minutes: dict[AgentId, deque[_Minute]] = {}
 
     def put(self, live: Live) -> None:
@@ -37,6 +43,10 @@ class AgentHistory:
             if (value := live.report.metrics.get(name)) is not None:
                 minutes[-1].sums[i] += value
                 minutes[-1].counts[i] += 1
+
+    def since(self, now: datetime) -> datetime | None:
+        """When it began, if the whole of the last hour is not known yet."""
+        return self._began_at if now - self._began_at < MINUTES * _MINUTE else None
 
     def means(self, agent: AgentId, metric: str, now: datetime) -> list[float | None]:
         """Of the last :data:`MINUTES` minutes, the present one last; empty when nothing was reported in them."""

@@ -26,19 +26,21 @@ def agent_json(view: AgentView, history: AgentHistory, now: datetime) -> Json:
     """An agent, how it stands, what it reported last and how its last hour went."""
     agent, live = view.agent, view.live
     report = live.report if live is not None else AgentReport()
-    disks = dict(report.disks)
+    disks, hour_since = dict(report.disks), history.since(now)
     return {
         **identity_json(agent),
         "status": str(view.status),
         "word": STATUS_WORDS[view.status],
         "says": report.status,
         "connected": view.is_connected,
+        "aside": view.aside,
         "last_seen": None if view.last_seen is None else view.last_seen.isoformat(),
         "reported_at": None if live is None else live.at.isoformat(),
         "metrics": dict(report.metrics),
         "disks": disks,
         "disk_percent": max(disks.values()) if disks else report.metrics.get("disk_percent"),
         "tasks": [_task(task) for task in report.tasks],
+        "hour_since": None if hour_since is None else hour_since.isoformat(),
         "cpu_hour": history.means(agent.id, "cpu_percent", now),
         "memory_hour": history.means(agent.id, "memory_percent", now),
     }
@@ -52,6 +54,7 @@ def identity_json(agent: Agent) -> Json:
         "protocol": agent.protocol, "facts": dict(agent.facts), "aliases": list(agent.aliases),
         "every_s": None if agent.every is None else agent.every.total_seconds(),
         "registered_at": agent.registered_at.isoformat(),
+        "kept_out_at": None if agent.kept_out_at is None else agent.kept_out_at.isoformat(),
     }  # fmt: skip
 
 

@@ -17,8 +17,6 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-import structlog
-
 from defib.engine.agents.agent_streams import AgentStreams
 from defib.engine.agents.live_board import LiveBoard
 from defib.engine.agents.remote import Remote, Send
@@ -30,6 +28,7 @@ from defib.engine.ids import is_made_up, new_id
 from defib.engine.roster import Roster
 from defib.engine.table import StateTable
 from defib.errors import RegistrationRefusedError
+from defib.logs import get_logger
 from defib.model.agent import (
     Agent,
     AgentReport,
@@ -40,22 +39,24 @@ from defib.model.agent import (
     Scope,
     Token,
 )
-from defib.model.beat import Signal
+from defib.model.beat import Beat, Signal
 from defib.model.changes import Changes
 from defib.model.evidence import Evidence, Grade
-from defib.model.health import State
+from defib.model.health import Health, State
 from defib.model.ids import AgentId, MonitorId
+from defib.model.phrase import phrase
 from defib.model.recovery import AuditEntry
 from defib.model.settings import IngestSettings
-from defib.ports import Clock, LiveFeed
+from defib.ports import Clock, Deadline, LiveFeed
 from defib.rules import agent_status, introductions
 from defib.store import Reader, Writer
 
-log = structlog.get_logger("defib.fleet")
+log = get_logger("defib.fleet")
 
 SAID_EVERY = timedelta(seconds=10)  #: a beat of an agent is logged at most so often
-MOST_ALIASES = 8  #: ids that one agent may beat under besides its own
+_NOTHING = timedelta(0)
 MOST_AGENTS = 1000  #: that one token may bring in: a leaked one fills no disk
+MOST_KNOWN = 10_000  #: in all: nor does a leaked registration key
 _TOKEN_PREFIX = "vmoi_"  # noqa: S105 - what clients of the host protocol expect theirs to begin with
 
 
@@ -89,12 +90,12 @@ class Fleet:
         self._offline: set[AgentId] = set()
         self._registering = asyncio.Lock()
         self.withdraw: Callable[[MonitorId, str], Awaitable[None]] = _nothing  #: closes a monitor's incident
-        for agent in self._agents.values():
+        self.roster = roster
+        for agent in tuple(self._agents.values()):
             self._index(agent)
+            self._watch(agent, roster)
             if self._view(agent).status in _OFFLINE:
                 self._offline.add(agent.id)
-        self.roster = roster
-        self.enlist(roster)
 
     @property
     def settings(self) -> IngestSettings:
@@ -138,7 +139,10 @@ class Fleet:
     def may_report(self, token: Token, agent: str) -> bool:
         """See :class:`defib.ports.Fleet`."""
         known = self._names.get(agent)
-        return known is not None and introductions.may_report(token, self._agents[known])
+        if known is None:
+            return False
+        found = self._agents[known]
+        return found.kept_out_at is None and introductions.is_its_token(token, found)
 
     def _registered(self, agent: AgentId) -> Agent:
         """:raises RegistrationRefusedError: it was removed meanwhile."""
@@ -148,13 +152,25 @@ class Fleet:
         return known
 
     def _view(self, agent: Agent) -> AgentView:
-        health = self._table.get(agent.monitor)
+        health, now = self._table.get(agent.monitor), self._clock.now()
         heard = agent_status.heard(health)
-        since = None if heard is None else max(0.0, (self._clock.now() - heard).total_seconds())
+        since = None if heard is None else max(0.0, (now - heard).total_seconds())
+        is_aside = health is not None and health.state.is_aside
+        if health is not None and is_aside:
+            due = self._expected(agent.monitor, health)
+            late_at, gone_at = (due.at, due.fault_at) if due is not None else (None, None)
+            status = agent_status.status_aside(health, heard, now, late_at=late_at, gone_at=gone_at)
+        else:
+            status = agent_status.status(health, heard)
         return AgentView(
-            agent=agent, status=agent_status.status(health, heard), last_seen=heard, seconds_since=since,
-            is_connected=agent.id in self._streams, live=self.board.get(agent.id),
+            agent=agent, status=status, last_seen=heard, seconds_since=since, is_connected=agent.id in self._streams,
+            live=self.board.get(agent.id), aside=str(health.state) if health is not None and is_aside else "",
         )  # fmt: skip
+
+    def _expected(self, monitor: MonitorId, health: Health) -> Deadline | None:
+        """The beat that would be waited for, were it not set aside."""
+        plugin = self.roster.pushed(monitor)
+        return plugin.deadline(health.beats) if plugin is not None else None
 
     # --- registration ------------------------------------------------------------------------------
 
@@ -163,11 +179,27 @@ class Fleet:
     ) -> tuple[Agent, str]:
         """See :class:`defib.ports.Fleet`."""
         self._check_may_register(token, key)
+        agent, text = await self._register(introduction, token)
+        if introduction.told is not None:
+            live = Live(
+                agent=agent.id,
+                name=agent.name,
+                pool=agent.pool,
+                report=introduction.told,
+                at=self._clock.now(),
+            )
+            self.board.put(live)
+        return agent, text
+
+    async def _register(self, introduction: Introduction, token: Token | None) -> tuple[Agent, str]:
         async with self._registering:
             before = self._known_as(introduction, token)
-            if before is not None and token is not None and introductions.may_report(token, before):
+            if token is None:
+                introductions.check_is_no_outcast(introduction, self._agents.values())
+            elif before is not None and introductions.is_its_token(token, before):
+                introductions.check_let_in(before)
                 return await self._put(introductions.renewed(before, introduction), "agent.renewed"), ""
-            if before is not None and token is None and not self._has_good_token(before):
+            if before is not None and token is None and self._has_no_token(before):
                 own, text = self._own_token(before.id)
                 agent = introductions.renewed(replace(before, token=own.root), introduction)
                 return await self._put(agent, "agent.renewed", (own,)), text
@@ -194,6 +226,7 @@ class Fleet:
                 return await self._put(self._new(introduction, None), "agent.registered")
             if before.token is not None:
                 raise RegistrationRefusedError(f"agent {before.id} reports with a token")
+            introductions.check_let_in(before)
             after = introductions.renewed(before, introduction)
             return before if after == before else await self._put(after, None)
 
@@ -201,16 +234,15 @@ class Fleet:
         """See :class:`defib.ports.Fleet`."""
         known = self._names.get(agent)
         if known is not None:
-            if not introductions.may_report(token, self._agents[known]):
-                raise RegistrationRefusedError(f"agent {known} reports with another token")
+            introductions.check_may_report(token, self._agents[known])
             return self._agents[known]
-        if token.agent is not None:  # it has one agent, whatever that calls itself now
-            return await self._alias(self._agents[token.agent], agent)
+        if token.agent is not None:
+            return await self._named(self._agents[token.agent], agent)
         async with self._registering:
             if agent in self._names:  # it came in while we waited
                 return await self.resolve(token, agent, hostname)
             if (unnamed := self._unnamed(token, hostname)) is not None:
-                return await self._alias(unnamed, agent)
+                return await self._named(unnamed, agent)
             if not self.settings.new_agents:
                 raise RegistrationRefusedError(
                     f"agent {introductions.shown(agent)} is not registered, and new agents are not let in by a beat"
@@ -262,7 +294,7 @@ class Fleet:
         self.board.forget(agent)
         self._watched.pop(gone.monitor, None)
         if self._by_monitor.pop(gone.monitor, None) is not None:
-            self._beats.forget(gone.monitor)
+            self._beats.silences.forget(gone.monitor)
             await self.withdraw(gone.monitor, "the agent was removed")
             self.roster.dismiss(gone.monitor)
         self._bus.publish(Event(type="agent", monitor=gone.monitor))
@@ -280,17 +312,58 @@ class Fleet:
         return token, text
 
     async def revoke_token(self, token: str, actor: str) -> Token:
-        """Revoke a token by its id or name; streams that were opened with it end with their next message.
+        """Revoke a token by its id, or by its name with those that it replaced; streams end with their next message.
 
-        :raises UsageError: there is none.
+        Agents that have no other are kept out from then on: the registration key alone brings none of them back.
+
+        :return: the newest of them.
+        :raises NoTokenError: there is none.
+        :raises UsageError: several that have nothing to do with one another have that name.
         """
-        now = self._clock.now()
-        revoked = self.tokens.revoked(token, now)
-        audit = AuditEntry(at=now, actor=actor, event="token.revoked", subject="*",
-                           facts={"token": revoked.id, "name": revoked.name})  # fmt: skip
-        await self._writer.commit(Changes(tokens=(revoked,), audit=(audit,)))
-        self.tokens.put(revoked)
-        return revoked
+        async with self._registering:
+            now = self._clock.now()
+            revoked = self.tokens.revoked(token, now)
+            outcasts = tuple(
+                replace(agent, kept_out_at=now)
+                for agent in self._agents.values()
+                if agent.kept_out_at is None
+                and introductions.is_its_token(revoked[0], agent)
+                and introductions.has_lost_its_tokens(agent, self.tokens, now, but=revoked)
+            )
+            audit = [AuditEntry(at=now, actor=actor, event="token.revoked", subject="*",
+                                facts={"token": item.id, "name": item.name}) for item in revoked]  # fmt: skip
+            audit += [self._audit("agent.kept-out", agent, actor) for agent in outcasts]
+            await self._writer.commit(Changes(tokens=revoked, agents=outcasts, audit=tuple(audit)))
+            for item in revoked:
+                self.tokens.put(item)
+            for agent in outcasts:
+                self._agents[agent.id] = agent
+                self._bus.publish(Event(type="agent", monitor=agent.monitor))
+            return revoked[0]
+
+    async def keep_out(self, agent: AgentId, actor: str) -> Agent:
+        """Take nothing of an agent any more, and do not let it register, until :meth:`let_in`. Its token stays.
+
+        :raises RegistrationRefusedError: it was removed meanwhile.
+        """
+        async with self._registering:
+            known = self._registered(agent)
+            if known.kept_out_at is not None:
+                return known
+            return await self._put(
+                replace(known, kept_out_at=self._clock.now()), "agent.kept-out", actor=actor
+            )
+
+    async def let_in(self, agent: AgentId, actor: str) -> Agent:
+        """Let an agent report again with a token that is good, or else register by the key.
+
+        :raises RegistrationRefusedError: it was removed meanwhile.
+        """
+        async with self._registering:
+            known = self._registered(agent)
+            if known.kept_out_at is None:
+                return known
+            return await self._put(replace(known, kept_out_at=None), "agent.let-in", actor=actor)
 
     async def rotate_token(
         self, token: str, actor: str, overlap: timedelta = timedelta(hours=24)
@@ -318,10 +391,8 @@ class Fleet:
     def _own_token(self, agent: AgentId) -> tuple[Token, str]:
         return new_token(f"agent {agent}", Scope.INGEST, self._clock.now(), agent=agent, prefix=_TOKEN_PREFIX)
 
-    def _has_good_token(self, agent: Agent) -> bool:
-        """Whether anybody can still report for it: the tokens of one that lost them all are made anew."""
-        now = self._clock.now()
-        return any(introductions.may_report(token, agent) and token.is_good(now) for token in self.tokens)
+    def _has_no_token(self, agent: Agent) -> bool:
+        return introductions.has_lost_its_tokens(agent, self.tokens, self._clock.now())
 
     def _check_may_register(self, token: Token | None, key: str) -> None:
         if token is not None or self.settings.open_registration:
@@ -333,19 +404,12 @@ class Fleet:
         )
 
     def _known_as(self, introduction: Introduction, token: Token | None) -> Agent | None:
-        if introduction.id is not None:
+        if introduction.id is not None and not introduction.is_anonymous:
             known = self._names.get(introduction.id)
             return None if known is None else self._agents[known]
-        if token is not None and token.agent is not None:
-            return self._agents.get(token.agent)
-        if token is None or not introduction.hostname:
-            return None
-        same = (
-            agent
-            for agent in self._agents.values()
-            if agent.token == token.root and agent.hostname == introduction.hostname
+        return introductions.known_as(
+            introduction, token, self._agents, tuple(self.tokens), self._clock.now()
         )
-        return next(same, None)
 
     def _unnamed(self, token: Token, hostname: str) -> Agent | None:
         """The one agent that registered with ``token`` without an id of its own and was never heard since."""
@@ -353,8 +417,8 @@ class Fleet:
             agent
             for agent in self._agents.values()
             if agent.token == token.root
-            and is_made_up(agent.id)
-            and not agent.aliases
+            and agent.kept_out_at is None
+            and _is_nameless(agent)
             and agent_status.heard(self._table.get(agent.monitor)) is None
             and (not hostname or agent.hostname == hostname)
         ]
@@ -364,6 +428,10 @@ class Fleet:
         now = self._clock.now()
         agent_id = introduction.id or AgentId(new_id("agent", now))
         introductions.check_id(agent_id)
+        if len(self._agents) >= MOST_KNOWN:
+            raise RegistrationRefusedError(
+                f"{MOST_KNOWN} agents are known already; remove those that are gone"
+            )
         if (
             token is not None
             and sum(agent.token == token.root for agent in self._agents.values()) >= MOST_AGENTS
@@ -383,7 +451,8 @@ class Fleet:
         configured = self.roster.find_agent(agent)
         if configured is not None and self.roster.monitors[configured].spec.kind == AGENT:
             return configured
-        wanted = introduction.id or introduction.hostname or introduction.name or agent
+        chosen = "" if introduction.is_anonymous else introduction.id
+        wanted = chosen or introduction.hostname or introduction.name or agent
         slug = re.sub(r"[^a-z0-9._-]+", "-", wanted.lower()).strip("-._")[:80] or "agent"
         number = 1
         name = slug
@@ -392,16 +461,20 @@ class Fleet:
             name = f"{slug}-{number}"
         return MonitorId(name)
 
-    async def _alias(self, agent: Agent, name: str) -> Agent:
-        if len(agent.aliases) >= MOST_ALIASES:
-            raise RegistrationRefusedError(f"agent {agent.id} beats under {MOST_ALIASES} other ids already")
+    async def _named(self, agent: Agent, name: str) -> Agent:
+        """The agent under the id that it calls itself, once: one that has an id of its own keeps that."""
+        introductions.check_let_in(agent)
+        if not _is_nameless(agent):
+            raise RegistrationRefusedError(
+                f"the token is that of agent {agent.aliases[0] if agent.aliases else agent.id} alone"
+            )
         introductions.check_id(name)
         waiting = self.roster.find_agent(name)
         if waiting is not None and waiting != agent.monitor and is_configured(waiting, self.roster):
             raise RegistrationRefusedError(
                 f"agent {agent.id} cannot beat as {name}: monitor {waiting!r} of the configuration is another agent's"
             )
-        return await self._put(replace(agent, aliases=(*agent.aliases, AgentId(name))), "agent.renamed")
+        return await self._put(replace(agent, aliases=(AgentId(name),)), "agent.renamed")
 
     async def _put(
         self, agent: Agent, event: str | None, tokens: tuple[Token, ...] = (), *, actor: str = "agent"
@@ -446,24 +519,25 @@ class Fleet:
 
     # --- reports -----------------------------------------------------------------------------------
 
-    async def report(self, agent: AgentId, report: AgentReport) -> AgentView:
+    async def report(self, agent: AgentId, report: AgentReport) -> None:
         """See :class:`defib.ports.Fleet`."""
         known = self._registered(agent)
-        facts = dict(report.facts)
-        if report.status:
-            facts["status"] = report.status
-        metrics = {**report.metrics, **{f"disk_percent:{name}": used for name, used in report.disks.items()}}
-        await self._beats.accept(
-            known.monitor, report.signal, protocol=report.protocol or known.protocol, body=report.error,
-            facts=facts, metrics=metrics, seq=report.seq, epoch=report.epoch, eta=report.every, age=report.age,
-            is_kept=report.signal is not Signal.ALIVE,
+        introductions.check_let_in(known)
+        now, metrics = self._clock.now(), report.metrics
+        if report.disks:
+            metrics = {**metrics, **{f"disk_percent:{name}": used for name, used in report.disks.items()}}
+        beat = Beat(
+            monitor=known.monitor, signal=report.signal, received_at=now, protocol=report.protocol or known.protocol,
+            body=report.error, facts={**report.facts, "status": report.status} if report.status else report.facts,
+            metrics=metrics, seq=report.seq, epoch=report.epoch, eta=report.every, age=max(report.age, _NOTHING),
         )  # fmt: skip
-        now = self._clock.now()
-        self.board.put(Live(agent=known.id, name=known.name, pool=known.pool, report=report, at=now))
-        if now - self._said.get(known.id, datetime.min.replace(tzinfo=now.tzinfo)) >= SAID_EVERY:
+        await self._beats.take(beat, is_kept=report.signal is not Signal.ALIVE)
+        if report.tells_something or not self.board.renew(known.id):
+            self.board.put(Live(agent=known.id, name=known.name, pool=known.pool, report=report, at=now))
+        said_at = self._said.get(known.id)
+        if said_at is None or now - said_at >= SAID_EVERY:
             self._said[known.id] = now
             log.info("heartbeat received from agent", agent=known.id, protocol=report.protocol)
-        return self._view(known)
 
     def watch(self, pool: str | None = None) -> AbstractContextManager[LiveFeed]:
         """See :class:`defib.ports.Fleet`."""
@@ -473,7 +547,7 @@ class Fleet:
         self, agent: AgentId, close: Callable[[], None], send: Send | None = None
     ) -> AbstractContextManager[None]:
         """See :class:`defib.ports.Fleet`."""
-        self._registered(agent)
+        introductions.check_let_in(self._registered(agent))
         return self._streams.hold(agent, close, send)
 
     def hear(self, agent: AgentId, kind: str, data: Mapping[str, object]) -> None:
@@ -494,7 +568,9 @@ class Fleet:
         known = self._agents.get(agent)
         if known is None or self._table[known.monitor].state is State.STOPPED:
             return None
-        evidence = Evidence.fail("stream-closed", "its connection ended without a word", grade=Grade.WEAK)
+        evidence = Evidence.fail(
+            "stream-closed", phrase("its connection ended without a word"), grade=Grade.WEAK
+        )
         return self._beats.suspect(known.monitor, evidence)
 
     def take_change(self, monitor: MonitorId, before: State, after: State) -> None:
@@ -506,10 +582,15 @@ class Fleet:
         if is_off and not was_off:
             self._offline.add(agent.id)
             log.info("marking agent as offline", agent=agent.id, state=after)
-        elif was_off and not is_off:
+        elif (was_off or before is State.NEW) and not is_off:
             self._offline.discard(agent.id)
             log.info("marking agent as online", agent=agent.id, state=after)
         self.board.take_change(agent.id, agent.pool, is_gone=is_off)
+
+
+def _is_nameless(agent: Agent) -> bool:
+    """Whether it has not said yet how it calls itself: its id was made up here."""
+    return is_made_up(agent.id) and not agent.aliases
 
 
 _OFFLINE = (AgentStatus.OFFLINE, AgentStatus.STOPPED)

@@ -65,7 +65,7 @@ class LiveBoard:
         self._clock = clock
         self._live: dict[AgentId, Live] = {}
         self._feeds: set[Feed] = set()
-        self.history = AgentHistory()
+        self.history = AgentHistory(clock.now())
 
     def put(self, live: Live) -> None:
         """A newer report."""
@@ -75,6 +75,15 @@ class LiveBoard:
         for feed in self._feeds:
             if feed.pool in (None, live.pool):
                 feed.put(live)
+
+    def renew(self, agent: AgentId) -> bool:
+        """It was heard, and told nothing: what it told before stays until it is too old; False when there is none."""
+        live = self.get(agent)
+        if live is None:
+            return False
+        live = self._live[agent] = replace(live)
+        self.put(live)
+        return True
 
     def get(self, agent: AgentId) -> Live | None:
         """The newest report of ``agent``, unless it is too old."""

@@ -10,13 +10,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
-import structlog
-
 from defib.errors import ActionRefusedError
+from defib.logs import get_logger
 from defib.model.ids import AgentId
 from defib.ports import ActionResult
 
-log = structlog.get_logger("defib.remote")
+log = get_logger("defib.remote")
 
 Send = Callable[[str, Mapping[str, object]], Awaitable[None]]
 """``send(type, data)``: one message over an agent's stream."""

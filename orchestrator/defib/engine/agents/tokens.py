@@ -37,6 +37,10 @@ def new_token(
     return token, text
 
 
+class NoTokenError(UsageError):
+    """There is no token of that id or name."""
+
+
 class Tokens:
     """All tokens by their hash."""
 
@@ -55,27 +59,31 @@ class Tokens:
         token = self._by_digest.get(digest(shown))
         return token if token is not None and token.is_good(now) else None
 
-    def revoked(self, token: str, now: datetime) -> Token:
-        """The token of this id or name, revoked; the caller commits and puts it back.
+    def revoked(self, token: str, now: datetime) -> tuple[Token, ...]:
+        """The token of this id; by a name also those in whose place it was made and that are good for a while yet.
 
-        :raises UsageError: there is none, or its name is not unique.
+        The caller commits them and puts them back.
+
+        :raises NoTokenError: there is none.
+        :raises UsageError: its name is not unique.
         """
-        found = self.named(token)
-        return replace(found, revoked_at=found.revoked_at or now)
+        return tuple(replace(item, revoked_at=item.revoked_at or now) for item in self._in_use(token))
 
     def named(self, token: str) -> Token:
-        """The token of this id, else the one of this name that is in use.
+        """The token of this id, else the newest of this name; raises like :meth:`revoked`."""
+        return self._in_use(token)[0]
 
-        :raises UsageError: there is none, or its name is not unique.
-        """
-        found = [item for item in self._by_digest.values() if item.id == token] or [
+    def _in_use(self, token: str) -> list[Token]:
+        """The token of this id, else those of this name that are not revoked, the newest first."""
+        by_id = [item for item in self._by_digest.values() if item.id == token]
+        found = by_id or [
             item for item in self._by_digest.values() if item.name == token and item.revoked_at is None
         ]
         if not found:
-            raise UsageError(f"there is no token {token!r}; 'defib token list' shows them")
-        if len(found) > 1:
+            raise NoTokenError(f"there is no token {token!r}; 'defib token list' shows them")
+        if len({item.root for item in found}) > 1:
             raise UsageError(
                 f"{len(found)} tokens are named {token!r}; say which by its id: "
                 f"{', '.join(item.id for item in found)}"
             )
-        return found[0]
+        return sorted(found, key=lambda item: (item.created_at, item.id), reverse=True)

@@ -3,14 +3,13 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-import structlog
-
+from defib.logs import get_logger
 from defib.model.alert import Alert, AlertFacts, AlertKind, AlertText, Held, Severity, Together
 from defib.model.ids import AlertId, MonitorId
 from defib.ports import AlertTexts
 from defib.rules.alerting.notice import ENDS
 
-log = structlog.get_logger("defib.composing")
+log = get_logger("defib.composing")
 
 NO_MONITOR = MonitorId("")
 
@@ -43,6 +42,8 @@ def together(texts: AlertTexts, alerts: Sequence[Alert]) -> Alert:
         tags=tuple(sorted({tag for alert in alerts for tag in alert.facts.tags})),
         facts={},
         together=tuple(member(alert) for alert in alerts),
+        silent_host=alerts[-1].facts.silent_host,  # as it was when the last one fell
+        silent=alerts[-1].facts.silent,
     )
     return _in_words(texts, first, facts, alerts)
 

@@ -2,22 +2,21 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-import structlog
-
 from defib.engine.alerting.telling import Telling
-from defib.engine.alerting.windows import Windows
+from defib.engine.alerting.windows import Windows, advice
 from defib.engine.delivery import Courier
 from defib.engine.events import Event, EventBus
 from defib.engine.recovery.cases import Recovery
 from defib.engine.roster import Watched
 from defib.engine.table import StateTable
 from defib.errors import ActionRefusedError, UsageError
+from defib.logs import get_logger
 from defib.model.alert import Delivery
 from defib.model.changes import Changes
 from defib.model.health import Incident, State
@@ -25,11 +24,11 @@ from defib.model.ids import DeliveryId, IncidentId, MonitorId
 from defib.model.options import format_duration
 from defib.model.recovery import AuditEntry
 from defib.model.window import Matcher, Window, WindowKind
-from defib.ports import Clock
+from defib.ports import Clock, Subject
 from defib.rules.alerting.escalate import has_lapsed
 from defib.store import Reader, Writer
 
-log = structlog.get_logger("defib.desk")
+log = get_logger("defib.desk")
 
 LONGEST_NOTE = 500
 MOST_LISTED = 20  #: incidents in one answer
@@ -41,7 +40,7 @@ class FrontDesk:
 
     :ivar tell: what people are told of an acknowledgement or of its end, by whom, to be committed with it.
     :ivar on_marked: called with each monitor whose acknowledgement has changed: other calls are due now.
-    :ivar sentences: an incident from its beginning to its end; None when there is none.
+    :ivar sentences: an incident from its beginning to its end, or why a monitor is as it is; None when there is none.
     """
 
     def __init__(
@@ -61,7 +60,7 @@ class FrontDesk:
             lambda watched, incident, who, now: Changes()
         )
         self.on_marked: Callable[[MonitorId], None] = lambda monitor: None
-        self.sentences: Callable[[IncidentId], list[str] | None] = lambda incident: None
+        self.sentences: Callable[[str], list[str] | None] = lambda subject: None
 
     # --- who sees to it ----------------------------------------------------------------------------
 
@@ -148,9 +147,7 @@ class FrontDesk:
     def _open(self, incident: IncidentId) -> Incident:
         found = self._telling.incidents.get(incident) or self._reader.incident(incident)
         if found is None:
-            raise UsageError(
-                f"there is no incident or monitor {incident!r}; 'defib status' lists what is wrong"
-            )
+            raise UsageError(self._no_such(incident))
         if found.closed_at is not None:
             raise UsageError(f"{incident} is over since {self._local(found.closed_at)}: {found.resolution}")
         return found
@@ -177,12 +174,19 @@ class FrontDesk:
             raise UsageError(
                 "name the monitors, tags or incidents that it is about; or say --all for everything"
             )
-        if everything and not matcher.is_everything:
-            raise UsageError("it cannot be about everything and about something at once")
+        if everything and (matcher.monitors or matcher.tags or matcher.incidents):
+            raise UsageError(
+                "it cannot be about everything and about something at once; leave out --all, or what it names"
+            )
         if until is None and kind is not WindowKind.PAUSE:
             raise UsageError(f"a {kind} needs an end: nobody remembers to end it")
         if until is not None:
-            self._bounded(until - (starts_at or self._clock.now()))
+            now = self._clock.now()
+            if until <= now:
+                raise UsageError(f"that is over since {self._local(until)}; give it an end that is still to come")
+            if starts_at is not None and until <= starts_at:
+                raise UsageError("it would be over before it begins; give it an end that is later")
+            self._bounded(until - (starts_at or now))
         for incident in sorted(matcher.incidents):
             self._open(incident)
         reason = " ".join(reason.split())[:LONGEST_NOTE]
@@ -212,12 +216,26 @@ class FrontDesk:
             )
         return "\n".join(lines)
 
-    async def explain(self, incident: IncidentId) -> str:
+    async def explain(self, subject: IncidentId | MonitorId) -> str:
         """See :class:`defib.ports.Desk`."""
-        sentences = await asyncio.to_thread(self.sentences, incident)
+        sentences = await asyncio.to_thread(self.sentences, subject)
         if sentences is None:
-            raise UsageError(f"there is no incident {incident!r}")
+            raise UsageError(self._no_such(subject))
         return "\n".join(sentences)
+
+    async def meant(self, text: str = "") -> Sequence[Subject]:
+        """See :class:`defib.ports.Desk`."""
+        subjects = [self._subject(watched) for watched in self._recovery.roster.monitors.values()]
+        found = [item for item in subjects if _fits(item, text)]
+        exact = [item for item in found if text in (item.monitor, item.incident)]
+        by_name = sorted(exact or found, key=lambda item: item.name)
+        return sorted(by_name, key=lambda item: item.incident or "", reverse=True)
+
+    def _subject(self, watched: Watched) -> Subject:
+        health = self._table[watched.spec.id]
+        return Subject(
+            monitor=health.monitor, name=watched.spec.name, state=health.state, incident=health.incident
+        )
 
     async def recover(self, incident: IncidentId, who: str) -> str:
         """See :class:`defib.ports.Desk`."""
@@ -246,6 +264,10 @@ class FrontDesk:
         self._bus.publish(Event(type="delivery"))
         return found
 
+    def _no_such(self, name: str) -> str:
+        hint = advice(name, self._recovery.roster.monitors) or "'defib status' lists what is wrong"
+        return f"there is no incident or monitor {name!r}; {hint}"
+
     def _local(self, at: datetime) -> str:
         zone = ZoneInfo(self._recovery.roster.settings.timezone)
         return f"{at.astimezone(zone):%Y-%m-%d %H:%M}"
@@ -257,6 +279,14 @@ def _acknowledged(incident: Incident, at: datetime | None, who: str, note: str) 
         return replace(incident, acked_at=None, acked_by="", ack_note="")
     kept = incident.ack_note if incident.acked_by == who else ""
     return replace(incident, acked_at=at, acked_by=who, ack_note=note or kept)
+
+
+def _fits(subject: Subject, text: str) -> bool:
+    """Whether ``text`` may mean it; "" means whatever is wrong."""
+    if not text or text == subject.incident:
+        return subject.incident is not None
+    wanted = text.casefold()
+    return wanted in subject.monitor.casefold() or wanted in subject.name.casefold()
 
 
 def describe(matcher: Matcher) -> str:

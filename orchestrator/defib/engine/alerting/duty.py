@@ -9,18 +9,17 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-import structlog
-
 from defib.engine.alerting.windows import Windows
 from defib.engine.detection.judge import Judge
 from defib.engine.roster import Roster, Watched
 from defib.engine.table import StateTable
 from defib.errors import StoreError
+from defib.logs import get_logger
 from defib.model.health import State
 from defib.model.window import Window, WindowKind
 from defib.ports import Clock
 
-log = structlog.get_logger("defib.duty")
+log = get_logger("defib.duty")
 
 STORE_RETRY_S = 1.0
 _STATES = {WindowKind.MAINTENANCE: State.MAINTENANCE, WindowKind.PAUSE: State.PAUSED}
@@ -93,7 +92,7 @@ class Duty:
             return
         state, reason = _STATES[window.kind], self._words(window)
         if before.state is not state or before.reason != reason:
-            await self._judge.set_aside(watched, state, reason)
+            await self._judge.set_aside(watched, state, reason, window)
         if before.state is not state:
             self.on_aside(watched, state)
 

@@ -11,6 +11,7 @@ from defib.model.evidence import Fact, Grade, Observation
 from defib.model.health import FaultLabel, Health, Incident
 from defib.model.monitor import RecoveryMode
 from defib.model.settings import Settings
+from defib.rules.delivering.local_time import stamped
 from defib.rules.observer import Trouble
 
 
@@ -30,7 +31,9 @@ def facts_about(
     facts: Mapping[str, Fact] = evidence.facts if evidence else {}
     base = settings.server.public_url
     zone = ZoneInfo(settings.timezone)
-    seen = tuple(f"{item.ended_at.astimezone(zone):%H:%M:%S}  {item.evidence.summary}" for item in recent)
+    seen = tuple(
+        stamped(f"{item.ended_at.astimezone(zone):%H:%M:%S}", item.evidence.summary) for item in recent
+    )
     return AlertFacts(
         event=event,
         monitor=spec.id,

@@ -26,6 +26,7 @@ from defib.model.evidence import Observation
 from defib.model.health import Flaps, Health, Incident
 from defib.model.ids import AlertId, DeliveryId, IncidentId, MonitorId
 from defib.model.report import ReportDocument
+from defib.model.window import Window
 from defib.rules.alerting import Call, Scene, decide, loudness
 from defib.rules.alerting.matter import Owed
 from defib.rules.observer import Trouble
@@ -46,13 +47,18 @@ class Notifier:
     """What was seen before the first action of an incident, in a few lines."""
 
     def down(
-        self, watched: Watched, health: Health, incident: Incident, now: datetime, *, due_at: datetime
-    ) -> Changes:
-        """A fault was declared; people hear of it at ``due_at``, with all that fails together with it."""
+        self, watched: Watched, health: Health, incident: Incident, now: datetime, *, due_at: datetime,
+        silent: tuple[str, int] = ("", 0),
+    ) -> Changes:  # fmt: skip
+        """A fault was declared; people hear of it at ``due_at``, with all that fails together with it.
+
+        :param silent: the host that does not answer at all, and how many others there are to follow.
+        """
         facts = self._facts(
             AlertKind.DOWN, watched, health, now, since=incident.fault_hi,
             recovery=self._plan(watched, health, incident), label=incident.label,
         )  # fmt: skip
+        facts = replace(facts, silent_host=silent[0], silent=silent[1])
         return self._alert(facts, incident, now, watched=watched, health=health, due_at=due_at)
 
     def degraded(self, watched: Watched, health: Health, now: datetime) -> Changes:
@@ -190,6 +196,35 @@ class Notifier:
         facts = replace(facts, actor=who, note=incident.ack_note)
         about = f"{incident.id}|{event}|{now.isoformat()}"
         return self._alert(facts, incident, now, watched=watched, health=health, about=about)
+
+    def aside(
+        self, watched: Watched, health: Health, incident: Incident, window: Window, now: datetime, *,
+        due_at: datetime,
+    ) -> Changes:  # fmt: skip
+        """Maintenance or a pause has begun for it: whoever was told of the fault knows who did that, and until when."""
+        facts = self._afterwards(AlertKind.SET_ASIDE, watched, health, incident, (), now)
+        facts = replace(facts, actor=window.made_by, note=window.reason, until=window.until, recovery="")
+        about = f"{incident.id}|{facts.event}|{now.isoformat()}"
+        return self._alert(facts, incident, now, watched=watched, health=health, about=about, due_at=due_at)
+
+    def unwatched(
+        self, told: Alert, incident: Incident, why: str, channels: tuple[str, ...], now: datetime, *, due_at: datetime
+    ) -> Changes:  # fmt: skip
+        """It is watched no more, and perhaps not even known: what is said of it is what was said last.
+
+        :param told: the newest alert that people were told.
+        :param incident: closed already.
+        :param channels: through which they were.
+        """
+        old = told.facts
+        facts = AlertFacts(
+            event=AlertKind.UNWATCHED, monitor=old.monitor, monitor_name=old.monitor_name,
+            monitor_kind=old.monitor_kind, family=old.family, target=old.target, at=now, since=incident.fault_hi,
+            cause=incident.cause, summary=incident.summary, evidence=old.evidence, facts=old.facts, recovery=why,
+            tags=old.tags, timezone=self.roster.settings.timezone, url=old.url,
+        )  # fmt: skip
+        known = tuple(name for name in channels if name in self.roster.channels)
+        return self._alert(facts, incident, now, told=known, due_at=due_at)
 
     def _afterwards(
         self, event: AlertKind, watched: Watched, health: Health, incident: Incident, together: tuple[Together, ...],

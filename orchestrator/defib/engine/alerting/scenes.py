@@ -96,18 +96,31 @@ class Scenes:
         is_news = event is AlertKind.DOWN and incident is not None and incident.opened_at >= now
         if incident is None or is_news or not (notice.is_end or event in _FOLLOW):
             return ()
-        called = self._called_for(incident.story)
         if event in AFTERWARDS:
+            called = self._called_for(incident.story)
             return tuple(dict.fromkeys((*self.told_of(self.reader.story_alerts(incident.story)), *called)))
+        return self.told_of_incident(incident)
+
+    def told_of_incident(self, incident: Incident) -> tuple[str, ...]:
+        """Channels that people were told of it through, those of a call for its whole story among them."""
+        called = self._called_for(incident.story)
         return tuple(dict.fromkeys((*self.reader.told_channels(incident.id), *called)))
+
+    def begin(self, story: IncidentId) -> None:
+        """A story begins: nobody has been called for it yet, and nobody need ask the store."""
+        self._know_called(story, ())
+
+    def _know_called(self, story: IncidentId, channels: tuple[str, ...]) -> None:
+        if len(self._called) >= _MOST_STORIES:
+            self._called.clear()
+        self._called[story] = channels
 
     def _called_for(self, story: IncidentId) -> tuple[str, ...]:
         """Channels through which somebody was called or reminded of a story: of one of its incidents for them all."""
         if story not in self._called:
-            if len(self._called) >= _MOST_STORIES:
-                self._called.clear()
             alerts = self.reader.story_alerts(story)
-            self._called[story] = self.told_of([item for item in alerts if item.facts.event in AFTERWARDS])
+            called = self.told_of([item for item in alerts if item.facts.event in AFTERWARDS])
+            self._know_called(story, called)
         return self._called[story]
 
     def told_of(self, alerts: Sequence[Alert]) -> tuple[str, ...]:
@@ -161,10 +174,10 @@ class Scenes:
 
 def notice_of(alert: Alert, watched: Watched | None, incident: Incident | None) -> Notice:
     """An alert as the stages see it."""
-    facts, asked = alert.facts, watched.asked if watched else None
+    facts = alert.facts
     return Notice(
         event=facts.event, kind=alert.kind, severity=alert.severity, monitor=alert.monitor, tags=frozenset(facts.tags),
         incident=alert.incident, story=incident.story if incident else None, cause=facts.cause,
-        host=asked.host if asked else "", group=watched.spec.group if watched else "", family=facts.family,
+        host=watched.host if watched else "", group=watched.spec.group if watched else "", family=facts.family,
         is_well=facts.state not in ("fault", "unreachable"),
     )  # fmt: skip

@@ -11,8 +11,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-import structlog
-
 from defib.engine.alerting.calling import Calling
 from defib.engine.alerting.morning import Morning
 from defib.engine.alerting.owing import Owing, Step
@@ -21,6 +19,7 @@ from defib.engine.events import Event, EventBus
 from defib.engine.roster import Roster, Watched
 from defib.engine.table import StateTable
 from defib.errors import StoreError
+from defib.logs import get_logger
 from defib.model.changes import Changes
 from defib.model.evidence import Observation
 from defib.model.health import Flaps, Health, Incident, State
@@ -30,7 +29,7 @@ from defib.rules.flapping import DIGEST_EVERY, is_digest_due
 from defib.rules.lasting import STOP_PATIENCE, is_lasting, is_stop_to_tell
 from defib.store import Writer
 
-log = structlog.get_logger("defib.standing")
+log = get_logger("defib.standing")
 
 STORE_RETRY = timedelta(seconds=1)
 CRASH_RETRY = timedelta(minutes=1)

@@ -20,9 +20,17 @@ from defib.model.changes import Changes
 from defib.model.evidence import Grade
 from defib.model.health import Health, Incident, State, Transition
 from defib.model.ids import IncidentId, MonitorId
-from defib.rules.alerting.matter import Owed
+from defib.model.window import Window
+from defib.rules.alerting.matter import Owed, was_told
 from defib.rules.flapping import Flapping, Span, gaps_between
-from defib.rules.grouping import GROUP_WAIT, Fallen, find_root, first_due, joining_due, siblings
+from defib.rules.grouping import (
+    GROUP_WAIT,
+    Fallen,
+    find_root,
+    first_due,
+    joining_due,
+    silent_beside,
+)
 from defib.rules.snapshots import digest
 from defib.store import Reader
 
@@ -101,6 +109,25 @@ class Telling:
         health = self.table[watched.spec.id]
         return self.notifier.hands(watched, health, incident, self.members(incident), who, now)
 
+    def aside(
+        self, watched: Watched, before: Health, health: Health, window: Window, now: datetime
+    ) -> Changes:
+        """Nothing is judged about a monitor from now on: whoever knows that it is at fault hears that."""
+        if before.incident is None or before.state.is_aside or not health.state.is_aside:
+            return Changes()
+        incident = self.incident(before.incident)
+        due_at = now + GROUP_WAIT if len(self.open_story(incident)) > 1 else now
+        return self.notifier.aside(watched, health, incident, window, now, due_at=due_at)
+
+    def unwatched(self, closed: Incident, why: str, now: datetime) -> Changes:
+        """A monitor is watched no more: whoever knows that it is at fault hears that this is the last of it."""
+        alerts = [alert for alert in self.reader.alerts(incident=closed.id) if was_told(alert)]
+        if not alerts:
+            return Changes()
+        due_at = now + GROUP_WAIT if len(self.open_story(closed)) > 1 else now
+        told = self.scenes.told_of_incident(closed)
+        return self.notifier.unwatched(alerts[-1], closed, why, told, now, due_at=due_at)
+
     # --- what belongs together ---------------------------------------------------------------------
 
     def placed(self, incident: Incident) -> Incident:
@@ -111,12 +138,25 @@ class Telling:
         root = find_root(self._fallen(incident), others, is_mass=self.guard.is_mass_failure)
         incident = replace(incident, root=root)
         self.incidents[incident.id] = incident
+        if root is None:
+            self.scenes.begin(incident.id)
         return incident
 
     def _fallen(self, incident: Incident) -> Fallen:
         watched = self.roster.monitors[incident.monitor]
-        host = watched.asked.host if watched.asked else ""
-        return Fallen(incident=incident, host=host, tags=_labels(watched))
+        return Fallen(incident=incident, host=watched.host, tags=watched.labels)
+
+    def _silent(self, incident: Incident) -> tuple[str, int]:
+        """The host that this one's story has brought down, and how many others there do not answer: ("", 0) if none."""
+        host = self.roster.monitors[incident.monitor].host
+        if not host:
+            return "", 0
+        story = self.open_story(incident)
+        there = self.roster.ties.on_host(host)
+        fallen = {item.monitor for item in story} & there
+        others = (self.table[name] for name in there - fallen)
+        count = silent_beside(len(fallen), others, min(item.fault_hi for item in story))
+        return (host, count) if count else ("", 0)
 
     def siblings_to_look_at(self, monitor: MonitorId) -> list[MonitorId]:
         """Those that may have fallen with a monitor that failed twice, and were not looked at since."""
@@ -126,15 +166,10 @@ class Telling:
             return []
         return [
             name
-            for name in self._siblings(monitor)
+            for name in self.roster.ties.siblings(monitor)
             if (known := self.table[name]).state in _BACK
             and (known.last is None or known.last.started_at < first)
         ]
-
-    def _siblings(self, monitor: MonitorId) -> list[MonitorId]:
-        hosts = {name: item.polled.host for name, item in self.roster.monitors.items() if item.polled}
-        tags = {name: _labels(self.roster.monitors[name]) for name in hosts}
-        return siblings(monitor, hosts, tags) if monitor in hosts else []
 
     # --- flapping ----------------------------------------------------------------------------------
 
@@ -173,7 +208,9 @@ class Telling:
         elif incident is not None and is_relapse:
             changes += self.notifier.relapsed(watched, health, incident, now, attempts=attempts)
         elif incident is not None and incident.closed_at is None:
-            changes += self.notifier.down(watched, health, incident, now, due_at=self._down_due(incident))
+            changes += self.notifier.down(
+                watched, health, incident, now, due_at=self._down_due(incident), silent=self._silent(incident)
+            )
         elif incident is not None:
             changes += self.notifier.recovered(
                 watched, health, incident, now, attempts=attempts, due_at=self._return_due(incident, now)
@@ -185,7 +222,8 @@ class Telling:
     def _down_due(self, incident: Incident) -> datetime:
         if incident.root is None:
             suspects = any(
-                self.table[name].state is State.SUSPECT for name in self._siblings(incident.monitor)
+                self.table[name].state is State.SUSPECT
+                for name in self.roster.ties.siblings(incident.monitor)
             )
             return first_due(
                 incident.opened_at, is_sure=incident.grade == Grade.AUTHORITATIVE, has_suspects=suspects
@@ -198,9 +236,3 @@ class Telling:
         others = (item for item in self.open_story(incident) if item.id != incident.id)
         is_told = any(self.reader.told_channels(item.id) for item in others)
         return now + RETURN_WAIT if is_told else now
-
-
-def _labels(watched: Watched) -> frozenset[str]:
-    """What may tie its fate to that of others: its tags, and its group."""
-    group = watched.spec.group
-    return watched.spec.tags | {f"group {group}"} if group else watched.spec.tags

@@ -4,17 +4,17 @@ What a person begins or ends is a row before it holds. A window of the configura
 file, unless somebody ended it before its time; the row that says so has its id, and takes its place.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime
 from itertools import chain
 
-import structlog
-
+from defib.config.findings import nearest
 from defib.engine.events import Event, EventBus
 from defib.engine.ids import new_id
 from defib.engine.roster import Roster, Watched
 from defib.errors import UsageError
+from defib.logs import get_logger
 from defib.model.alert import Severity
 from defib.model.changes import Changes
 from defib.model.ids import IncidentId, MonitorId, WindowId
@@ -24,7 +24,7 @@ from defib.ports import Clock
 from defib.rules import windows as rules
 from defib.store import Reader, Writer
 
-log = structlog.get_logger("defib.windows")
+log = get_logger("defib.windows")
 
 
 class Windows:
@@ -69,11 +69,16 @@ class Windows:
         self._refresh()
         return self._in_force
 
-    def find(self, window_id: str) -> Window | None:
-        """The window of an id, or the one in force of a configured window's name."""
-        by_id = (window for window in self.known() if window.id == window_id)
-        by_name = (window for window in self.in_force() if window.id.startswith(f"{window_id}@"))
-        return next(chain(by_id, by_name), None)
+    def find(self, name: str, kind: WindowKind | None = None) -> Window | None:
+        """The window of an id, the one in force of a configured window's name, or the only one of a monitor alone.
+
+        :param kind: any, where it is None.
+        """
+        known = [window for window in self.known() if kind in (None, window.kind)]
+        by_id = (window for window in known if window.id == name)
+        by_name = (window for window in self.in_force() if window in known and window.id.startswith(f"{name}@"))
+        own = [window for window in known if window.matcher == Matcher(monitors=frozenset({MonitorId(name)}))]
+        return next(chain(by_id, by_name, own if len(own) == 1 else ()), None)
 
     def next_change(self) -> datetime | None:
         """When the next one begins or ends by itself."""
@@ -122,29 +127,41 @@ class Windows:
             raise UsageError(
                 "it would be over before it began; give it an end that is later than its beginning"
             )
-        monitors = self._roster.monitors
-        for monitor in sorted(window.matcher.monitors):
-            if monitor not in monitors:
-                raise UsageError(f"there is no monitor {monitor!r}; 'defib status' lists them")
-        known = {tag for watched in monitors.values() for tag in watched.spec.tags}
-        for tag in sorted(window.matcher.tags - known):
-            raise UsageError(
-                f"no monitor has the tag {tag!r}; there are: {', '.join(sorted(known)) or 'none'}"
-            )
+        self._check(window.matcher)
         await self._store(window, "begin", actor)
         return window
 
-    async def end(self, window_id: WindowId, actor: str) -> Window:
+    def _check(self, matcher: Matcher) -> None:
+        """:raises UsageError: it names what is not known, or fits no monitor."""
+        monitors = self._roster.monitors
+        for monitor in sorted(matcher.monitors - monitors.keys()):
+            hint = advice(monitor, monitors) or "'defib status' lists them"
+            raise UsageError(f"there is no monitor {monitor!r}; {hint}")
+        known = {tag for watched in monitors.values() for tag in watched.spec.tags}
+        for tag in sorted(matcher.tags - known):
+            hint = advice(tag, known) or f"there are: {', '.join(sorted(known)) or 'none'}"
+            raise UsageError(f"no monitor has the tag {tag!r}; {hint}")
+        both = (name for name in matcher.monitors if not matcher.tags.isdisjoint(monitors[name].spec.tags))
+        if matcher.monitors and matcher.tags and next(both, None) is None:
+            names, tags = ", ".join(sorted(matcher.monitors)), " or ".join(sorted(matcher.tags))
+            raise UsageError(
+                f"it would be about no monitor: {names} without the tag {tags}; what is named has to fit together, "
+                "so make two of it"
+            )
+
+    async def end(self, name: str, actor: str, kind: WindowKind | None = None) -> Window:
         """End a window before its time; one that has not begun never does.
 
-        :param window_id: or the name of a configured window, of which the one in force is meant.
-        :raises UsageError: there is none of this id, or it is over.
+        :param name: see :meth:`find`, and ``kind``.
+        :raises UsageError: there is none, or it is over.
         """
-        window = self.find(window_id)
+        window = self.find(name, kind)
         if window is None:
+            own = sum(MonitorId(name) in item.matcher.monitors for item in self.known())
+            hint = f"; {own} name it among others: say which, by its id" if own else ""
             raise UsageError(
-                f"no silence, maintenance or pause {window_id!r} is in force or to come; 'defib silence list' "
-                "and 'defib maintenance list' show those that are"
+                f"no {kind or 'silence, maintenance or pause'} {name!r} is in force or to come{hint}; "
+                "'defib silence list' and 'defib maintenance list' show those that are"
             )
         ended = replace(window, ended_at=self._clock.now(), ended_by=actor)
         await self._store(ended, "end", actor)
@@ -234,6 +251,12 @@ class Windows:
         self._in_force = rules.active(self._known, now)
         self._stale_at = rules.next_change(self._known, now)
         self._read_at = now
+
+
+def advice(name: str, known: Iterable[str]) -> str:
+    """``did you mean 'web'?``; "" where nothing is like it."""
+    near = nearest(name, known)
+    return f"did you mean {near!r}?" if near else ""
 
 
 def _is_past(window: Window, now: datetime) -> bool:

@@ -4,13 +4,12 @@ import asyncio
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
-import structlog
-
 from defib.engine.alerting.composing import compose
 from defib.engine.delivery.lane import Lane
 from defib.engine.delivery.reviewing import Reviewing
 from defib.engine.ids import new_id
 from defib.engine.roster import Roster
+from defib.logs import get_logger
 from defib.model.alert import Alert, AlertFacts, AlertKind, Delivery, DeliveryState
 from defib.model.changes import Changes
 from defib.model.ids import AlertId, DeliveryId, MonitorId
@@ -18,7 +17,7 @@ from defib.ports import Clock
 from defib.rules.delivering.failover import BROKEN
 from defib.store import Reader, Writer
 
-log = structlog.get_logger("defib.delivery")
+log = get_logger("defib.delivery")
 
 KEY = "channel-broken"
 """Run-time setting ``channel-broken:NAME``: since when people know that a channel does not work, and through which

@@ -4,10 +4,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-import structlog
-
 from defib.engine.alerting import composing
 from defib.engine.roster import Roster
+from defib.logs import get_logger
 from defib.model.alert import Alert, AlertKind, Delivery
 from defib.model.ids import AlertId, ReportId
 from defib.model.monitor import RecoveryMode
@@ -18,10 +17,10 @@ from defib.rules.alerting.notice import HANDS
 from defib.rules.delivering.buttons import buttons_for, to_be_seen_to
 from defib.rules.delivering.local_time import in_zone
 from defib.rules.delivering.messages import LATE, Message
-from defib.rules.delivering.shaping import Opening, Shape, worst
+from defib.rules.delivering.shaping import Fall, Opening, Shape, silent_host, worst
 from defib.store import Reader
 
-log = structlog.get_logger("defib.delivery")
+log = get_logger("defib.delivery")
 
 NOTED_LATE = timedelta(minutes=1)  #: what is told so much after its time says so
 
@@ -56,7 +55,20 @@ class Composer:
             monitors=frozenset(alert.monitor for alert in alerts),
             severity=worst([alert.severity for alert in alerts]),
             is_of_one_story=all(row.thread == thread for row in within),
+            silent_host=silent_host(
+                self._alerts(row for row in within if row.accepted_at == first.accepted_at)
+            ),
         )
+
+    def falls(self, message: Message) -> list[Fall]:
+        """Where the falls of a message were, and since when; what is no fall of something watched is left out."""
+        found = []
+        for alert in self._alerts(row.delivery for row in message.told):
+            incident = None if alert.incident is None else self._reader.incident(alert.incident)
+            watched = None if alert.monitor is None else self._roster.monitors.get(alert.monitor)
+            if incident is not None and watched is not None:
+                found.append(Fall(host=watched.host, well_at=incident.fault_lo))
+        return found
 
     def letter(
         self, message: Message, shape: Shape, opening: Opening | None, spec: ChannelSpec, now: datetime
@@ -77,7 +89,7 @@ class Composer:
         late_since = message.ready_at if _is_late(message, now) else None
         alert = self._in_words(alert, spec, late_since)
         if told[0].facts.event in HANDS and shape is Shape.EDIT:
-            note = self._in_words(told[-1], spec, None)
+            note = self._in_words(composing.together(texts, told), spec, None)
             alert = replace(alert, description=f"{alert.description}\n\n{note.title}\n{note.description}")
         return Letter(
             notice=alert, buttons=() if message.is_digest else self._buttons(alert, alerts, spec.language)

@@ -6,8 +6,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-import structlog
-
 from defib.engine.delivery.complaints import Complaints
 from defib.engine.delivery.lane import Lane, Shelf
 from defib.engine.delivery.listeners import Listeners
@@ -17,13 +15,14 @@ from defib.engine.delivery.stand_ins import StandIns
 from defib.engine.events import Event, EventBus
 from defib.engine.roster import Roster
 from defib.errors import UsageError
+from defib.logs import get_logger
 from defib.model.alert import Delivery, DeliveryState
 from defib.model.changes import Changes
 from defib.model.ids import DeliveryId
 from defib.ports import Clock, Desk
 from defib.store import Reader, Writer
 
-log = structlog.get_logger("defib.delivery")
+log = get_logger("defib.delivery")
 
 SOON = timedelta(seconds=3)  #: what is due later in a pass is left to the next one
 FAREWELL_S = 0.5  #: for tries under way when all is over

@@ -15,25 +15,24 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-import structlog
-
 from defib.engine.delivery.composer import Composer
-from defib.engine.delivery.outbox import Outbox
+from defib.engine.delivery.outbox import UNTOLD, Outbox, Root
 from defib.engine.delivery.sending import Sending
 from defib.engine.events import Event, EventBus
 from defib.engine.roster import Roster
 from defib.errors import DeliveryError, StoreError
+from defib.logs import get_logger
 from defib.model.alert import Delivery, DeliveryState
 from defib.model.changes import Changes, DeliveryTry
 from defib.model.ids import DeliveryId
 from defib.model.settings import ChannelSpec
 from defib.ports import Clock, Receipt
-from defib.rules.delivering.choosing import Pace, next_step
+from defib.rules.delivering.choosing import Pace, Said, next_step
 from defib.rules.delivering.messages import Message, Waiting
 from defib.rules.delivering.shaping import Shape, decide_shape
 from defib.store import Reader, Writer
 
-log = structlog.get_logger("defib.delivery")
+log = get_logger("defib.delivery")
 
 STORE_RETRY_S = 1.0
 
@@ -58,13 +57,13 @@ class Lane:
 
     def __init__(self, name: str, shelf: Shelf) -> None:
         self.name = name
-        self.pace = Pace.fresh(self._rate(shelf.roster()), shelf.clock.now())
+        self.pace = self._recalled(shelf)
         self.trying_since: datetime | None = None  #: of the try under way
         self.error = ""  #: of the newest failed try, until one is accepted
         self.accepted_at: datetime | None = None  #: the newest, since this process started
         self._shelf = shelf
         self._wake = asyncio.Event()
-        self._roots: dict[str, str] = {}
+        self._roots: dict[str, Root] = {}
         self._uneditable: set[str] = set()  #: receipts
         self._closing = False
 
@@ -105,6 +104,23 @@ class Lane:
         """The same, without a first try that may still be accepted."""
         return self.pace.failing_since if self.pace.failures else None
 
+    def _recalled(self, shelf: Shelf) -> Pace:
+        """What the channel has used up before this process began, by what it took; blocks."""
+        rate, now = self._rate(shelf.roster()), shelf.clock.now()
+        messages: dict[datetime, list[Delivery]] = {}
+        for row in shelf.reader.accepted(self.name, now - Pace.reach(rate)):
+            if row.accepted_at is not None and row.tries:  # else another message had said it
+                messages.setdefault(row.accepted_at, []).append(row)
+        said = (Said(at=at, begins=self._began(shelf, rows)) for at, rows in messages.items())
+        return Pace.recalled(rate, said, now)
+
+    def _began(self, shelf: Shelf, rows: Sequence[Delivery]) -> bool:
+        """Whether a message of ``rows`` opened a conversation: the first row of its conversation is among them."""
+        ids = {row.id for row in rows}
+        return rows[0].notice_type == "alert" and all(
+            shelf.reader.conversation(self.name, row.thread)[0].id in ids for row in rows
+        )
+
     async def serve(self) -> None:
         """Deliver until closed."""
         shelf = self._shelf
@@ -139,11 +155,16 @@ class Lane:
             self._roots |= await asyncio.to_thread(self._look_up, unknown)
         return outbox.of(self.name, self._roots)
 
-    def _look_up(self, threads: set[str]) -> dict[str, str]:
+    def _look_up(self, threads: set[str]) -> dict[str, Root]:
         roots = {}
         for thread in threads:
             said = self._shelf.reader.conversation(self.name, thread)
-            roots[thread] = (said[0].sent_with or said[0].id) if said else ""
+            first = said[0] if said else None
+            roots[thread] = (
+                UNTOLD
+                if first is None
+                else Root(delivery=first.sent_with or first.id, told_at=first.accepted_at)
+            )
         return roots
 
     async def _deliver(self, message: Message) -> None:
@@ -159,8 +180,14 @@ class Lane:
             return
         finally:
             self.trying_since = None
-        root = self._roots.get(message.first.thread, "") if shape is Shape.EDIT else ""
+        if shape is Shape.SAID:
+            await self._said(message, receipt)
+            return
+        root = self._root(message) if shape is Shape.EDIT else ""
         await self._accepted(message, receipt, root, shelf.clock.monotonic() - began_s)
+
+    def _root(self, message: Message) -> str:
+        return self._roots.get(message.first.thread, UNTOLD).delivery
 
     async def _claim(self, message: Message) -> None:
         """Put the message's composition on record."""
@@ -189,10 +216,13 @@ class Lane:
         )  # fmt: skip
 
     async def _hand_over(self, sending: Sending, now: datetime) -> tuple[Receipt, Shape]:
-        """Send it. An edit that the far end refuses becomes a reply."""
+        """Send it, unless people know. An edit that the far end refuses becomes a reply."""
         opening = sending.opening
         can_edit = sending.can_edit and opening is not None and opening.receipt not in self._uneditable
-        shape = decide_shape(sending.message, opening, can_edit=can_edit, now=now)
+        falls = await sending.falls() if opening is not None and opening.silent_host else ()
+        shape = decide_shape(sending.message, opening, can_edit=can_edit, now=now, falls=falls)
+        if shape is Shape.SAID and opening is not None:
+            return Receipt(id=opening.receipt), shape
         try:
             return await sending.send(shape), shape
         except DeliveryError as error:
@@ -220,19 +250,32 @@ class Lane:
         self.pace = self.pace.accepted(message, now)
         self.error, self.accepted_at = "", now
         for row in done:
-            if not self._roots.get(row.thread):
-                self._roots[row.thread] = first.id
+            if not self._roots.get(row.thread, UNTOLD).delivery:
+                self._roots[row.thread] = Root(delivery=first.id, told_at=now)
         shelf.outbox.remove(row.id for row in done)
         if has_failed:
             shelf.outbox.hurry(self.name, now)
         log.info("delivered", channel=self.name, notice=first.notice, tries=done[0].tries, together=len(done))
         shelf.on_outcome(self, done)
 
+    async def _said(self, message: Message, receipt: Receipt) -> None:
+        """Nothing leaves: the first message spoke for it, and so its end is told where that went."""
+        shelf, root = self._shelf, DeliveryId(self._root(message))
+        done = [
+            replace(row.delivery, state=DeliveryState.DELIVERED, accepted_at=shelf.clock.now(), receipt=receipt.id,
+                    sent_with=root)
+            for row in message.rows
+        ]  # fmt: skip
+        await shelf.writer.commit(Changes(deliveries=tuple(done)))
+        shelf.outbox.remove(row.id for row in done)
+        shelf.bus.publish(Event(type="delivery"))
+        log.info("said before", channel=self.name, notice=message.first.notice, together=len(done))
+
     async def _not_accepted(
         self, message: Message, error: DeliveryError, began: datetime, duration_s: float
     ) -> None:
         shelf, now = self._shelf, self._shelf.clock.now()
-        self.error = str(error)
+        self.error = error.message
         if not error.permanent:
             self.pace = self.pace.failed(now, error.retry_after)
             self.pace = replace(self.pace, failing_since=min(self.pace.failing_since or began, began))

@@ -4,12 +4,11 @@ import asyncio
 from collections.abc import Mapping
 from datetime import timedelta
 
-import structlog
-
+from defib.logs import get_logger
 from defib.ports import Channel, Clock, Desk, Listening
 from defib.rules.backoff import next_delay
 
-log = structlog.get_logger("defib.delivery")
+log = get_logger("defib.delivery")
 
 BACKOFF_BASE = timedelta(seconds=1)
 BACKOFF_CAP = timedelta(minutes=1)

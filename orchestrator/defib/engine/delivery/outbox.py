@@ -20,6 +20,17 @@ class _Subject:
     severity: Severity = Severity.INFO
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Root:
+    """What a conversation began with in a channel; see :attr:`Waiting.root`."""
+
+    delivery: str = ""
+    told_at: datetime | None = None
+
+
+UNTOLD = Root()
+
+
 class Outbox:
     """Rows by id, oldest first."""
 
@@ -87,19 +98,19 @@ class Outbox:
         self._rows = {key: replace(row, due_at=row.due_at + step) for key, row in self._rows.items()}
         self._ready = {key: ready + step for key, ready in self._ready.items()}
 
-    def of(self, channel: str, roots: Mapping[str, str] | None = None) -> list[Waiting]:
+    def of(self, channel: str, roots: Mapping[str, Root] | None = None) -> list[Waiting]:
         """The rows of a channel.
 
-        :param roots: of conversations, see :attr:`Waiting.root`.
+        :param roots: of conversations.
         """
         return [
-            self._waiting(row, (roots or {}).get(row.thread, ""))
+            self._waiting(row, (roots or {}).get(row.thread, UNTOLD))
             for row in self._rows.values()
             if row.channel == channel
         ]
 
     def all(self) -> list[Waiting]:
-        return [self._waiting(row, "") for row in self._rows.values()]
+        return [self._waiting(row, UNTOLD) for row in self._rows.values()]
 
     def threads(self, channel: str) -> set[str]:
         return {row.thread for row in self._rows.values() if row.channel == channel}
@@ -113,14 +124,14 @@ class Outbox:
         """Whether something that is due by then was not tried since this process started."""
         return any(row.id not in self._tried and row.due_at <= until for row in self._rows.values())
 
-    def _waiting(self, row: Delivery, root: str) -> Waiting:
+    def _waiting(self, row: Delivery, root: Root) -> Waiting:
         about = self._about.get(row.id)
         if about is None:
             alert = self._reader.alert(AlertId(row.notice)) if row.notice_type == "alert" else None
             about = self._about[row.id] = _subject(alert) if alert is not None else _Subject()
         return Waiting(
             delivery=row, ready_at=self._ready[row.id], event=about.event, monitor=about.monitor,
-            severity=about.severity, root=root,
+            severity=about.severity, root=root.delivery, told_at=root.told_at,
         )  # fmt: skip
 
 

@@ -4,11 +4,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
-import structlog
-
 from defib.errors import StoreError
+from defib.logs import get_logger
 
-log = structlog.get_logger("defib.delivery")
+log = get_logger("defib.delivery")
 
 STORE_RETRY_S = 1.0
 

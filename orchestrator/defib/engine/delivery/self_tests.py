@@ -6,17 +6,17 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
-import structlog
 from cronsim import CronSim
 
 from defib.engine.alerting.notifier import Notifier
 from defib.engine.roster import Roster
 from defib.errors import StoreError
+from defib.logs import get_logger
 from defib.model.changes import Changes
 from defib.ports import Clock
 from defib.store import Writer
 
-log = structlog.get_logger("defib.delivery")
+log = get_logger("defib.delivery")
 
 
 class SelfTests:

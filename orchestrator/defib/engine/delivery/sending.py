@@ -2,19 +2,19 @@
 
 import asyncio
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-import structlog
-
 from defib.engine.delivery.composer import Composer, Letter
 from defib.errors import DeliveryError
+from defib.logs import get_logger
 from defib.model.settings import ChannelSpec
-from defib.ports import Channel, Clock, Editing, Patient, Receipt, SendContext
+from defib.ports import Channel, Clock, Editing, Patient, ReadByPeople, Receipt, SendContext
 from defib.rules.delivering.messages import Message
-from defib.rules.delivering.shaping import Opening, Shape
+from defib.rules.delivering.shaping import Fall, Opening, Shape
 
-log = structlog.get_logger("defib.delivery")
+log = get_logger("defib.delivery")
 
 TIMEOUT = timedelta(seconds=5)  #: of one try, unless the channel is patient
 GRACE_S = 1.0  #: more than the channel was told, before it is cut off
@@ -36,6 +36,12 @@ class Sending:
     @property
     def can_edit(self) -> bool:
         return isinstance(self.channel, Editing) and self.channel.can_edit
+
+    async def falls(self) -> Sequence[Fall]:
+        """Those that it tells of, to people; () to programs, which are told each by itself."""
+        if not (isinstance(self.channel, ReadByPeople) and self.channel.is_read_by_people):
+            return ()
+        return await asyncio.to_thread(self.composer.falls, self.message)
 
     async def send(self, shape: Shape) -> Receipt:
         """

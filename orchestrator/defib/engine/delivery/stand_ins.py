@@ -8,13 +8,12 @@ import asyncio
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
-import structlog
-
 from defib.engine.delivery.lane import Lane
 from defib.engine.delivery.outbox import Outbox
 from defib.engine.delivery.reviewing import Reviewing
 from defib.engine.ids import new_id
 from defib.engine.roster import Roster
+from defib.logs import get_logger
 from defib.model.alert import AlertKind, Delivery, Purpose
 from defib.model.changes import Changes
 from defib.model.ids import AlertId, DeliveryId
@@ -23,7 +22,7 @@ from defib.rules.delivering.failover import failover_at, route_through, stand_in
 from defib.rules.delivering.messages import Waiting
 from defib.store import Reader, Writer
 
-log = structlog.get_logger("defib.delivery")
+log = get_logger("defib.delivery")
 
 
 class StandIns:

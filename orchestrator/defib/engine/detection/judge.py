@@ -1,11 +1,9 @@
 """Takes observations, decides, and commits: the only writer of monitors' states."""
 
 from collections.abc import Callable
-from dataclasses import replace
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Protocol
-
-import structlog
 
 from defib.engine.alerting.notifier import Notifier
 from defib.engine.alerting.telling import Telling
@@ -15,6 +13,7 @@ from defib.engine.observer.guard import Guard, Opinion
 from defib.engine.roster import Roster, Watched
 from defib.engine.table import StateTable
 from defib.errors import StoreError
+from defib.logs import get_logger
 from defib.model.changes import Changes
 from defib.model.decision import DecisionRecord
 from defib.model.evidence import Observation, Outcome
@@ -29,7 +28,7 @@ from defib.rules import replay, sickness, status, told
 from defib.rules.dependencies import parents_of, root_cause
 from defib.store import Reader, Writer
 
-log = structlog.get_logger("defib.judge")
+log = get_logger("defib.judge")
 
 OnCase = Callable[[Case], None]
 
@@ -49,7 +48,20 @@ async def _no_opinion(
     return observation, ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Consequences:
+    """A decision, and what it means for the incident and the recovery of its monitor."""
+
+    health: Health
+    transition: Transition | None = None
+    incident: Incident | None = None
+    case: Case | None = None  #: a new one
+    attempts: int = 0  #: of recovery, at an incident that it has healed or that has fallen again
+    is_relapse: bool = False
+
+
 _RESOLUTIONS = {State.NEW: "well when it was looked at again"}
+NOTHING = Changes()
 _DOWN_OR_UNKNOWN = frozenset({State.FAULT, State.UNREACHABLE, State.NEW})
 
 
@@ -75,9 +87,7 @@ class Judge:
         self._guard = guard
         self.telling = Telling(roster, table, reader, guard)
         self.on_case: OnCase = lambda case: None  #: told of each recovery case that was opened
-        self.on_deliveries: Callable[[Changes], None] = lambda changes: (
-            None
-        )  #: told of each commit with deliveries
+        self.on_deliveries: Callable[[Changes], None] = lambda changes: None  #: of each commit with some
         self.on_suspect: Callable[[Watched], None] = lambda watched: None
         self.on_change: Callable[[MonitorId, State, State], None] = lambda monitor, before, after: None
         self.on_lasting: Callable[[MonitorId], None] = lambda monitor: None
@@ -182,52 +192,20 @@ class Judge:
 
         :raises StoreError: nothing was written.
         """
-        health, transition, now = decision.health, decision.transition, self._clock.now()
-        observation = record.observation
-        changes = Changes(observations=(observation,), decisions=(record,))
-        case: Case | None = None
-        incident: Incident | None = None
-        attempts = 0
-        if transition is not None:
-            health = replace(health, flaps=(await self.telling.swung(before, transition)).flaps)
-        is_new = decision.opens_incident and before.incident is None
-        relapse = self.relapse_of(health.monitor) if is_new else None
-        if transition is not None and relapse is not None:
-            incident_id, attempts = relapse
-            incident = replace(
-                self.telling.incident(incident_id), closed_at=None, healed_by=None, resolution=""
-            )
-            self.telling.incidents[incident.id] = incident
-            health = replace(health, incident=incident.id)
-            transition = replace(transition, incident=incident.id)
-        elif transition is not None and decision.opens_incident and before.incident is not None:
-            incident = self.telling.incident(before.incident)  # it was set aside meanwhile
-            case = self._new_case(watched, incident)
-        elif transition is not None and decision.opens_incident:
-            incident = self.telling.placed(self._new_incident(transition, observation, decision.label))
-            health = replace(health, incident=incident.id)
-            transition = replace(transition, incident=incident.id)
-            case = self._new_case(watched, incident)
-        elif transition is not None and decision.closes_incident and before.incident is not None:
-            healed = self.healer(health.monitor)
-            attempts = healed[1] if healed else 0
-            incident = replace(
-                self.telling.incident(before.incident), closed_at=now, healed_by="defib" if healed else "itself",
-                resolution=healed[0] if healed else _RESOLUTIONS.get(transition.from_state, "recovered by itself"),
-            )  # fmt: skip
-            health = replace(health, incident=None)
-        elif transition is not None and transition.to_state is State.UNREACHABLE:
-            transition = replace(transition, incident=self._root_incident(health.monitor))
+        now = self._clock.now()
+        result = await self._consequences(watched, before, decision, record.observation, now)
+        health, transition, incident = result.health, result.transition, result.incident
+        changes = Changes(observations=(record.observation,), decisions=(record,))
         if transition is not None:
             health, told_changes = self.telling.of(
-                watched, before, health, incident, now, attempts=attempts, is_relapse=relapse is not None
+                watched, before, health, incident, now, attempts=result.attempts, is_relapse=result.is_relapse
             )
             changes += told_changes
         changes += Changes(
             health=(health,),
             transitions=(transition,) if transition else (),
             incidents=(incident,) if incident else (),
-            cases=(case,) if case else (),
+            cases=(result.case,) if result.case else (),
         )
         earlier = Changes(observations=self._table.drain_looks(health.monitor))  # that led to this
         try:
@@ -239,9 +217,72 @@ class Judge:
                 self.telling.forget(incident.id)
             raise
         self._table.put(health)
-        if transition is not None and transition.from_state in _DOWN_OR_UNKNOWN and not health.state.is_bad:
-            self.on_return(watched)
+        self._announce(watched, replace(result, health=health))
+        if changes.new_deliveries:
+            self.on_deliveries(changes)
+        if result.case is not None:
+            self.on_case(result.case)
+
+    async def _consequences(
+        self,
+        watched: Watched,
+        before: Health,
+        decision: status.Decision,
+        observation: Observation,
+        now: datetime,
+    ) -> _Consequences:
+        """What a decision means for the incident and the recovery of its monitor."""
+        health, transition = decision.health, decision.transition
+        if transition is None:
+            return _Consequences(health=health)
+        health = replace(health, flaps=(await self.telling.swung(before, transition)).flaps)
+        if decision.opens_incident and before.incident is not None:  # it was set aside meanwhile
+            incident = self.telling.incident(before.incident)
+            case = self._new_case(watched, incident)
+            return _Consequences(health=health, transition=transition, incident=incident, case=case)
+        if decision.opens_incident:
+            return self._opening(watched, health, transition, observation, decision.label)
+        if decision.closes_incident and before.incident is not None:
+            healed = self.healer(health.monitor)
+            incident = replace(
+                self.telling.incident(before.incident), closed_at=now, healed_by="defib" if healed else "itself",
+                resolution=healed[0] if healed else _RESOLUTIONS.get(transition.from_state, "recovered by itself"),
+            )  # fmt: skip
+            health, attempts = replace(health, incident=None), healed[1] if healed else 0
+            return _Consequences(health=health, transition=transition, incident=incident, attempts=attempts)
+        if transition.to_state is State.UNREACHABLE:
+            transition = replace(transition, incident=self._root_incident(health.monitor))
+        return _Consequences(health=health, transition=transition)
+
+    def _opening(
+        self,
+        watched: Watched,
+        health: Health,
+        transition: Transition,
+        observation: Observation,
+        label: FaultLabel,
+    ) -> _Consequences:
+        """A new incident with its recovery, or the one that recovery still works on."""
+        relapse = self.relapse_of(health.monitor)
+        if relapse is None:
+            incident = self.telling.placed(self._new_incident(transition, observation, label))
+            case, attempts = self._new_case(watched, incident), 0
+        else:
+            known, attempts = relapse
+            incident = replace(self.telling.incident(known), closed_at=None, healed_by=None, resolution="")
+            self.telling.incidents[incident.id] = incident
+            case = None
+        return _Consequences(
+            health=replace(health, incident=incident.id), transition=replace(transition, incident=incident.id),
+            incident=incident, case=case, attempts=attempts, is_relapse=relapse is not None,
+        )  # fmt: skip
+
+    def _announce(self, watched: Watched, result: _Consequences) -> None:
+        """Tell the rest of the engine what was committed."""
+        health, transition, incident = result.health, result.transition, result.incident
         if transition is not None:
+            if transition.from_state in _DOWN_OR_UNKNOWN and not health.state.is_bad:
+                self.on_return(watched)
             self._log(watched, transition.from_state, health)
             self.on_change(health.monitor, transition.from_state, health.state)
             self.on_lasting(health.monitor)
@@ -249,10 +290,6 @@ class Judge:
             if incident.closed_at is not None:
                 self.telling.forget(incident.id)
             self._bus.publish(Event(type="incident", monitor=health.monitor))
-        if changes.new_deliveries:
-            self.on_deliveries(changes)
-        if case is not None:
-            self.on_case(case)
 
     def _is_verified_by(self, observation: Observation, health: Health) -> bool:
         """Whether this failure confirms a fault that was declared while we were too sick to be sure."""
@@ -261,15 +298,17 @@ class Judge:
         is_open = self.telling.incident(health.incident).label is FaultLabel.UNVERIFIED
         return is_open and not self._guard.is_frozen and health.state is State.FAULT
 
-    async def set_aside(self, watched: Watched, state: State, reason: str) -> None:
+    async def set_aside(self, watched: Watched, state: State, reason: str, window: Window) -> None:
         """Judge nothing about a monitor until :meth:`call_back`; an open incident stays open.
 
+        :param window: why; whoever knows that the monitor is at fault is told.
         :raises StoreError: it is judged as before.
         """
         async with watched.lock:
-            await self._move(
-                watched, status.set_aside(self._table[watched.spec.id], state, reason, self._clock.now())
-            )
+            before, now = self._table[watched.spec.id], self._clock.now()
+            decision = status.set_aside(before, state, reason, now)
+            told = self.telling.aside(watched, before, decision.health, window, now)
+            await self._move(watched, decision, told)
 
     async def call_back(self, watched: Watched) -> None:
         """Judge a monitor again, from the next look on.
@@ -280,13 +319,13 @@ class Judge:
             if self._table[watched.spec.id].state.is_aside:
                 await self._move(watched, status.call_back(self._table[watched.spec.id], self._clock.now()))
 
-    async def _move(self, watched: Watched, decision: status.Decision) -> None:
+    async def _move(self, watched: Watched, decision: status.Decision, told: Changes = NOTHING) -> None:
         before, transition = self._table[watched.spec.id], decision.transition
         if transition is None:
             self._table.amend(decision.health)
             return
         with self._table.committing(before.monitor):
-            await self._writer.commit(Changes(health=(decision.health,), transitions=(transition,)))
+            await self._writer.commit(Changes(health=(decision.health,), transitions=(transition,)) + told)
         now = self._table[before.monitor]
         self._table.put(decision.health)
         if now.beats != before.beats:  # it was heard meanwhile
@@ -294,22 +333,38 @@ class Judge:
         self._log(watched, before.state, decision.health)
         self.on_change(before.monitor, before.state, decision.health.state)
         self.on_lasting(before.monitor)
+        if told.new_deliveries:
+            self.on_deliveries(told)
         self._bus.publish(Event(type="monitor", monitor=before.monitor))
 
     async def withdraw(self, monitor: MonitorId, why: str) -> None:
-        """Close the open incident of a monitor that is watched no more. Nobody is told: whoever removed it knows.
+        """Close the open incident of a monitor that is watched no more, and tell whoever was told of it.
 
         :raises StoreError: it is open as before.
         """
-        health = self._table.get(monitor)
+        health, now = self._table.get(monitor), self._clock.now()
         if health is None or health.incident is None:
             return
-        closed = replace(self.telling.incident(health.incident), closed_at=self._clock.now(), resolution=why)
-        health = replace(health, incident=None)
-        await self._writer.commit(Changes(incidents=(closed,), health=(health,)))
-        self._table.put(health)
+        closed = replace(self.telling.incident(health.incident), closed_at=now, resolution=why)
+        decision = status.let_go(health, why, now)
+        told = self.telling.unwatched(closed, why, now)
+        transitions = () if decision.transition is None else (decision.transition,)
+        changes = Changes(incidents=(closed,), health=(decision.health,), transitions=transitions)
+        await self._writer.commit(changes + told)
+        self._table.put(decision.health)
         self.telling.forget(closed.id)
+        if told.new_deliveries:
+            self.on_deliveries(told)
         self._bus.publish(Event(type="incident", monitor=monitor))
+
+    async def withdraw_missing(self) -> None:
+        """Close what is open about monitors that the configuration does not have any more."""
+        for incident in tuple(self.telling.incidents.values()):
+            if incident.monitor not in self.roster.monitors:
+                try:
+                    await self.withdraw(incident.monitor, "it is not in the configuration any more")
+                except StoreError as error:
+                    log.error("withdrawn later", monitor=incident.monitor, error=str(error))
 
     async def _verify(self, watched: Watched, incident_id: IncidentId | None) -> None:
         """A fault that was not verified is now, and may be acted on."""

@@ -14,6 +14,8 @@ from defib.engine.detection.prober import Prober
 from defib.engine.observer.guard import Guard
 from defib.engine.roster import Roster
 from defib.engine.table import StateTable
+from defib.errors import StoreError
+from defib.logs import get_logger
 from defib.model.evidence import Observation, Outcome
 from defib.model.health import State
 from defib.model.ids import MonitorId
@@ -21,8 +23,11 @@ from defib.model.strategy import Strategy
 from defib.ports import Clock, Monitor
 from defib.rules.soft_timeout import soft_timeout
 
+STORE_RETRY = timedelta(seconds=1)  #: before a look is repeated whose verdict could not be stored
 MAX_IN_FLIGHT = 3  #: probes of one monitor at the same time
 _LATENCIES = 100  #: recent good answers that the soft timeout is learned from
+
+log = get_logger("defib.engine")
 
 Flight = asyncio.Task[Observation]
 
@@ -57,9 +62,20 @@ class Looking:
     async def turn(self, monitor: MonitorId) -> timedelta | None:
         """A scheduled look, with overlapping confirmation while the target is slow to answer.
 
+        Whatever goes wrong, the schedule goes on.
+
         :return: when to look again, if that is before the next turn.
-        :raises StoreError: what was seen could not be judged.
         """
+        try:
+            return await self._turn(monitor)
+        except StoreError as error:
+            log.error("verdict not stored; looking again", monitor=monitor, error=str(error))
+            return STORE_RETRY
+        except Exception as error:  # the boundary of one look
+            log.error("look crashed", monitor=monitor, error=repr(error), exc_info=error)
+            return None
+
+    async def _turn(self, monitor: MonitorId) -> timedelta | None:
         plugin = self._plugin(monitor)
         if plugin is None:
             return None

@@ -4,15 +4,15 @@ import asyncio
 from collections import Counter
 from datetime import timedelta
 
-import structlog
-
+from defib.logs import get_logger
 from defib.model.evidence import Evidence, Observation, Outcome, Source
 from defib.model.ids import MonitorId
+from defib.model.phrase import phrase
 from defib.ports import Clock, Monitor, ProbeContext
 
 GRACE = timedelta(milliseconds=500)  #: for a monitor to report its own timeout before it is given up
 
-log = structlog.get_logger("defib.prober")
+log = get_logger("defib.prober")
 
 
 class Prober:
@@ -40,7 +40,8 @@ class Prober:
             probe.cancel()
             self._abandoned.add(probe)
             probe.add_done_callback(self._forget)
-            evidence = Evidence.fail("timeout", f"no answer within {timeout.total_seconds():g} s")
+            words = phrase("no answer within {seconds:g} s", seconds=timeout.total_seconds())
+            evidence = Evidence.fail("timeout", words)
         else:
             evidence = self._outcome(monitor, probe)
         self.outcomes[evidence.outcome] += 1
@@ -52,18 +53,21 @@ class Prober:
 
     def _outcome(self, monitor: MonitorId, probe: "asyncio.Task[Evidence]") -> Evidence:
         if probe.cancelled():
-            return Evidence.inconclusive("cancelled", "the probe cancelled itself")
+            return Evidence.inconclusive("cancelled", phrase("the probe cancelled itself"))
         if (error := probe.exception()) is not None:
             log.error("monitor plugin crashed", monitor=monitor, error=repr(error), exc_info=error)
             return Evidence.inconclusive(
-                "plugin-crashed", f"the monitor's plugin crashed: {type(error).__name__}; see the log"
+                "plugin-crashed",
+                phrase("the monitor's plugin crashed: {error}; see the log", error=type(error).__name__),
             )
         evidence: object = probe.result()  # a plugin may break its word
         if not isinstance(evidence, Evidence):
             log.error(
                 "monitor plugin returned no evidence", monitor=monitor, returned=type(evidence).__name__
             )
-            return Evidence.inconclusive("plugin-crashed", "the monitor's plugin returned no evidence")
+            return Evidence.inconclusive(
+                "plugin-crashed", phrase("the monitor's plugin returned no evidence")
+            )
         return evidence
 
     def _forget(self, probe: "asyncio.Task[Evidence]") -> None:

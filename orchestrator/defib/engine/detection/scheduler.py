@@ -41,11 +41,10 @@ class Scheduler:
     :ivar overruns: turns that were skipped because the look before was still running.
     """
 
-    def __init__(self, clock: Clock, look: Look, *, epoch: float) -> None:
-        """:param epoch: wall clock minus monotonic clock, in seconds; ties phases to the wall clock."""
+    def __init__(self, clock: Clock, look: Look) -> None:
         self._clock = clock
         self._look = look
-        self.epoch = epoch
+        self.take_step()
         self._entries: dict[MonitorId, _Entry] = {}
         self._heap: list[tuple[float, int, MonitorId]] = []
         self._sequence = 0
@@ -95,6 +94,11 @@ class Scheduler:
         elif due < entry.due:
             self._push(monitor, entry, due)
 
+    @property
+    def monitors(self) -> tuple[MonitorId, ...]:
+        """Those that are scheduled."""
+        return tuple(self._entries)
+
     def next_due(self) -> float | None:
         """Monotonic time of the next look; None when nothing is scheduled."""
         return min((entry.due for entry in self._entries.values() if not entry.in_flight), default=None)
@@ -107,6 +111,10 @@ class Scheduler:
     @property
     def in_flight(self) -> int:
         return len(self._flights)
+
+    def take_step(self) -> None:
+        """The wall clock was set: phases are tied to it."""
+        self._epoch = self._clock.now().timestamp() - self._clock.monotonic()
 
     # --- the loop ----------------------------------------------------------------------------------
 
@@ -145,8 +153,8 @@ class Scheduler:
             self._wake.set()
 
     def _next_turn(self, entry: _Entry) -> float:
-        wall = self._clock.monotonic() + self.epoch
-        return next_turn(wall, entry.offset, entry.interval) - self.epoch
+        wall = self._clock.monotonic() + self._epoch
+        return next_turn(wall, entry.offset, entry.interval) - self._epoch
 
     def _start(self, monitor: MonitorId, entry: _Entry) -> None:
         entry.in_flight = True

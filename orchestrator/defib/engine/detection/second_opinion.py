@@ -17,18 +17,17 @@ import socket
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-import structlog
-
 from defib.engine.agents.fleet import Fleet
 from defib.engine.agents.remote import Said
 from defib.engine.ids import new_id
 from defib.engine.roster import Watched
+from defib.logs import get_logger
 from defib.model.agent import AgentView
 from defib.model.evidence import Observation, Outcome, Source
 from defib.model.ids import AgentId, MonitorId
 from defib.ports import Clock, Seconded
 
-log = structlog.get_logger("defib.second-opinion")
+log = get_logger("defib.second-opinion")
 
 PEERS = 3
 AGAIN_S = 10.0  #: from one question to the next, while it fails

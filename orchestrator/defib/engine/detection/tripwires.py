@@ -8,9 +8,8 @@ import asyncio
 from collections.abc import Callable
 from contextlib import aclosing
 
-import structlog
-
 from defib.engine.roster import Roster
+from defib.logs import get_logger
 from defib.model.ids import MonitorId
 from defib.ports import Clock, Tripwired
 
@@ -21,7 +20,7 @@ LEAST_PAUSE, MOST_PAUSE = 1.0, 60.0  #: seconds before a tripwire that ended is 
 LASTING = 60.0  #: seconds after which a tripwire that ended had worked
 _FAREWELL = 2.0  #: seconds that a tripwire gets to end when it is told to
 
-log = structlog.get_logger("defib.tripwires")
+log = get_logger("defib.tripwires")
 
 
 class Tripwires:

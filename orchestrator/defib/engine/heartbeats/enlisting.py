@@ -3,18 +3,17 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-import structlog
-
 from defib.config.made import read_made
 from defib.engine.roster import Roster
 from defib.errors import ConfigError
+from defib.logs import get_logger
 from defib.model.agent import Agent
 from defib.model.ids import MonitorId
 from defib.model.monitor import Family, MadeMonitor, MonitorSpec
 from defib.registry import Registry
 from defib.store import Reader
 
-log = structlog.get_logger("defib.enlisting")
+log = get_logger("defib.enlisting")
 
 AGENT = "agent"  #: the monitor type that watches agents
 
@@ -49,7 +48,8 @@ def enlist_made(roster: Roster, every: Iterable[MadeMonitor]) -> None:
     for spec in specs:
         if spec.id in roster.monitors:
             roster.monitors[spec.id].spec = without_missing(spec, roster)
-    roster.settle()
+    if specs:
+        roster.settle()
 
 
 def without_missing(spec: MonitorSpec, roster: Roster) -> MonitorSpec:

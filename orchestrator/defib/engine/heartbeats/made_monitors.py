@@ -10,8 +10,6 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-import structlog
-
 from defib.config.made import COMMON_KEYS, read_made
 from defib.engine.detection.judge import Judge
 from defib.engine.events import Event, EventBus
@@ -21,6 +19,7 @@ from defib.engine.heartbeats.pauses import Pauses
 from defib.engine.roster import Roster, Watched
 from defib.engine.table import StateTable
 from defib.errors import ConfigError, RegistrationRefusedError, UsageError
+from defib.logs import get_logger
 from defib.model.beat import Beat
 from defib.model.changes import Changes
 from defib.model.health import Health, State, Transition
@@ -31,7 +30,7 @@ from defib.ports import Clock, JobView
 from defib.rules.slugs import as_slug
 from defib.store import Reader, Writer
 
-log = structlog.get_logger("defib.made")
+log = get_logger("defib.made")
 
 KIND = "heartbeat"
 MOST = 1000  #: a leaked key fills no disk
@@ -232,7 +231,7 @@ class MadeMonitors:
         for item in fresh.health:
             self._table.put(item)
         self._table.ensure((made.id,), now)
-        self._beats.follow(made.id)
+        self._beats.silences.follow(made.id)
         await self.on_put(self.roster.monitors[made.id])
         await _release(before)
         self._bus.publish(Event(type="reload", monitor=made.id))
@@ -262,7 +261,7 @@ class MadeMonitors:
         """See :class:`defib.ports.Jobs`."""
         async with self._making:
             gone = replace(self._made[monitor], removed_at=self._clock.now())
-            if needed_by := self.roster.children(monitor):
+            if needed_by := self.roster.ties.children(monitor):
                 raise RegistrationRefusedError(
                     f"{needed_by[0]} requires {monitor}; change or remove that first"
                 )
@@ -273,7 +272,7 @@ class MadeMonitors:
             del self._made[monitor]
             before = self.roster.monitors.get(monitor)
             self.roster.dismiss(monitor)
-            self._beats.forget(monitor)
+            self._beats.silences.forget(monitor)
             self.on_removed(monitor)
             await _release(before)
             self._bus.publish(Event(type="reload", monitor=monitor))

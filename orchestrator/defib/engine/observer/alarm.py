@@ -17,12 +17,11 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-import structlog
-
 from defib.engine.alerting.notifier import Notifier
 from defib.engine.observer.guard import Guard
 from defib.engine.roster import Roster
 from defib.errors import DeliveryError, StoreError
+from defib.logs import get_logger
 from defib.model.alert import Alert, Delivery, DeliveryState
 from defib.model.changes import Changes, DeliveryTry
 from defib.ports import BuildContext, Clock, Receipt, SendContext
@@ -40,7 +39,7 @@ SETTING = "observer.sick_since"
 
 _EFFECT = "Nothing is looked at meanwhile, nothing is repaired, and the dashboard does not answer"
 
-log = structlog.get_logger("defib.alarm")
+log = get_logger("defib.alarm")
 
 
 class Alarm:

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import psutil
-import structlog
 
 from defib.engine.observer.packets import (
     SERVER_FAILURE,
@@ -24,6 +23,7 @@ from defib.engine.observer.packets import (
     raise_own_trouble,
 )
 from defib.engine.observer.senses import Address
+from defib.logs import get_logger
 from defib.ports import Clock
 from defib.rules.correlation import Interface, PathClass, Readings, Verdict, diagnose, path_class
 
@@ -35,7 +35,7 @@ next packet, at the latest of the look that comes every 30 s, has it asked anew 
 delay_first_probe_time, ucast_solicit)."""
 _GATEWAY_PORT = 53  #: a router that does not run a resolver refuses, which tells as much
 
-log = structlog.get_logger("defib.canaries")
+log = get_logger("defib.canaries")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

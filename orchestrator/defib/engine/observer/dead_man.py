@@ -9,9 +9,8 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import structlog
-
 from defib.engine.roster import Roster
+from defib.logs import get_logger
 from defib.model.settings import DeadManSettings
 from defib.ports import Clock
 
@@ -22,7 +21,7 @@ TIMEOUT_S = 10.0
 CHECK_EVERY_S = 1.0  #: how often the configuration is asked whether a ping is due
 TELL_EVERY_S = 900.0  #: between two lines in the log of pings that fail
 
-log = structlog.get_logger("defib.dead_man")
+log = get_logger("defib.dead_man")
 
 
 class DeadMan:

@@ -14,11 +14,10 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-import structlog
-
 from defib.engine.events import Event, EventBus
 from defib.engine.observer.senses import Address, Lookout, Senses
 from defib.engine.roster import Roster, Watched
+from defib.logs import get_logger
 from defib.model.evidence import Evidence, Observation, Outcome, Source
 from defib.model.ids import MonitorId
 from defib.ports import Clock
@@ -47,7 +46,7 @@ from defib.rules.observer import Ailment, Trouble
 from defib.rules.phase import phase
 from defib.rules.sickness import Sickness, Vitals
 
-log = structlog.get_logger("defib.guard")
+log = get_logger("defib.guard")
 
 TICK_S = 1.0
 IDLE_CANARIES_S = 30.0
@@ -111,9 +110,8 @@ class Guard:
         self.worst_lateness: Callable[[], float] = lambda: 0.0  #: of probes since the last call, in seconds
         self.on_release: Callable[[], None] = lambda: None  #: judgement is free again, or the network is back
         self.on_gap: Callable[[Gap], None] = lambda gap: None
-        self.correlated_silence: Callable[[], str] = lambda: (
-            ""
-        )  #: why the silence of one sender proves nothing now
+        self.correlated_silence: Callable[[], str] = lambda: ""
+        """Why the silence of one sender proves nothing now."""
 
     # --- running -----------------------------------------------------------------------------------
 

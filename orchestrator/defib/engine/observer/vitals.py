@@ -10,10 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import structlog
-
 from defib.engine.observer.canaries import read_interfaces
 from defib.engine.observer.senses import Pressure
+from defib.logs import get_logger
 from defib.rules.correlation import Interface
 from defib.rules.gaps import Clocks
 
@@ -27,7 +26,7 @@ _KEPT = 4096  #: samples, newest: three minutes of a loop that is always late, m
 _SAME_INSTANT = 0.002  #: seconds between readings of the clocks that count as one
 _PRESSURE = Path("/proc/pressure")
 
-log = structlog.get_logger("defib.vitals")
+log = get_logger("defib.vitals")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

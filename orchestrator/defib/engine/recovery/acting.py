@@ -12,8 +12,6 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 
-import structlog
-
 from defib.engine.boot import boot_id, process_started
 from defib.engine.events import Event, EventBus
 from defib.engine.ids import new_id
@@ -22,6 +20,7 @@ from defib.engine.recovery.ledger import Ledger
 from defib.engine.roster import Watched
 from defib.engine.table import StateTable
 from defib.errors import ActionHeldBackError, ActionRefusedError, StaleEpochError, StoreError
+from defib.logs import get_logger
 from defib.model.changes import Changes
 from defib.model.evidence import Fact
 from defib.model.ids import AttemptId, IncidentId, MonitorId
@@ -34,7 +33,7 @@ from defib.rules.recovery.machine import gated
 from defib.rules.recovery.timing import GATE_RECHECK
 from defib.store import Writer
 
-log = structlog.get_logger("defib.acting")
+log = get_logger("defib.acting")
 
 SAME_PROCESS = "the target is still the same process"
 _PLUGIN_GRACE_S = 15.0  #: an action bounds itself; this bounds a broken plugin
@@ -150,9 +149,9 @@ class Acting:
     async def _rehearse(
         self, case: Case, attempt: Attempt, passed: Mapping[Gate, str], facts: Mapping[str, Fact]
     ) -> Case:
-        would = f"dry-run: would have run: {attempt.description}"
+        would = f"would have run: {attempt.description}"
         now = self._clock.now()
-        done = replace(case, state=CaseState.ABORTED, reason=would, closed_at=now)
+        done = replace(case, state=CaseState.ABORTED, reason=f"dry-run: {would}", closed_at=now)
         attempt = replace(
             attempt, outcome=AttemptOutcome.DRY_RUN, ended_at=now, detail=would, output=gates.explain(passed)
         )

@@ -3,12 +3,11 @@
 Both are settings in the store, and lines in the audit log: they hold over restarts, and from one pass to the next.
 """
 
-import structlog
-
 from defib.engine.events import Event, EventBus
 from defib.engine.recovery.cases import Recovery
 from defib.engine.roster import RECOVERY_KEY, RESET_KEY
 from defib.errors import UsageError
+from defib.logs import get_logger
 from defib.model.changes import Changes
 from defib.model.ids import MonitorId
 from defib.model.monitor import RecoveryMode
@@ -16,7 +15,7 @@ from defib.model.recovery import AuditEntry
 from defib.ports import Clock
 from defib.store import Writer
 
-log = structlog.get_logger("defib.arming")
+log = get_logger("defib.arming")
 
 
 class Arming:

@@ -30,15 +30,23 @@ def disks() -> str:
     """Local file systems, the fullest first; those of a network could hang."""
     import psutil
 
+    places = {"/": "/"}
+    for item in psutil.disk_partitions(
+        all=False
+    ):  # a unit of systemd sees a disk once for each of its folders
+        places.setdefault(item.device, item.mountpoint)
     lines = []
-    for place in {item.mountpoint for item in psutil.disk_partitions(all=False)} | {"/"}:
+    for place in set(places.values()):
         try:
             status = os.statvfs(place)
         except OSError:
             continue
         if not status.f_blocks:
             continue
-        used = 1 - status.f_bavail / status.f_blocks
+        taken = (
+            status.f_blocks - status.f_bfree
+        )  # as df has it: what is kept for root is neither taken nor free
+        used = taken / ((taken + status.f_bavail) or 1)
         inodes = 1 - status.f_favail / status.f_files if status.f_files else 0.0
         free = status.f_bavail * status.f_frsize / _GIB
         lines.append(

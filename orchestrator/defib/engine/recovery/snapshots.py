@@ -6,12 +6,11 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from datetime import timedelta
 from typing import TypeVar
 
-import structlog
-
 from defib.engine.recovery import machine
 from defib.engine.recovery.executor import ProcessExecutor
 from defib.engine.recovery.known_secrets import secrets_of
 from defib.engine.roster import Watched
+from defib.logs import get_logger
 from defib.model.ids import IncidentId, MonitorId
 from defib.model.settings import Settings
 from defib.model.snapshot import Snapshot
@@ -19,11 +18,11 @@ from defib.ports import Clock, SnapshotContext, Witness
 from defib.rules.snapshots import fitted
 from defib.store import Reader
 
-log = structlog.get_logger("defib.snapshots")
+log = get_logger("defib.snapshots")
 
-BUDGET = timedelta(seconds=2)  #: a recovery waits no longer for its evidence
-_ASKING_S = 1.7  #: of it for the answers; the rest is for those who have to be stopped, and for shortening
-_STOPPING_S = 0.2
+# Together, and with what shortening takes, two seconds: a recovery waits no longer for its evidence.
+_ASKING_S = 1.7  #: for the answers
+_STOPPING_S = 0.2  #: for those that have to be stopped
 _RESULTS = 20
 _RESULTS_OF = timedelta(hours=6)
 

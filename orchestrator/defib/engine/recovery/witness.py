@@ -5,15 +5,14 @@ from collections.abc import Awaitable, Sequence
 from datetime import datetime
 from typing import TypeVar
 
-import structlog
-
 from defib.errors import ActionHeldBackError, ActionRefusedError
+from defib.logs import get_logger
 from defib.model.recovery import Attempt
 from defib.ports import Action, Aimed, Attended, Dated
 from defib.rules.recovery.gates import foreign_change
 from defib.rules.recovery.situation import Target
 
-log = structlog.get_logger("defib.witness")
+log = get_logger("defib.witness")
 
 _T = TypeVar("_T")
 _PATIENCE_S = 5.0  #: with a supervisor that does not answer; its silence holds nothing up

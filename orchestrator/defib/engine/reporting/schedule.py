@@ -6,14 +6,13 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-import structlog
 from cronsim import CronSim
 
-from defib.engine.alerting.notifier import Notifier
 from defib.engine.reporting.periods import Periods
 from defib.engine.roster import Roster
 from defib.errors import StoreError, UsageError
 from defib.languages import ENGLISH
+from defib.logs import get_logger
 from defib.model.changes import Changes
 from defib.model.ids import ReportId
 from defib.model.report import ReportDocument, Span
@@ -22,7 +21,7 @@ from defib.ports import Clock
 from defib.rules import calendar
 from defib.store import Reader, Writer
 
-log = structlog.get_logger("defib.reporting")
+log = get_logger("defib.reporting")
 
 _FIRED = "report-fired:"  #: run-time setting: when a report was last made
 _FROM_THE_FUTURE = timedelta(days=1)
@@ -180,6 +179,10 @@ class Reporting:
 
         :param again: makes the deliveries different from earlier ones of the same report.
         """
+        from defib.engine.alerting.notifier import (
+            Notifier,  # late: a report that is only looked at needs none
+        )
+
         notifier, changes = Notifier(self.roster), Changes()
         for one in made:
             changes += notifier.report(one.document, one.channels, now, again=again)

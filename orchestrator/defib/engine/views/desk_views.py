@@ -6,6 +6,7 @@ from typing import Any
 
 from defib.engine.roster import Roster, Watched
 from defib.engine.views import row_views
+from defib.model.alert import DeliveryState
 from defib.model.ids import AlertId, DeliveryId
 from defib.model.window import Window, WindowKind
 from defib.rules.windows import covers
@@ -55,9 +56,9 @@ def _tries(reader: Reader, deliveries: list[DeliveryId]) -> dict[str, list[Json]
     return tries
 
 
-def delivery_log(reader: Reader, newest: int, skip: int) -> list[Json]:
-    """The newest deliveries with each try, and what they carry."""
-    found = reader.deliveries(newest=newest, skip=skip)
+def delivery_log(reader: Reader, newest: int, skip: int, state: DeliveryState | None = None) -> list[Json]:
+    """The newest deliveries, of all or in one state, with each try and what they carry."""
+    found = reader.deliveries(newest=newest, skip=skip, state=state)
     tries = _tries(reader, [delivery.id for delivery in found])
     alerts = {item.id: item for item in reader.alerts_of([AlertId(item.notice) for item in found])}
     log = []

@@ -1,6 +1,9 @@
 """What is shown of one monitor, JSON-ready."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import Any
 
 from defib.engine.roster import Watched
@@ -9,7 +12,7 @@ from defib.engine.views.recent import Recent
 from defib.engine.views.sources import Sources
 from defib.model.evidence import Outcome
 from defib.model.health import FaultLabel, Health, Incident, State
-from defib.model.ids import MonitorId
+from defib.model.ids import IncidentId, MonitorId
 from defib.model.options import format_duration
 from defib.model.recovery import Case
 from defib.rules.availability import uptime
@@ -22,7 +25,59 @@ Json = dict[str, Any]
 SPANS = (("24h", timedelta(days=1)), ("7d", timedelta(days=7)), ("30d", timedelta(days=30)))
 
 
-def monitor(s: Sources, recent: Recent, watched: Watched) -> Json:
+class MonitorList:
+    """Every monitor as :func:`monitor` shows it, made again where something of it has changed.
+
+    Of thousands hardly any has changed since half a second ago. The views are handed out again and again: nobody
+    may change them.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[MonitorId, _Made] = {}
+
+    def views(self, s: Sources, recent: Recent, labels: Mapping[IncidentId, FaultLabel]) -> list[Json]:
+        """By state and name.
+
+        :param labels: of the open incidents.
+        """
+        known, self._known = self._known, {}
+        for watched in s.roster.monitors.values():
+            made = _Made.of(s, recent, watched, labels, known.get(watched.spec.id))
+            self._known[watched.spec.id] = made
+        return [made.view for made in sorted(self._known.values(), key=attrgetter("place"))]
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """The view of a monitor, and what it was made of."""
+
+    view: Json
+    place: tuple[int, str]  #: in the list
+    parts: tuple[object, ...]
+
+    @classmethod
+    def of(
+        cls, s: Sources, recent: Recent, watched: Watched, labels: Mapping[IncidentId, FaultLabel],
+        before: "_Made | None",
+    ) -> "_Made":  # fmt: skip
+        spec = watched.spec
+        health = s.health(spec.id)
+        incident = health.incident if health else None
+        label = labels.get(incident, FaultLabel.NONE) if incident else FaultLabel.NONE
+        parts = (
+            health, label, s.case(spec.id), s.roster.strategy(spec.id), recent.cells(spec.id),
+            recent.latencies_ms(spec.id), spec, watched.plugin,
+            s.roster.recovery_mode(spec) if watched.actions else None,
+        )  # fmt: skip
+        is_lasting = health is not None and health.state is not State.SUSPECT  # a suspicion grows by itself
+        if before is not None and is_lasting and before.parts == parts:
+            return before
+        view = monitor(s, recent, watched, label)
+        return cls(view, (wording.RANK[view["state"]], view["name"].lower()), parts)
+
+
+def monitor(s: Sources, recent: Recent, watched: Watched, label: FaultLabel | None = None) -> Json:
+    """:param label: of its open incident; None where it is to be read."""
     spec = watched.spec
     health = s.health(spec.id) or Health(monitor=spec.id, since=s.clock.now())
     last = health.last.evidence if health.last else None
@@ -46,7 +101,7 @@ def monitor(s: Sources, recent: Recent, watched: Watched) -> Json:
         "strategy": s.roster.strategy(spec.id).name,
         "interval": format_duration(s.roster.strategy(spec.id).interval),
         "incident": health.incident,
-        "label": str(_label(s, health)),
+        "label": str(_label(s, health) if label is None else label),
         "flapping": _flapping(health),
         "suspicion": _suspicion(health, s.clock.now()),
         "recovery": recovery(s, watched, s.case(spec.id)),

@@ -1,11 +1,13 @@
 """What people and programs are shown: one read model for pages, API, metrics and command line."""
 
-from collections.abc import Callable, Collection
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
 from defib import __version__
 from defib.engine.views import desk_views, inventory, monitor_views, row_views, wording
+from defib.engine.views.beat_runs import runs
 from defib.engine.views.recent import Recent
 from defib.engine.views.sources import Sources
 from defib.model.alert import Alert, DeliveryState
@@ -18,7 +20,6 @@ from defib.store import Reader, rows
 Json = dict[str, Any]
 
 DEAD_LETTERS_TOLD = timedelta(days=1)  #: how long they count as a problem; they are kept for ever
-_ORDER = list(wording.STATE_WORDS)
 
 
 class Views:
@@ -28,6 +29,7 @@ class Views:
         """:param sources: asked afresh for each view, since a reload swaps the roster."""
         self._sources = sources
         self._recent = Recent()
+        self._monitors = monitor_views.MonitorList()
 
     # --- overview ----------------------------------------------------------------------------------
 
@@ -35,11 +37,9 @@ class Views:
         """Everything the first page shows."""
         s = self._sources()
         self._recent.renew(s.reader, s.clock.now())
-        monitors = [monitor_views.monitor(s, self._recent, watched) for watched in s.roster.monitors.values()]
-        monitors.sort(key=lambda item: (_ORDER.index(State(item["state"])), item["name"].lower()))
-        counts: dict[str, int] = {}
-        for item in monitors:
-            counts[item["state"]] = counts.get(item["state"], 0) + 1
+        incidents = s.reader.incidents(only_open=True)
+        monitors = self._monitors.views(s, self._recent, {item.id: item.label for item in incidents})
+        counts = Counter(item["state"] for item in monitors)
         headline, tone = wording.headline(counts)
         if tone == "ok" and s.observer() is not None:
             headline, tone = wording.UNTRUSTED, "warn"
@@ -50,27 +50,27 @@ class Views:
             "timezone": s.roster.settings.timezone,
             "strategy": s.roster.global_strategy,
             "strategies": sorted(s.roster.settings.strategies),
-            "state": worst(item["state"] for item in monitors),
+            "state": worst(counts),
             "headline": headline,
             "tone": tone,
-            "counts": counts,
+            "counts": dict(counts),
             "states": [
                 {"state": str(state), "word": word, "count": counts.get(state, 0)}
                 for state, word in wording.STATE_WORDS.items()
             ],
             "monitors": monitors,
-            "incidents": self._open_incidents(s),
+            "incidents": self._open_incidents(s, incidents),
             "alerts": self._told(s.reader, s.reader.alerts(newest=8)),
             "problems": self.problems(),
         }
 
-    def _open_incidents(self, s: Sources) -> list[Json]:
+    def _open_incidents(self, s: Sources, every: Iterable[Incident]) -> list[Json]:
         """Stories that are not over, newest first, with what recovery is doing about each.
 
         Of those that began together the first that is still open stands for all.
         """
         stories: dict[IncidentId, list[Incident]] = {}
-        for incident in s.reader.incidents(only_open=True):
+        for incident in every:
             stories.setdefault(incident.story, []).append(incident)
         incidents = [story[0] for story in stories.values()][::-1]
         newest = {
@@ -243,6 +243,10 @@ class Views:
             for hour in self._sources().reader.hours(monitor, since, until, per)
         ]
 
+    def runs(self, monitor: MonitorId, newest_beats: int = 2000) -> list[Json]:
+        """Runs of a job that beats, out of its newest kept beats, oldest first."""
+        return runs(reversed(self._sources().reader.beats(monitor, newest_beats)))
+
     # --- what happened -----------------------------------------------------------------------------
 
     def alerts(self, newest: int = 100, skip: int = 0) -> list[Json]:
@@ -306,9 +310,9 @@ class Views:
         timeout = self._sources().roster.settings.ack_timeout
         return None if timeout is None else self._sources().clock.now() - timeout
 
-    def sentences(self, incident: IncidentId) -> list[str] | None:
-        """An incident in plain words; None when there is none of that id."""
-        story = self.explain(incident)
+    def sentences(self, subject: str) -> list[str] | None:
+        """An incident, or why a monitor is in its state, in plain words; None when there is none of that id."""
+        story = self.explain(IncidentId(subject)) or self.why(MonitorId(subject))
         return None if story is None else list(story["sentences"])
 
     def alert_log(self, newest: int = 100, skip: int = 0) -> list[Json]:
@@ -327,9 +331,19 @@ class Views:
             item | {"name": monitor_views.name(s, item["monitor"])} for item in self.incidents(newest, skip)
         ]
 
-    def delivery_log(self, newest: int = 100, skip: int = 0) -> list[Json]:
+    def delivery_log(
+        self, newest: int = 100, skip: int = 0, state: DeliveryState | None = None
+    ) -> list[Json]:
         """See :func:`defib.engine.views.desk_views.delivery_log`."""
-        return desk_views.delivery_log(self._sources().reader, newest, skip)
+        return desk_views.delivery_log(self._sources().reader, newest, skip, state)
+
+    def delivery_total(self, state: DeliveryState | None) -> int:
+        """How many deliveries there are, of all or in one state."""
+        undelivered = self._sources().reader.delivery_states().values()
+        if state is None or state is DeliveryState.DELIVERED:
+            every = self.totals()["deliveries"]
+            return every if state is None else every - sum(sum(counts.values()) for counts in undelivered)
+        return sum(counts.get(state, 0) for counts in undelivered)
 
     def windows(self, kinds: Collection[WindowKind] = tuple(WindowKind)) -> list[Json]:
         """Silences, maintenance and pauses that are in force or to come, those that began first leading."""
@@ -369,6 +383,6 @@ class Views:
         return self._sources().reader.report(report)
 
 
-def worst(states: "Any") -> str:
+def worst(states: Iterable[str]) -> str:
     """The state that needs attention most; ``up`` when there is none."""
-    return str(min((State(state) for state in states), key=_ORDER.index, default=State.UP))
+    return min(states, key=wording.RANK.__getitem__, default=str(State.UP))

@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Collection, Iterable, Mapping, Set
 from datetime import datetime, timedelta
 from threading import Lock
 
@@ -58,35 +58,40 @@ class Recent:
         with self._lock:
             if time.monotonic() < self._fresh_until:
                 return
-            changed = self._follow(reader, now)
+            seen = self._follow(reader, now)
             now_us = round(now.timestamp() * _MICROSECONDS)
             this_hour = now_us // HOUR_US
+            changed = seen.keys() | self._drop_points(now_us)
             if this_hour != self._hour:
                 self._hour = this_hour
                 self._drop_hours()
-                changed = self._counts.keys()
-            self._draw(changed)
-            self._draw_lines(changed | self._drop_points(now_us))
+                seen = dict.fromkeys(self._counts.keys() | self._cells.keys(), self._shown)
+            self._draw(seen)
+            self._draw_lines(changed)
             self._read_at = time.monotonic()
             self._fresh_until = self._read_at + self._max_age_s
 
-    def _follow(self, reader: Reader, now: datetime) -> Set[MonitorId]:
-        """Take in what is new; returns the monitors that it is about."""
+    @property
+    def _shown(self) -> range:
+        """The hours that have a cell."""
+        return range(self._hour - HOURS + 1, self._hour + 1)
+
+    def _follow(self, reader: Reader, now: datetime) -> Mapping[MonitorId, Collection[int]]:
+        """Take in what is new; returns the hours that it is about, by monitor."""
         news = self._news(reader)
-        changed: Set[MonitorId]
+        seen: Mapping[MonitorId, Collection[int]]
         if news is None:
-            changed = self._counts.keys() | self._points.keys()
+            known = self._counts.keys() | self._points.keys()
             self._counts, news = reader.recent(now - timedelta(hours=HOURS), now - LINE)
             self._points = {}
-            changed |= self._counts.keys()
+            seen = dict.fromkeys(known | self._counts.keys(), self._shown)
         else:
-            changed = news.looks.keys()
-            self._count(news)
+            seen = self._count(news)
         for monitor, looks in news.looks.items():
             points = self._points.setdefault(monitor, deque(maxlen=POINTS))
             points.extend(_points(looks))
         self._followed = news.upto
-        return changed
+        return seen
 
     def _news(self, reader: Reader) -> News | None:
         """What has come since the last time; None when that cannot be told any more."""
@@ -96,12 +101,16 @@ class Recent:
         is_old = time.monotonic() - self._read_at > _ROLLED_S
         return None if is_old and news is not None and not news.looks else news
 
-    def _count(self, news: News) -> None:
+    def _count(self, news: News) -> Mapping[MonitorId, Collection[int]]:
+        seen: dict[MonitorId, set[int]] = {}
         for monitor, looks in news.looks.items():
-            hours = self._counts.setdefault(monitor, {})
+            hours, touched = self._counts.setdefault(monitor, {}), seen.setdefault(monitor, set())
             for look in looks:
-                counts = hours.setdefault(look.at_us // HOUR_US, {})
+                hour = look.at_us // HOUR_US
+                touched.add(hour)
+                counts = hours.setdefault(hour, {})
                 counts[look.status] = counts.get(look.status, 0) + 1
+        return seen
 
     def _drop_hours(self) -> None:
         """Let go of hours that are too old to be shown."""
@@ -119,11 +128,18 @@ class Recent:
                 points.popleft()
         return old
 
-    def _draw(self, monitors: Set[MonitorId]) -> None:
-        wanted = range(self._hour - HOURS + 1, self._hour + 1)
-        for monitor in monitors:
+    def _draw(self, seen: Mapping[MonitorId, Collection[int]]) -> None:
+        """Draw some hours of some monitors anew."""
+        shown = self._shown
+        for monitor, touched in seen.items():
             hours = self._counts.get(monitor, {})
-            self._cells[monitor] = [cell(hours.get(hour, _NOTHING)) for hour in wanted]
+            before = self._cells.get(monitor)
+            cells = ["none"] * HOURS if before is None else before.copy()
+            for hour in touched:
+                if hour in shown:
+                    cells[hour - shown.start] = cell(hours.get(hour, _NOTHING))
+            if cells != before:
+                self._cells[monitor] = cells
 
     def _draw_lines(self, monitors: Set[MonitorId]) -> None:
         for monitor in monitors:

@@ -25,6 +25,8 @@ STATE_WORDS: Mapping[State, str] = {
     State.UP: "Up",
 }
 """Each state as people read it, those that need attention first."""
+RANK: Mapping[str, int] = {str(state): rank for rank, state in enumerate(STATE_WORDS)}
+"""By how little attention a state needs."""
 
 _LABELS = {
     "intermittent": "It does not fail at every look, but now and then, and more often than chance explains",

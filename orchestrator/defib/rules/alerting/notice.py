@@ -8,11 +8,11 @@ from defib.model.alert import AlertKind, Severity
 from defib.model.ids import IncidentId, MonitorId
 from defib.model.window import Window
 
-ENDS = frozenset({AlertKind.RECOVERED, AlertKind.STARTED, AlertKind.OBSERVER_WELL})
+ENDS = frozenset({AlertKind.RECOVERED, AlertKind.STARTED, AlertKind.OBSERVER_WELL, AlertKind.UNWATCHED})
 """Those that only whoever was told of the beginning is told of. SETTLED is one when all is well."""
 ABOUT_DEFIB = frozenset({AlertKind.OBSERVER_SICK, AlertKind.OBSERVER_WELL, AlertKind.TEST, AlertKind.DIGEST})
 """Nothing holds these back: they are about the teller, not about what is watched."""
-HANDS = frozenset({AlertKind.ACKNOWLEDGED, AlertKind.UNACKNOWLEDGED})
+HANDS = frozenset({AlertKind.ACKNOWLEDGED, AlertKind.UNACKNOWLEDGED, AlertKind.SET_ASIDE})
 """Who sees to it: whoever was told of the fault knows that at once, and no step of alerting follows from it."""
 AFTERWARDS = frozenset({AlertKind.REMINDER, AlertKind.ESCALATED}) | HANDS
 """They follow from what people were told before."""

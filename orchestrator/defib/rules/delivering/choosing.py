@@ -8,7 +8,7 @@ the channel does not answer ──→ what was tried waits for the channel's nex
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from defib.rules.backoff import next_delay
 from defib.rules.delivering.buckets import Bucket
@@ -21,6 +21,14 @@ CONVERSATIONS = 5  #: begun at once at that rate …
 CONVERSATION_EVERY = timedelta(minutes=1)  #: … and how long until one more may be
 STUBBORN = 8
 """Tries of one message before another has its turn: the fault may be the message's and not the channel's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """A message that a channel has taken."""
+
+    at: datetime
+    begins: bool  #: it opened a conversation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,17 +53,36 @@ class Pace:
             conversations=Bucket.full(begun, CONVERSATION_EVERY * min(1.0, RATE / rate), now),
         )
 
+    @classmethod
+    def recalled(cls, rate: int, said: Iterable[Said], now: datetime) -> "Pace":
+        """Of a channel through which another process has spoken.
+
+        :param said: at least what it took since :meth:`reach` before ``now``, oldest first.
+        """
+        pace = cls.fresh(rate, now - cls.reach(rate))
+        for one in said:
+            if one.at <= now:  # else the clock was set back since
+                pace = pace._spent(one.begins, one.at)
+        return pace
+
+    @classmethod
+    def reach(cls, rate: int) -> timedelta:
+        """How far back it matters what was said."""
+        full = cls.fresh(rate, datetime.min.replace(tzinfo=UTC))
+        return 2 * max(bucket.capacity * bucket.refill for bucket in (full.messages, full.conversations))
+
     def with_rate(self, rate: int, now: datetime) -> "Pace":
         """The same after a reload that may have changed the rate."""
         return self if rate == self.messages.capacity else replace(self.fresh(rate, now), failures=self.failures,
             failing_since=self.failing_since, next_try_at=self.next_try_at)  # fmt: skip
 
     def accepted(self, message: Message, now: datetime) -> "Pace":
-        conversations = self.conversations.taken(now) if message.begins else self.conversations
-        return replace(
-            self, messages=self.messages.taken(now), conversations=conversations, failures=0, failing_since=None,
-            next_try_at=None,
-        )  # fmt: skip
+        spent = self._spent(message.begins, now)
+        return replace(spent, failures=0, failing_since=None, next_try_at=None)
+
+    def _spent(self, begins: bool, at: datetime) -> "Pace":
+        conversations = self.conversations.taken(at) if begins else self.conversations
+        return replace(self, messages=self.messages.taken(at), conversations=conversations)
 
     def failed(self, now: datetime, retry_after: timedelta | None) -> "Pace":
         delay = next_delay(self.failures, base=BACKOFF_BASE, cap=BACKOFF_CAP)

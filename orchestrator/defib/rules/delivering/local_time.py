@@ -6,8 +6,17 @@ from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from defib.model.alert import AlertFacts
+from defib.model.phrase import Said, phrase
 
 _STAMPED = re.compile(r"(\d\d):(\d\d):(\d\d)(  .*)", re.DOTALL)
+
+
+def stamped(clock: str, text: str) -> str:
+    """A line of evidence: ``22:15:19  connection refused by localhost:8000``.
+
+    :param clock: the local time of day.
+    """
+    return phrase("{clock}  {text}", clock=clock, text=text)
 
 
 def in_zone(facts: AlertFacts, timezone: str) -> AlertFacts:
@@ -30,4 +39,6 @@ def _moved(line: str, latest: datetime, zone: ZoneInfo) -> str:
     at = datetime.combine(latest.date(), time(hour, minute, second), latest.tzinfo)
     if at > latest + timedelta(seconds=1):
         at = datetime.combine(latest.date() - timedelta(days=1), at.timetz())
-    return f"{at.astimezone(zone):%H:%M:%S}{found[4]}"
+    clock = f"{at.astimezone(zone):%H:%M:%S}"
+    text = line.values.get("text") if isinstance(line, Said) else None
+    return stamped(clock, text if isinstance(text, str) else found[4].lstrip())

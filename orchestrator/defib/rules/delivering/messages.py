@@ -11,11 +11,12 @@ from datetime import datetime, timedelta
 
 from defib.model.alert import AlertKind, Delivery, Severity
 from defib.model.ids import DeliveryId, MonitorId
+from defib.rules.grouping import BATCH, LONGER_WAIT
 
 LATE = timedelta(minutes=5)
 """What could not be told for so long goes as a digest, together with everything else that could not."""
 
-_MERGED = (AlertKind.DOWN, AlertKind.RECOVERED)
+_MERGED = (AlertKind.DOWN, AlertKind.RECOVERED, AlertKind.SET_ASIDE, AlertKind.UNWATCHED)
 _ALONE = (None, AlertKind.TEST, AlertKind.DIGEST)
 """Never in a digest: reports, tests, and what is a digest already."""
 
@@ -29,14 +30,22 @@ class Waiting:
     event: AlertKind | None = None  #: None: no alert
     monitor: MonitorId | None = None
     severity: Severity = Severity.INFO
-    root: str = (
-        ""  #: the delivery whose message its conversation began with in this channel; "" if it begins now
-    )
+    root: str = ""
+    """The delivery whose message its conversation began with in this channel; "" if it begins now."""
+    told_at: datetime | None = None  #: when that message was accepted
 
     @property
     def story(self) -> str:
         """What it belongs to: conversations that one message began are one from then on."""
         return self.root or self.delivery.thread
+
+    @property
+    def due_at(self) -> datetime:
+        """When it goes. A fall that has just missed the first message, with which it was to go, waits for a batch."""
+        due, told_at = self.delivery.due_at, self.told_at
+        if told_at is None or self.event is not AlertKind.DOWN or self.delivery.tries:
+            return due
+        return told_at + BATCH if due <= told_at + LONGER_WAIT else due
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,5 +165,5 @@ def _next_of(queue: Sequence[Waiting]) -> Message:
         ends = (n for n, row in enumerate(queue, start=1) if row.event is AlertKind.RECOVERED)
         count = next(ends, 1)
     followers = queue if head.delivery.tries == 0 else queue[:1]  # a try that failed has its own delay
-    due = min(row.delivery.due_at for row in followers)
+    due = min(row.due_at for row in followers)
     return Message(rows=tuple(queue[:count]), told=(queue[count - 1],), due_at=due)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from defib.model.alert import AlertKind, Severity
+from defib.model.alert import Alert, AlertKind, Severity
 from defib.model.ids import MonitorId
 from defib.rules.alerting.notice import HANDS
 from defib.rules.delivering.messages import Message
@@ -18,6 +18,7 @@ class Shape(StrEnum):
     NEW = "new"
     REPLY = "reply"
     EDIT = "edit"
+    SAID = "said"  #: not at all: the first message has said it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,21 +31,49 @@ class Opening:
     monitors: frozenset[MonitorId | None]
     severity: Severity
     is_of_one_story: bool  #: and no digest
+    silent_host: str = ""  #: on which, it said, nothing answers
 
 
-def decide_shape(message: Message, opening: Opening | None, *, can_edit: bool, now: datetime) -> Shape:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fall:
+    """Where a fall was, and since when at the latest."""
+
+    host: str
+    well_at: datetime  #: when it was seen well last
+
+
+def decide_shape(
+    message: Message, opening: Opening | None, *, can_edit: bool, now: datetime, falls: Sequence[Fall] = ()
+) -> Shape:
     """How ``message`` goes out.
 
     An edit makes no sound. So it carries what adds to the first message without being more pressing, what takes it
     back at once, and who sees to it.
 
     :param opening: None when the conversation has not begun in this channel.
+    :param falls: that ``message`` tells of, to people who need not be told each by itself.
     """
     if opening is None or not opening.receipt or message.is_digest:
         return Shape.NEW
-    if not can_edit or not opening.is_of_one_story:
-        return Shape.REPLY
-    return Shape.EDIT if _belongs_into(message, opening, now) else Shape.REPLY
+    if can_edit and opening.is_of_one_story and _belongs_into(message, opening, now):
+        return Shape.EDIT
+    return Shape.SAID if not can_edit and _has_said(opening, message, falls) else Shape.REPLY
+
+
+def silent_host(alerts: Sequence[Alert]) -> str:
+    """The host that a message of ``alerts``, oldest first, says does not answer at all; "" where it says nothing so."""
+    return alerts[-1].facts.silent_host if len(alerts) > 1 else ""
+
+
+def _has_said(opening: Opening, message: Message, falls: Sequence[Fall]) -> bool:
+    """Whether all that fell is on the host that the first message spoke for, and was not seen well since."""
+    is_all_falls = {row.event for row in message.rows} == {AlertKind.DOWN} and len(falls) == len(message.told)
+    return (
+        is_all_falls
+        and bool(opening.silent_host)
+        and message.severity.rank <= opening.severity.rank
+        and all(fall.host == opening.silent_host and fall.well_at <= opening.accepted_at for fall in falls)
+    )
 
 
 def _belongs_into(message: Message, opening: Opening, now: datetime) -> bool:

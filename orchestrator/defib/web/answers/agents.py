@@ -1,5 +1,7 @@
 """Who reports by itself, and the keys for it."""
 
+from typing import Literal
+
 from pydantic import AwareDatetime, Field
 
 from defib.model.agent import AgentStatus, Scope
@@ -32,9 +34,15 @@ class Agent(Answer):
     aliases: list[str] = Field(description="Other ids that it beats under.")
     every_s: float | None = Field(description="Seconds between two beats, in its own words.")
     registered_at: AwareDatetime
+    kept_out_at: AwareDatetime | None = Field(
+        description="When an operator shut it out: it neither reports nor registers; null: it is let in."
+    )
     status: AgentStatus
     word: str = Field(description="The status as people read it.")
     says: str = Field(description="Its own word: running, busy, idle.")
+    aside: Literal["", "maintenance", "paused"] = Field(
+        description="Why its monitor judges nothing now; its status goes on by the age of its beats."
+    )
     connected: bool = Field(description="Over a WebSocket or a socket that it holds open.")
     last_seen: AwareDatetime | None = Field(description="Its newest beat.")
     reported_at: AwareDatetime | None = Field(
@@ -44,6 +52,9 @@ class Agent(Answer):
     disks: dict[str, float | None] = Field(description="Partition to percent used.")
     disk_percent: float | None = Field(description="Of the fullest partition.")
     tasks: list[AgentTask]
+    hour_since: AwareDatetime | None = Field(
+        description="When Defib started, if that is less than an hour ago: what follows goes no further back."
+    )
     cpu_hour: list[float | None] = Field(
         description="CPU in percent, the mean of each of the last 60 minutes; empty when there is none."
     )

@@ -10,13 +10,13 @@ Scalar = str | int | float | bool | None
 class Answer(BaseModel):
     """Base of all."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
 
 class ProblemDetails(BaseModel):
     """RFC 9457."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(extra="allow", defer_build=True)
 
     type: str
     title: str

@@ -41,6 +41,16 @@ if (isOperator) {
       dialog.showModal();
     });
   };
+  const acts = { "keep-out": "kept out", "let-in": "let in again" };
+  bar.addEventListener("click", (event) => {
+    const wanted = event.target.dataset.act;
+    if (!wanted) return;
+    act(event.target, async () => {
+      await steer("POST", `${address}/${wanted}`);
+      await refreshParts();
+      return `${bar.dataset.name} is ${acts[wanted]}`;
+    });
+  });
   ask("edit", "save", async (form) => {
     const tags = form.elements.tags.value.split(",").map((tag) => tag.trim()).filter(Boolean);
     const name = form.elements.name.value.trim();

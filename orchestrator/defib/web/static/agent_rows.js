@@ -3,7 +3,7 @@
 import { setTime } from "./clock.js";
 import { hour, trend } from "./drawing.js";
 import { attribute, icon, slot, tag, text } from "./rows.js";
-import { GRADES, about, level, load, rate, work } from "./words.js";
+import { GRADES, about, level, load, rate, standing, work } from "./words.js";
 
 export const STATES = {
   online: "up",
@@ -34,6 +34,9 @@ export function fillAgent(row, agent) {
   icon(row.querySelector(".state .icon"), state);
   text(slot(row, "word"), agent.word);
   text(slot(row, "says"), agent.says);
+  const stands = slot(row, "standing");
+  stands.hidden = !standing(agent);
+  text(stands, standing(agent));
   const name = slot(row, "name");
   text(name, agent.name);
   attribute(name, "href", `/agents/${encoded(agent.id)}`);

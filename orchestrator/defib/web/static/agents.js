@@ -7,6 +7,7 @@ import { showLink } from "./live.js";
 import { fillList } from "./rows.js";
 import { act, isOperator, steer } from "./steering.js";
 import { keepStream } from "./stream.js";
+import { standing } from "./words.js";
 
 const TELL_AT_ONCE = 3; // changes of status that are announced one by one; more are counted
 const MOST = 1000; // agents that are asked for at a time
@@ -52,12 +53,23 @@ function compare(one, other) {
 }
 
 function draw() {
+  markTwins();
   const list = [...agents.values()].sort(compare);
   drawHero(list);
   $("empty").hidden = list.length > 0;
   $("columns").hidden = list.length === 0;
   fillList($("agents"), list, $("blank-agent"), fillAgent);
   sift(list);
+}
+
+function markTwins() {
+  const looks = (agent) => `${agent.name}\n${agent.hostname}`;
+  const counts = new Map();
+  for (const agent of agents.values()) counts.set(looks(agent), (counts.get(looks(agent)) ?? 0) + 1);
+  for (const [id, agent] of agents) {
+    const has_twin = counts.get(looks(agent)) > 1;
+    if (agent.has_twin !== has_twin) agents.set(id, { ...agent, has_twin });
+  }
 }
 
 function drawHero(list) {
@@ -88,7 +100,7 @@ const searched = (agent) => ({
   ...agent,
   state: STATES[agent.status],
   type: agent.pool,
-  target: `${agent.hostname} ${agent.os}`,
+  target: `${agent.hostname} ${agent.os} ${agent.id} ${standing(agent)}`,
 });
 
 function sift(list) {

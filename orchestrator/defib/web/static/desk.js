@@ -1,10 +1,11 @@
 // The pages of incidents, alerts, silences and maintenance: read anew whenever something happened that they show.
 
 import { startClock } from "./clock.js";
-import { letAct, letMake } from "./desk_acts.js";
+import { letAct } from "./desk_acts.js";
 import { keepLive, showLink } from "./live.js";
 import { refreshParts, since } from "./parts.js";
 import { isOperator } from "./steering.js";
+import { letMake } from "./window_form.js";
 
 const about = document.getElementById("steer")?.dataset.monitor ?? null;
 const TYPES = new Set(["incident", "delivery", "windows", "recovery", "reload", "resync"]);

@@ -1,6 +1,6 @@
 // What people do about alerts: acknowledge, silence, plan maintenance, pause, end, try a delivery again.
 
-import { acknowledge, act, recover, steer, toast } from "./steering.js";
+import { acknowledge, act, recover, steer } from "./steering.js";
 
 const PATHS = { silence: "silences", maintenance: "maintenance" };
 const path = (part) => encodeURIComponent(part);
@@ -64,28 +64,5 @@ export function letAct(root, done) {
       recover: () => recover(button, monitor, name),
     };
     acts[button.dataset.act]?.();
-  });
-}
-
-/** The form that begins or plans a silence or a maintenance. */
-export function letMake(form, done) {
-  form?.addEventListener("submit", (event) => {
-    event.preventDefault();
-    const { kind, about, begins, lasting, reason } = form.elements;
-    const [what, ...rest] = about.value.split(" ");
-    const matcher = what === "all" ? { all: true } : { [`${what}s`]: [rest.join(" ")] };
-    const startsAt = begins.value ? new Date(begins.value) : null;
-    if (startsAt && startsAt < Date.now() - 60_000) {
-      toast("That is over already: choose a beginning to come, or none", "bad");
-      begins.focus();
-      return;
-    }
-    const body = { ...matcher, for: lasting.value, reason: reason.value, starts_at: startsAt?.toISOString() ?? null };
-    act(form.querySelector("button"), async () => {
-      const made = await steer("POST", `/api/v1/${kind.value}`, body);
-      form.reset();
-      done();
-      return made.phase === "planned" ? `The ${made.kind} is planned` : `The ${made.kind} has begun`;
-    });
   });
 }

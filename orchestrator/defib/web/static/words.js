@@ -53,7 +53,11 @@ export function rate(number) {
 }
 
 export function about(agent) {
-  return [agent.hostname === agent.name ? "" : agent.hostname, agent.os].filter(Boolean).join(" · ");
+  return [agent.has_twin ? agent.id : "", agent.hostname === agent.name ? "" : agent.hostname, agent.os].filter(Boolean).join(" · ");
+}
+
+export function standing(agent) {
+  return agent.kept_out_at ? "kept out" : agent.aside;
 }
 
 export function work(tasks) {

@@ -197,6 +197,7 @@ def upgrade() -> None:
         sa.Column("acked_at", sa.BigInteger(), nullable=True),
         sa.Column("acked_by", sa.String(length=100), nullable=False),
         sa.Column("ack_note", sa.Text(), nullable=False),
+        sa.Column("said", sa.JSON(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("incident_monitor", "incident", ["monitor", "opened_at"], unique=False)
@@ -361,6 +362,9 @@ def upgrade() -> None:
         sa.Column("token", sa.String(length=40), nullable=True),
         sa.Column("aliases", sa.JSON(), nullable=False),
         sa.Column("given", sa.JSON(), nullable=False),
+        sa.Column("source", sa.String(length=100), nullable=False),
+        sa.Column("called", sa.String(length=200), nullable=False),
+        sa.Column("kept_out_at", sa.BigInteger(), nullable=True),
         sa.Column("removed_at", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("monitor"),

@@ -1,14 +1,15 @@
-"""What Defib's engine says in English, recognised and said in other languages.
+"""Plans and reasons of the engine, recognised by their English and said in other languages.
 
-The engine writes its plans and reasons as finished sentences, because they are also its audit. Each that people meet
-in an alert is a message here; where one fits, its parts are taken out, and the sentence is made anew. A part named
-``reason`` is such a sentence again. What no message fits stays as it is: better English than nothing.
+They are finished sentences where they are written, because they are also its audit, and are put together from one
+another later. Each that people meet is a message here; where one fits, its parts are taken out, and the sentence is
+made anew. Parts named ``reason`` and ``detail`` may be such sentences again. What no message fits stays as it is:
+better English than nothing.
 """
 
 import re
 from functools import cache
 
-from defib.plugin import ENGLISH, N_, Catalogue
+from defib.languages import ENGLISH, N_, Catalogue, catalogue
 
 SAID: tuple[str, ...] = (
     # --- what it is going to do ---
@@ -80,6 +81,24 @@ SAID: tuple[str, ...] = (
     N_("{reason}, and nobody knows what became of an action that must not run twice"),
     N_("a restart cannot help here"),
     N_("recovery is off for this monitor"),
+    # --- what an attempt came to ---
+    N_("the target is still the same process"),
+    N_("killed after {seconds} s"),
+    N_("it answers again, but still wrongly"),
+    N_("not well {seconds} s after the action"),
+    N_("would have run: {command}"),
+    N_("dry-run: {detail}"),
+    N_("Defib was interrupted while it acted; verification decides"),
+    # --- why nobody was told ---
+    N_("it goes up and down: single falls and returns are not told, only what becomes of it"),
+    N_("nobody was told of what it follows"),
+    N_("people know already, through {channels}"),
+    N_("no route takes it"),
+    N_("its routes name no channel"),
+    # --- why it is not watched any more ---
+    N_("the monitor was removed"),
+    N_("the agent was removed"),
+    N_("it is not in the configuration any more"),
     # --- about itself ---
     N_("Defib itself is not well: its own server does not answer"),
     N_("Defib lost its network"),
@@ -112,12 +131,16 @@ SAID: tuple[str, ...] = (
     N_("it accepts messages"),
 )
 _PLACE = re.compile(r"\\\{(\w+)\\\}")
+_SENTENCES = frozenset({"reason", "detail"})
+_FIGURES = frozenset({"seconds", "minutes"})
 _DEEP = 4  #: reasons within reasons
 
 
 def spoken(text: str, words: Catalogue) -> str:
-    """``text``, which the engine wrote, in the language of ``words``."""
-    return text if words.language == ENGLISH else _spoken(text, words, _DEEP)
+    """``text``, which the engine wrote, in the language of ``words``, whosever catalogue they are."""
+    if words.language == ENGLISH:
+        return text
+    return _spoken(text, catalogue("defib", words.language), _DEEP)
 
 
 def _spoken(text: str, words: Catalogue, depth: int) -> str:
@@ -126,10 +149,18 @@ def _spoken(text: str, words: Catalogue, depth: int) -> str:
     for message in SAID:
         if found := pattern_of(message).fullmatch(text):
             parts = found.groupdict()
-            if "reason" in parts:
-                parts["reason"] = _spoken(parts["reason"], words, depth - 1)
+            for name, part in parts.items():
+                parts[name] = (
+                    _spoken(part, words, depth - 1) if name in _SENTENCES else _figure(name, part, words)
+                )
             return words.gettext(message).format_map(parts)
     return text
+
+
+def _figure(name: str, part: str, words: Catalogue) -> str:
+    if name not in _FIGURES or not part.replace(".", "", 1).isdecimal():
+        return part
+    return words.number(float(part), len(part.partition(".")[2]))
 
 
 @cache
