@@ -18,6 +18,7 @@ from defib.errors import StoreError
 from defib.model.changes import Changes
 from defib.model.settings import DeadManSettings, ObserverSettings, Settings
 from defib.registry import Registry
+from defib_testkit.logged import capture_logs
 from defib_testkit.ports import free_port
 from defib_testkit.waiting import async_wait_until
 from defib_testkit.webhook_sink import WebhookSink
@@ -98,17 +99,17 @@ async def test_a_refusal_is_a_problem_without_the_address(
 
 
 async def test_failures_are_logged_once_in_a_while_and_never_with_the_address(
-    pinging: Callable[..., DeadMan], capsys: pytest.CaptureFixture[str]
+    pinging: Callable[..., DeadMan],
 ) -> None:
     dead_man = pinging(f"http://user:{KEY}@127.0.0.1:{free_port()}/{KEY}?token={KEY}")
 
-    for _ in range(3):
-        await dead_man.ping()
+    with capture_logs() as events:
+        for _ in range(3):
+            await dead_man.ping()
 
-    written = "".join(capsys.readouterr())
-    assert written.count("the dead-man ping fails") == 1
+    assert [event["event"] for event in events] == ["the dead-man ping fails"]
     assert dead_man.problem == "the dead-man service cannot be reached: ConnectError"
-    assert KEY not in written + dead_man.problem + repr(dead_man.roster.settings)
+    assert KEY not in str(events) + dead_man.problem + repr(dead_man.roster.settings)
 
 
 async def test_a_pass_pings_once_at_its_end(

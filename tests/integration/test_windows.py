@@ -198,7 +198,7 @@ def test_an_incident_open_before_goes_on_without_a_second_one() -> None:
     assert incident.closed_at is None
     assert len(world.entered(State.FAULT)) == 2
     assert world.engine.table[SHOP].incident == incident.id
-    assert world.told == [(306, "down")], "people know already"
+    assert world.told == [(306, "down"), (600, "set_aside")], "people know already"
 
 
 def test_an_incident_open_before_is_closed_by_the_first_good_look_after_it() -> None:
@@ -209,7 +209,7 @@ def test_an_incident_open_before_is_closed_by_the_first_good_look_after_it() -> 
     assert 1200.0 <= seconds_at(incident.closed_at) < 1201.0
     assert incident.resolution == "well when it was looked at again"
     assert world.engine.table[SHOP].incident is None
-    assert world.told == [(306, "down"), (1200, "recovered")]
+    assert world.told == [(306, "down"), (600, "set_aside"), (1200, "recovered")]
 
 
 def test_nothing_is_repaired_in_a_maintenance_and_a_case_at_work_is_given_up() -> None:

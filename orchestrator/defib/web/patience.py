@@ -84,7 +84,8 @@ class PatientProtocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
-        if self.cycle is None or not self.cycle.response_complete:  # else it was answered before it had come
+        is_answered = self.cycle is not None and self.cycle.response_complete  # type: ignore[redundant-expr]
+        if not is_answered:  # a refusal may come before the end of what is refused
             self._patience.idle.pop(self, None)
         super().on_message_complete()
         self.scope["defib.is_whole"] = True  # type: ignore[typeddict-unknown-key]

@@ -34,6 +34,10 @@ class Timers:
         self._sequence = 0
         self._wake = asyncio.Event()
 
+    def __len__(self) -> int:
+        """Entries that wait in the queue."""
+        return len(self._queue)
+
     def get(self, monitor: MonitorId) -> Timer | None:
         return self._timers.get(monitor)
 
