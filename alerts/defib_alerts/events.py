@@ -372,7 +372,9 @@ def put_aside(voice: Voice, facts: AlertFacts, *, since: str) -> Iterator[str]:
         yield voice.say(N_("Note: “{note}”."), **values)
     yield since
     yield voice.say(
-        N_("Until that ends nobody is told of it or reminded; then it is looked at afresh, and its end is told.")
+        N_(
+            "Until that ends nobody is told of it or reminded; then it is looked at afresh, and its end is told."
+        )
     )
 
 
@@ -391,7 +393,8 @@ def _was_sick(voice: Voice, facts: AlertFacts, values: Mapping[str, object]) -> 
 def _was_broken(voice: Voice, facts: AlertFacts, values: Mapping[str, object]) -> str:
     if facts.duration_s:
         return voice.say(
-            N_("It takes messages again; it had taken none since {since} ({timezone}), for {duration}."), **values
+            N_("It takes messages again; it had taken none since {since} ({timezone}), for {duration}."),
+            **values,
         )
     return voice.say(N_("It takes messages again; it had taken none since {since} ({timezone})."), **values)
 

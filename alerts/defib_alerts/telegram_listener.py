@@ -138,9 +138,7 @@ class Listener:
         else:
             await self._say(bot, message, answer)
 
-    async def _done(
-        self, command: str, words: list[str], message: "Message", user: "User"
-    ) -> str | Question:
+    async def _done(self, command: str, words: list[str], message: "Message", user: "User") -> str | Question:
         match command:
             case "/status":
                 return await self._told(self._desk.status())

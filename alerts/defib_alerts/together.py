@@ -53,7 +53,9 @@ def _title(voice: Voice, facts: AlertFacts) -> str:
     members = facts.together
     counted = {"count": count(voice, members), "names": listed(voice, members, MOST_NAMES)}
     if facts.event is AlertKind.DOWN and facts.silent:
-        return voice.say(N_("Nothing on {host} answers: {count} failed together"), **counted, host=facts.silent_host)
+        return voice.say(
+            N_("Nothing on {host} answers: {count} failed together"), **counted, host=facts.silent_host
+        )
     match facts.event:
         case AlertKind.REMINDER | AlertKind.ESCALATED:
             return still_open(voice, facts, voice.say(_FELL, **counted))

@@ -139,7 +139,10 @@ def test_dead_letters_are_shown_and_sent_once_more(
         (("silence", "main"), "say when the silence ends: --for 2h, or --until 22:00"),
         (("silence", "main", "--for", "1h", "--until", "22:00"), "give either --for or --until, not both"),
         (("silence", "nobody", "--for", "1h"), "there is no monitor 'nobody'"),
-        (("maintenance", "start", "--tag", "agent", "--for", "1h"), "no monitor has the tag 'agent'; did you mean"),
+        (
+            ("maintenance", "start", "--tag", "agent", "--for", "1h"),
+            "no monitor has the tag 'agent'; did you mean",
+        ),
         (("ack", "mian"), "there is no incident or monitor 'mian'; did you mean 'main'?"),
         (("ack", "main", "--withdraw", "--note", "x"), "a note says what is being done"),
         (("silence", "main", "--until", "2020-01-01"), "that is over since 2020-01-01 00:00"),

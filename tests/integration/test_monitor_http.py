@@ -406,7 +406,9 @@ async def test_redirects_come_to_an_end() -> None:
     assert (evidence.cause, evidence.summary) == ("too-many-redirects", "bad answer: more than 5 redirects")
 
 
-@pytest.mark.parametrize("location", ["ftp://host/", "gopher:x", "http://:80/", "http://127.0.0.1:99999/", "//[/"])
+@pytest.mark.parametrize(
+    "location", ["ftp://host/", "gopher:x", "http://:80/", "http://127.0.0.1:99999/", "//[/"]
+)
 async def test_a_redirect_to_nowhere_is_a_bad_answer(location: str) -> None:
     assert (await asked(redirect(location), follow_redirects=True)).cause == "bad-response"
 

@@ -136,7 +136,9 @@ def test_whoever_knows_hears_of_a_maintenance_and_only_what_fails_afterwards_is_
 
 
 def test_after_quiet_hours_what_is_open_is_told_and_what_is_over_comes_in_one_digest() -> None:
-    world = passes(story(1200), falls("web", 70), falls("app", 70, 200), falls("bus", 310, 400), company=NIGHT)
+    world = passes(
+        story(1200), falls("web", 70), falls("app", 70, 200), falls("bus", 310, 400), company=NIGHT
+    )
 
     shows(
         world,

@@ -184,9 +184,7 @@ async def test_what_is_planned_is_listed_and_can_be_called_off(site: Site) -> No
 async def test_all_alerts_of_a_severity_may_be_silenced_and_the_only_one_of_a_monitor_ended_by_its_name(
     site: Site,
 ) -> None:
-    every = await ask(
-        site, "POST", "/silences", {"all": True, "severity": ["low"], "for": "1h"}, expect=201
-    )
+    every = await ask(site, "POST", "/silences", {"all": True, "severity": ["low"], "for": "1h"}, expect=201)
     assert every["severity"] == ["low"]
     await ask(site, "POST", "/silences", {"monitors": ["db"], "for": "1h"}, expect=201)
     await ask(site, "POST", "/maintenance", {"monitors": ["db"], "for": "1h"}, expect=201)

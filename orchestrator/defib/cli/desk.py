@@ -49,7 +49,9 @@ Begins = Annotated[str | None, typer.Option("--from", metavar="TIME", help="When
 Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why, for people.")]
 Id = Annotated[
     str,
-    typer.Argument(metavar="ID|MONITOR", help="As 'list' shows it; or a monitor that only this one is about, alone."),
+    typer.Argument(
+        metavar="ID|MONITOR", help="As 'list' shows it; or a monitor that only this one is about, alone."
+    ),
 ]
 Over = Annotated[bool, typer.Option("--over", help="Also the newest ones that are over.")]
 

@@ -151,7 +151,9 @@ class AlertFacts:
     state: str = ""  #: the monitor's at that time: ``up``, ``fault``, …
     falls: int = 0  #: into a fault, since it began to flap
     together: tuple[Together, ...] = ()  #: all that one message tells of, if more than one
-    silent_host: str = ""  #: on which this and others are at fault, and nothing has answered since; "": no such thing
+    silent_host: str = (
+        ""  #: on which this and others are at fault, and nothing has answered since; "": no such thing
+    )
     silent: int = 0  #: monitors there that are not at fault yet, and have not answered since either
     snapshot: tuple[str, ...] = ()
     """What was to be seen of it before the first action: at most ten short lines."""

@@ -161,7 +161,9 @@ class Digest:
     def is_unbegun(self) -> bool:
         """Nothing was ever watched: monitors are configured, and neither a daemon nor a pass has run."""
         is_blank = self.period.recorded_from is None and not self.period.observed and not self.outages
-        return is_blank and bool(self.due and self.components) and not any(c.heartbeats for c in self.components)
+        return (
+            is_blank and bool(self.due and self.components) and not any(c.heartbeats for c in self.components)
+        )
 
     @property
     def has_nothing_to_tell(self) -> bool:

@@ -183,7 +183,9 @@ class FrontDesk:
         if until is not None:
             now = self._clock.now()
             if until <= now:
-                raise UsageError(f"that is over since {self._local(until)}; give it an end that is still to come")
+                raise UsageError(
+                    f"that is over since {self._local(until)}; give it an end that is still to come"
+                )
             if starts_at is not None and until <= starts_at:
                 raise UsageError("it would be over before it begins; give it an end that is later")
             self._bounded(until - (starts_at or now))

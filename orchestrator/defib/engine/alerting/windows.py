@@ -76,7 +76,9 @@ class Windows:
         """
         known = [window for window in self.known() if kind in (None, window.kind)]
         by_id = (window for window in known if window.id == name)
-        by_name = (window for window in self.in_force() if window in known and window.id.startswith(f"{name}@"))
+        by_name = (
+            window for window in self.in_force() if window in known and window.id.startswith(f"{name}@")
+        )
         own = [window for window in known if window.matcher == Matcher(monitors=frozenset({MonitorId(name)}))]
         return next(chain(by_id, by_name, own if len(own) == 1 else ()), None)
 
