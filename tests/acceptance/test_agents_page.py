@@ -40,7 +40,7 @@ def world(tmp_path: Path) -> World:
 async def site(world: World) -> AsyncIterator[Site]:
     """Three agents: one that is calm, one under load and one that has not been heard yet."""
     async with world.running() as site:
-        token, _ = await site.engine.fleet.make_token("agents", Scope.INGEST, "a test")
+        token, _ = await site.engine.fleet.access.make_token("agents", Scope.INGEST, "a test")
         await add(site, token, "web-1", name="web-1", pool="web", hostname="web-1.lan", os="Debian 12")
         await add(site, token, "importer", name=f"Importer {NASTY}", pool="batch", tags=("prod",))
         await add(site, token, "quiet")
@@ -202,7 +202,7 @@ async def test_one_that_stops_on_purpose_is_not_called_offline(site: Site, open_
 async def test_an_agent_comes_with_its_first_beat_and_goes_when_it_is_removed(
     site: Site, open_page: Any
 ) -> None:
-    _, text = await site.engine.fleet.make_token("more", Scope.INGEST, "a test")
+    _, text = await site.engine.fleet.access.make_token("more", Scope.INGEST, "a test")
     page = await open_page(f"{site.url}/agents")
     await is_live(page)
 
@@ -230,7 +230,7 @@ async def test_a_pool_shows_its_own_agents_only(site: Site, open_page: Any) -> N
 
 async def test_a_lost_connection_is_said_and_found_again(world: World, open_page: Any) -> None:
     async with world.running() as site:
-        token, _ = await site.engine.fleet.make_token("agents", Scope.INGEST, "a test")
+        token, _ = await site.engine.fleet.access.make_token("agents", Scope.INGEST, "a test")
         await add(site, token, "web-1")
         page = await open_page(f"{site.url}/agents")
         await is_live(page)

@@ -249,7 +249,7 @@ async def test_an_agent_that_is_kept_out_says_so_and_goes_on_when_it_is_let_in(
     async with running(agent):
         await until(lambda: agent.status.delivered >= 1, "a beat")
         name = agent.status.agent_id
-        await site.engine.fleet.revoke_token(f"agent {name}", "a test")
+        await site.engine.fleet.access.revoke_token(f"agent {name}", "a test")
 
         await until(
             lambda: "this agent is kept out until an operator lets it in" in agent.status.error, "a word"
@@ -257,7 +257,7 @@ async def test_an_agent_that_is_kept_out_says_so_and_goes_on_when_it_is_let_in(
         assert "the server answered 403" in agent.status.error
         delivered = agent.status.delivered
         assert len(site.engine.fleet.agents()) == 1
-        await site.engine.fleet.let_in(AgentId(name), "a test")
+        await site.engine.fleet.access.let_in(AgentId(name), "a test")
         await until(lambda: agent.status.delivered > delivered, "it to be taken again")
 
     assert agent.status.agent_id == name

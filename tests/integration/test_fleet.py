@@ -5,7 +5,6 @@ from datetime import timedelta
 
 import pytest
 
-from defib.engine.agents import fleet
 from defib.errors import KeptOutError, RegistrationRefusedError, UsageError
 from defib.model.agent import AgentReport, AgentStatus, Introduction, Scope, Task
 from defib.model.health import State
@@ -14,6 +13,7 @@ from defib.model.monitor import Family
 from defib.model.settings import IngestSettings
 from defib.model.window import Matcher, WindowKind
 from defib.plugin import Signal
+from defib.rules import admission
 from defib_sim.memory_store import MemoryStore
 from defib_testkit.logged import capture_logs
 from fleet_world import KEY, World, in_world
@@ -158,7 +158,7 @@ def test_a_planned_stop_is_no_fault_however_long_it_lasts() -> None:
 
 def test_the_oldest_client_registers_without_an_id_and_beats_under_one_of_its_own() -> None:
     async def play(world: World) -> None:
-        token, _ = await world.fleet.make_token("old agents", Scope.INGEST, "test")
+        token, _ = await world.fleet.access.make_token("old agents", Scope.INGEST, "test")
         agent, text = await world.fleet.register(HOST, token=token)
         assert text == ""  # it keeps the token it showed
         same, _ = await world.fleet.register(HOST, token=token)
@@ -179,8 +179,8 @@ def test_the_oldest_client_registers_without_an_id_and_beats_under_one_of_its_ow
 
 def test_a_token_reports_only_for_its_own_agents() -> None:
     async def play(world: World) -> None:
-        one, _ = await world.fleet.make_token("one", Scope.INGEST, "test")
-        two, _ = await world.fleet.make_token("two", Scope.INGEST, "test")
+        one, _ = await world.fleet.access.make_token("one", Scope.INGEST, "test")
+        two, _ = await world.fleet.access.make_token("two", Scope.INGEST, "test")
         agent, _ = await world.fleet.register(Introduction(id=AgentId("web")), token=one)
         assert world.fleet.may_report(one, "web")
         assert not world.fleet.may_report(two, "web")
@@ -194,22 +194,22 @@ def test_a_token_reports_only_for_its_own_agents() -> None:
 
 def test_only_ingest_tokens_ingest_and_a_revoked_one_does_no_more() -> None:
     async def play(world: World) -> None:
-        _, reading = await world.fleet.make_token("wall", Scope.READ, "test")
+        _, reading = await world.fleet.access.make_token("wall", Scope.READ, "test")
         assert world.fleet.token(reading) is None
-        _, text = await world.fleet.make_token("agents", Scope.INGEST, "test")
+        _, text = await world.fleet.access.make_token("agents", Scope.INGEST, "test")
         assert world.fleet.token(text) is not None
-        await world.fleet.revoke_token("agents", "test")
+        await world.fleet.access.revoke_token("agents", "test")
         assert world.fleet.token(text) is None
         assert world.fleet.token("") is None
         with pytest.raises(UsageError, match="there is no token 'none'"):
-            await world.fleet.revoke_token("none", "test")
+            await world.fleet.access.revoke_token("none", "test")
 
     in_world(play)
 
 
 def test_new_agents_come_in_by_a_beat_only_where_the_operator_allows_it() -> None:
     async def play(world: World) -> None:
-        token, _ = await world.fleet.make_token("agents", Scope.INGEST, "test")
+        token, _ = await world.fleet.access.make_token("agents", Scope.INGEST, "test")
         with pytest.raises(RegistrationRefusedError, match="'stranger' is not registered"):
             await world.fleet.resolve(token, "stranger")
 
@@ -253,6 +253,30 @@ def test_a_configured_monitor_takes_the_place_of_the_one_that_would_be_made() ->
         assert world.engine.table[agent.monitor].state is State.DEGRADED
 
     in_world(play, **{"database-host": {"agent_id": "DB-1", "limits": {"cpu": 90, "for": "15s"}}})
+
+
+def test_after_a_restart_an_agent_of_a_configured_monitor_comes_back_online_in_the_log() -> None:
+    store, monitors = MemoryStore(), {"the-database": {"agent_id": "DB-1"}}
+
+    async def registered(world: World) -> None:
+        agent, _ = await world.fleet.register(Introduction(id=AgentId("DB-1")), key=KEY)
+        assert agent.monitor == "db-1"
+
+    async def lost(world: World) -> None:
+        await world.beat(AgentId("DB-1"))
+        await world.clock.sleep(120.0)
+        assert world.status(AgentId("DB-1")) is AgentStatus.OFFLINE
+
+    async def returned(world: World) -> None:
+        with capture_logs() as logs:
+            await world.beat(AgentId("DB-1"))
+            await world.beat(AgentId("DB-1"))
+        assert world.status(AgentId("DB-1")) is AgentStatus.ONLINE
+        assert [item["agent"] for item in logs if item["event"] == "marking agent as online"] == ["DB-1"]
+
+    in_world(registered, store=store)
+    in_world(lost, store=store, **monitors)
+    in_world(returned, store=store, **monitors)
 
 
 def test_a_stream_that_ends_without_a_word_makes_its_agent_suspect_at_once() -> None:
@@ -370,7 +394,7 @@ def test_an_agent_whose_token_has_expired_is_let_in_again_by_the_key_alone() -> 
         named = Introduction(id=agent.id)
         with pytest.raises(RegistrationRefusedError, match="registered with another token"):
             await world.fleet.register(named, key=KEY)
-        _, rotated = await world.fleet.rotate_token(f"agent {agent.id}", "test", overlap=timedelta(0))
+        _, rotated = await world.fleet.access.rotate_token(f"agent {agent.id}", "test", overlap=timedelta(0))
         token = world.fleet.token(rotated)
         assert token is not None
         world.fleet.tokens.put(replace(token, expires_at=world.clock.now()))
@@ -410,11 +434,11 @@ def test_what_an_agent_told_when_it_registered_stays_for_five_minutes_of_beats_t
 
 
 def test_neither_a_key_nor_a_token_brings_in_agents_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fleet, "MOST_KNOWN", 3)
-    monkeypatch.setattr(fleet, "MOST_AGENTS", 2)
+    monkeypatch.setattr(admission, "MOST_KNOWN", 3)
+    monkeypatch.setattr(admission, "MOST_AGENTS", 2)
 
     async def play(world: World) -> None:
-        token, _ = await world.fleet.make_token("agents", Scope.INGEST, "test")
+        token, _ = await world.fleet.access.make_token("agents", Scope.INGEST, "test")
         for name in ("a", "b"):
             await world.fleet.resolve(token, name)
         with pytest.raises(RegistrationRefusedError, match="token 'agents' has brought in 2 agents already"):
@@ -441,7 +465,7 @@ def test_an_agent_whose_token_was_revoked_stays_out_until_an_operator_lets_it_in
     async def first(world: World) -> None:
         agent, _ = await world.fleet.register(Introduction(id=AgentId("web-1")), key=KEY)
         await world.beat(agent.id)
-        await world.fleet.revoke_token("agent web-1", "test")
+        await world.fleet.access.revoke_token("agent web-1", "test")
         with pytest.raises(KeptOutError, match="'defib agents let-in' lets it in again"):
             await world.fleet.register(Introduction(id=AgentId("web-1")), key=KEY)
         with pytest.raises(KeptOutError):
@@ -450,7 +474,7 @@ def test_an_agent_whose_token_was_revoked_stays_out_until_an_operator_lets_it_in
     async def second(world: World) -> None:
         with pytest.raises(KeptOutError):
             await world.fleet.register(Introduction(id=AgentId("web-1")), key=KEY)
-        assert (await world.fleet.let_in(AgentId("web-1"), "test")).kept_out_at is None
+        assert (await world.fleet.access.let_in(AgentId("web-1"), "test")).kept_out_at is None
         again, text = await world.fleet.register(Introduction(id=AgentId("web-1")), key=KEY)
         assert again.monitor == "web-1"
         token = world.fleet.token(text)
@@ -480,7 +504,7 @@ def test_whoever_registers_and_cannot_be_told_from_an_outcast_is_kept_out(
     async def play(world: World) -> None:
         agent, _ = await world.fleet.register(NAMELESS, key=KEY)
         await world.fleet.amend(agent.id, {"name": "Renamed by an operator"}, "test")
-        await world.fleet.revoke_token(f"agent {agent.id}", "test")
+        await world.fleet.access.revoke_token(f"agent {agent.id}", "test")
         if is_out:
             with pytest.raises(KeptOutError):
                 await world.fleet.register(said, key=KEY)
@@ -497,8 +521,8 @@ def test_an_agent_without_an_id_is_known_again_when_its_token_is_good_no_more() 
         assert second.id == "uuid-2"  # the first one's token is good: this is somebody else
 
         async def lose(agent: str) -> None:
-            await world.fleet.revoke_token(f"agent {agent}", "test")
-            await world.fleet.let_in(AgentId(agent), "test")
+            await world.fleet.access.revoke_token(f"agent {agent}", "test")
+            await world.fleet.access.let_in(AgentId(agent), "test")
 
         await lose("uuid-1")
         again, text = await world.fleet.register(replace(NAMELESS, id=AgentId("uuid-3")), key=KEY)
@@ -522,7 +546,7 @@ def test_an_address_that_other_agents_register_from_shuts_nobody_out() -> None:
     async def play(world: World) -> None:
         outcast, _ = await world.fleet.register(NAMELESS, key=KEY)
         await world.fleet.register(replace(NAMELESS, id=AgentId("uuid-2"), name="Neighbour"), key=KEY)
-        await world.fleet.revoke_token(f"agent {outcast.id}", "test")
+        await world.fleet.access.revoke_token(f"agent {outcast.id}", "test")
 
         third, _ = await world.fleet.register(replace(NAMELESS, id=AgentId("uuid-3"), name="New"), key=KEY)
         assert third.id == "uuid-3"
@@ -535,7 +559,7 @@ def test_an_address_that_other_agents_register_from_shuts_nobody_out() -> None:
 def test_a_key_that_is_wrong_learns_nothing_of_who_is_kept_out() -> None:
     async def play(world: World) -> None:
         await world.fleet.register(Introduction(id=AgentId("web-1")), key=KEY)
-        await world.fleet.keep_out(AgentId("web-1"), "test")
+        await world.fleet.access.keep_out(AgentId("web-1"), "test")
         with pytest.raises(RegistrationRefusedError, match="registration needs a token") as refused:
             await world.fleet.register(Introduction(id=AgentId("web-1")), key="guessed")
         assert not isinstance(refused.value, KeptOutError)
@@ -545,10 +569,10 @@ def test_a_key_that_is_wrong_learns_nothing_of_who_is_kept_out() -> None:
 
 def test_one_agent_of_a_shared_token_is_kept_out_and_the_others_go_on() -> None:
     async def play(world: World) -> None:
-        token, _ = await world.fleet.make_token("agents", Scope.INGEST, "test")
+        token, _ = await world.fleet.access.make_token("agents", Scope.INGEST, "test")
         for name in ("web-1", "web-2"):
             await world.fleet.resolve(token, name)
-        await world.fleet.keep_out(AgentId("web-1"), "test")
+        await world.fleet.access.keep_out(AgentId("web-1"), "test")
         assert not world.fleet.may_report(token, "web-1")
         for refused in (
             world.fleet.resolve(token, "web-1"),
@@ -558,7 +582,7 @@ def test_one_agent_of_a_shared_token_is_kept_out_and_the_others_go_on() -> None:
                 await refused
         await world.fleet.resolve(token, "web-2")
 
-        await world.fleet.let_in(AgentId("web-1"), "test")
+        await world.fleet.access.let_in(AgentId("web-1"), "test")
         assert (await world.fleet.resolve(token, "web-1")).id == "web-1"
 
     in_world(play)
@@ -567,14 +591,14 @@ def test_one_agent_of_a_shared_token_is_kept_out_and_the_others_go_on() -> None:
 def test_all_agents_of_a_shared_token_are_kept_out_when_it_is_revoked_and_none_when_it_was_replaced() -> None:
     async def play(world: World) -> None:
         for name in ("old", "leaked"):
-            token, _ = await world.fleet.make_token(name, Scope.INGEST, "test")
+            token, _ = await world.fleet.access.make_token(name, Scope.INGEST, "test")
             await world.fleet.resolve(token, f"{name}-1")
             await world.fleet.resolve(token, f"{name}-2")
-        fresh, _ = await world.fleet.rotate_token("old", "test")
+        fresh, _ = await world.fleet.access.rotate_token("old", "test")
         before = next(item for item in world.fleet.tokens if item.name == "old" and item.id != fresh.id)
 
-        await world.fleet.revoke_token(before.id, "test")
-        await world.fleet.revoke_token("leaked", "test")
+        await world.fleet.access.revoke_token(before.id, "test")
+        await world.fleet.access.revoke_token("leaked", "test")
 
         out = {view.agent.id: view.agent.kept_out_at is not None for view in world.fleet.agents()}
         assert out == {"old-1": False, "old-2": False, "leaked-1": True, "leaked-2": True}

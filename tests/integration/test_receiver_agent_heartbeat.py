@@ -310,14 +310,14 @@ async def test_an_agent_that_is_kept_out_is_told_so_until_it_is_let_in(site: Sit
                 }
         return [answer.status_code for answer in answers]
 
-    await fleet.keep_out(AgentId("agent-001"), "a test")
+    await fleet.access.keep_out(AgentId("agent-001"), "a test")
     assert await tries() == [403, 403, 403]
-    await fleet.let_in(AgentId("agent-001"), "a test")
+    await fleet.access.let_in(AgentId("agent-001"), "a test")
     assert await tries() == [200, 200, 401]  # what has a good token needs no key
 
-    await fleet.revoke_token("agent agent-001", "a test")
+    await fleet.access.revoke_token("agent agent-001", "a test")
     assert await tries() == [401, 401, 403]
-    await fleet.let_in(AgentId("agent-001"), "a test")
+    await fleet.access.let_in(AgentId("agent-001"), "a test")
     assert await tries() == [401, 401, 200]
 
 
@@ -352,7 +352,7 @@ async def test_a_token_that_is_none_says_no_more_than_that(site: Site, shown: st
 async def test_tokens_of_other_scopes_and_revoked_ones_are_none(site: Site) -> None:
     reading = await new_token(site, "wall", Scope.READ)
     revoked = await new_token(site, "old")
-    await site.engine.fleet.revoke_token("old", "a test")
+    await site.engine.fleet.access.revoke_token("old", "a test")
 
     answers = [await beat(site, "agent-001", shown) for shown in (reading, revoked, TOKEN)]
 

@@ -319,7 +319,7 @@ async def test_a_token_that_may_read_may_look_until_it_is_revoked(
             await hear(socket)
             await ping(site, "agent-1", secret)
             assert (await hear(socket))["type"] == "metrics_update"
-            await site.engine.fleet.revoke_token("wall", "a test")
+            await site.engine.fleet.access.revoke_token("wall", "a test")
             await ping(site, "agent-1", secret)
             with pytest.raises(ConnectionClosed):
                 await hear(socket)

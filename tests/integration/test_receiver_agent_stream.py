@@ -216,9 +216,9 @@ async def test_a_stream_ends_with_its_token_and_when_its_agent_is_kept_out(
     async with stream(site, "ws-1", token) as socket:
         await hear(socket)
         if by == "token":
-            await site.engine.fleet.revoke_token("agents", "a test")
+            await site.engine.fleet.access.revoke_token("agents", "a test")
         else:
-            await site.engine.fleet.keep_out(AgentId("ws-1"), "a test")
+            await site.engine.fleet.access.keep_out(AgentId("ws-1"), "a test")
         await tell(socket, "heartbeat", {"seq": 1})
         with pytest.raises(ConnectionClosed):
             await hear(socket)

@@ -56,7 +56,7 @@ async def open_site(tmp_path: Path) -> AsyncIterator[Site]:
 
 @pytest.fixture
 async def bearer(site: Site) -> dict[str, str]:
-    _, text = await site.engine.fleet.make_token("workers", Scope.INGEST, "a test")
+    _, text = await site.engine.fleet.access.make_token("workers", Scope.INGEST, "a test")
     return {"Authorization": f"Bearer {text}"}
 
 
@@ -218,11 +218,11 @@ async def test_many_new_agents_at_once_stay_apart(site: Site, bearer: dict[str, 
 
 async def test_a_wrong_token_is_told_nothing(site: Site) -> None:
     fleet = site.engine.fleet
-    revoked, revoked_text = await fleet.make_token("old", Scope.INGEST, "a test")
-    await fleet.revoke_token(revoked.id, "a test")
-    _, read_text = await fleet.make_token("reader", Scope.READ, "a test")
-    other, _ = await fleet.make_token("other", Scope.INGEST, "a test")
-    _, mine = await fleet.make_token("mine", Scope.INGEST, "a test")
+    revoked, revoked_text = await fleet.access.make_token("old", Scope.INGEST, "a test")
+    await fleet.access.revoke_token(revoked.id, "a test")
+    _, read_text = await fleet.access.make_token("reader", Scope.READ, "a test")
+    other, _ = await fleet.access.make_token("other", Scope.INGEST, "a test")
+    _, mine = await fleet.access.make_token("mine", Scope.INGEST, "a test")
     await fleet.register(Introduction(id=AgentId("worker-1")), token=other)
 
     bodies = set()
@@ -242,7 +242,7 @@ async def test_a_wrong_token_is_told_nothing(site: Site) -> None:
 
 async def test_new_agents_may_be_kept_out(tmp_path: Path) -> None:
     async with a_world(tmp_path, new_agents=False).running() as site:
-        _, text = await site.engine.fleet.make_token("workers", Scope.INGEST, "a test")
+        _, text = await site.engine.fleet.access.make_token("workers", Scope.INGEST, "a test")
         answer = await site.client.post("/heartbeat", json=BEAT, headers={"Authorization": f"Bearer {text}"})
         assert answer.status_code == 400
         assert answer.json()["message"] == (
@@ -274,7 +274,7 @@ async def test_who_comes_through_a_proxy_or_a_page_is_not_this_machine(
 
 
 async def test_an_agent_that_has_a_token_needs_it(open_site: Site) -> None:
-    token, text = await open_site.engine.fleet.make_token("t", Scope.INGEST, "a test")
+    token, text = await open_site.engine.fleet.access.make_token("t", Scope.INGEST, "a test")
     await open_site.engine.fleet.register(Introduction(id=AgentId("worker-1")), token=token)
 
     assert (await open_site.client.post("/heartbeat", json=BEAT)).status_code == 401

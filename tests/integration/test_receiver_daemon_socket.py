@@ -211,7 +211,7 @@ async def test_a_restarted_agent_keeps_its_name(site: Site, path: Path) -> None:
 
 
 async def test_an_agent_with_a_token_cannot_be_spoken_for(site: Site, path: Path) -> None:
-    token, _ = await site.engine.fleet.make_token("t", Scope.INGEST, "a test")
+    token, _ = await site.engine.fleet.access.make_token("t", Scope.INGEST, "a test")
     await site.engine.fleet.register(Introduction(id=AgentId("db")), token=token)
     async with client(path) as agent:
         agent.write(beat(agent_id="db") + beat(agent_id="other"))

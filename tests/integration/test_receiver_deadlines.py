@@ -53,7 +53,7 @@ def test_late_after_30_s_and_offline_after_60_s_within_250_ms(beats: int) -> Non
 
     async def play(world: World) -> None:
         app = application(world)
-        _, token = await world.fleet.make_token("pool-1", Scope.INGEST, "a test")
+        _, token = await world.fleet.access.make_token("pool-1", Scope.INGEST, "a test")
         headers = {"Authorization": f"Bearer {token}"}
         registered = world.fleet.token(token)
         await world.fleet.register(Introduction(id=AgentId("agent-1"), pool="pool-1"), token=registered)
@@ -100,7 +100,7 @@ def test_nobody_has_to_ask() -> None:
 
     async def play(world: World) -> None:
         app = application(world)
-        _, token = await world.fleet.make_token("pool-1", Scope.INGEST, "a test")
+        _, token = await world.fleet.access.make_token("pool-1", Scope.INGEST, "a test")
         headers = {"X-App-Key": "pool-1", "X-App-Secret": token}
         async with httpx.AsyncClient(
             transport=httpx.ASGITransport(app), base_url="http://localhost"

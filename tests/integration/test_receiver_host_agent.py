@@ -178,7 +178,7 @@ async def test_anybody_registers_only_where_that_is_configured(tmp_path: Path) -
 
 
 async def test_a_token_made_by_hand_stands_for_one_agent_of_its_name(site: Site) -> None:
-    _, text = await site.engine.fleet.make_token("web-1", Scope.INGEST, "a test")
+    _, text = await site.engine.fleet.access.make_token("web-1", Scope.INGEST, "a test")
     for _ in range(2):  # it registers at each start, and stays the same
         answer = await site.client.post("/api/agent/register", json={"name": "Web"}, headers=with_token(text))
         assert answer.json() == {"uuid": "web-1", "token": text}
@@ -351,7 +351,7 @@ async def closed(socket: ClientConnection) -> int | None:
 
 async def test_a_host_whose_token_was_revoked_registers_no_more_until_it_is_let_in(site: Site) -> None:
     agent, shown = await registered(site)
-    await site.engine.fleet.revoke_token(f"agent {agent}", "a test")
+    await site.engine.fleet.access.revoke_token(f"agent {agent}", "a test")
 
     told = await site.client.post("/api/agent/report", json=REPORT, headers=shown)
     assert (told.status_code, told.json()["error"]) == (401, "UNAUTHORIZED")
@@ -363,7 +363,7 @@ async def test_a_host_whose_token_was_revoked_registers_no_more_until_it_is_let_
         }  # fmt: skip
     assert [view.agent.id for view in site.engine.fleet.agents()] == [agent]
 
-    await site.engine.fleet.let_in(AgentId(agent), "a test")
+    await site.engine.fleet.access.let_in(AgentId(agent), "a test")
     again, shown = await registered(site)
     assert again == agent
     told = await site.client.post("/api/agent/report", json=REPORT, headers=shown)
@@ -371,11 +371,11 @@ async def test_a_host_whose_token_was_revoked_registers_no_more_until_it_is_let_
 
 
 async def test_a_revoked_token_ends_the_stream_with_its_next_message(site: Site) -> None:
-    _, text = await site.engine.fleet.make_token("web-1", Scope.INGEST, "a test")
+    _, text = await site.engine.fleet.access.make_token("web-1", Scope.INGEST, "a test")
     async with stream(site, with_token(text)) as socket:
         await socket.send(json.dumps(REPORT))
         await received(site, "web-1", 25.5)
-        await site.engine.fleet.revoke_token("web-1", "a test")
+        await site.engine.fleet.access.revoke_token("web-1", "a test")
         await socket.send(json.dumps(REPORT))
         assert await closed(socket) == 1008
 

@@ -242,7 +242,7 @@ async def posting(world: VirtualWorld) -> AsyncIterator[tuple[httpx.AsyncClient,
         may_read=lambda connection: True,
     )  # fmt: skip
     app = Starlette(routes=komari_receiver.routes(context))
-    _, token = await world.fleet.make_token("web-1", Scope.INGEST, "a test")
+    _, token = await world.fleet.access.make_token("web-1", Scope.INGEST, "a test")
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client:
         yield client, f"{RPC}?token={token}"
 
@@ -344,7 +344,7 @@ async def test_a_wrong_key_is_refused_as_the_original_does(site: Site) -> None:
 
 async def test_a_host_whose_token_was_revoked_registers_no_more(site: Site) -> None:
     agent, token = await registered(site)
-    await site.engine.fleet.revoke_token(f"agent {agent}", "a test")
+    await site.engine.fleet.access.revoke_token(f"agent {agent}", "a test")
 
     assert (await rpc(site, token, REPORT_BY_POST)).status_code == 401
     again = await site.client.post("/api/clients/register?name=web-1", json={"key": KEY})
@@ -429,7 +429,7 @@ async def test_a_revoked_token_ends_the_stream_with_its_next_message(site: Site)
     async with stream(site, token) as socket:
         await socket.send(REPORT_V2.decode())
         await heard(site, "web-1")
-        await site.engine.fleet.revoke_token("web-1", "a test")
+        await site.engine.fleet.access.revoke_token("web-1", "a test")
         await socket.send(REPORT_V2.decode().replace("1713", "1720"))
         assert await closed(socket) == 1008
     live = view(site, "web-1").live

@@ -228,7 +228,7 @@ async def test_of_made_monitors_there_are_only_so_many(site: Site, key: str) -> 
 async def test_a_revoked_key_and_one_of_another_scope_open_nothing(site: Site, key: str) -> None:
     reader = await new_token(site, "reader", Scope.READ)
     revoked = await new_token(site, "old key")
-    await site.engine.fleet.revoke_token("old key", "a test")
+    await site.engine.fleet.access.revoke_token("old key", "a test")
 
     answers = [await site.client.get(f"/ping/{shown}/nightly") for shown in (reader, revoked)]
 

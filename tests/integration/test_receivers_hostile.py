@@ -283,8 +283,8 @@ def test_an_agent_that_floods_us_is_slowed_alone() -> None:
             may_read=lambda connection: False,
         )  # fmt: skip
         app = Starlette(routes=komari_receiver.routes(context))
-        _, flooding = await world.fleet.make_token("flood", Scope.INGEST, "a test")
-        _, other = await world.fleet.make_token("other", Scope.INGEST, "a test")
+        _, flooding = await world.fleet.access.make_token("flood", Scope.INGEST, "a test")
+        _, other = await world.fleet.access.make_token("other", Scope.INGEST, "a test")
         async with httpx.AsyncClient(
             transport=httpx.ASGITransport(app), base_url="http://localhost"
         ) as client:

@@ -33,7 +33,7 @@ async def site(world: World) -> AsyncIterator[Site]:
 
 @pytest.fixture
 async def token(site: Site) -> Token:
-    token, _ = await site.engine.fleet.make_token("agents", Scope.INGEST, "a test")
+    token, _ = await site.engine.fleet.access.make_token("agents", Scope.INGEST, "a test")
     return token
 
 
@@ -149,7 +149,7 @@ async def test_elsewhere_a_reader_needs_a_token_and_hears_nothing_once_it_is_rev
         text = await new_token(site, "wall", Scope.READ)
         async with listen(site, **bearer(text)) as stream:
             assert (await heard(stream))["type"] == "agents"
-            await site.engine.fleet.revoke_token("wall", "a test")
+            await site.engine.fleet.access.revoke_token("wall", "a test")
             with pytest.raises(websockets.ConnectionClosedOK):
                 await heard(stream)
 

@@ -47,7 +47,7 @@ async def make(site: Site, scope: str, name: str = "", **more: Any) -> str:
 
 async def add_agent(site: Site, agent: str, **said: Any) -> None:
     introduction = Introduction(id=AgentId(agent), **said)
-    token, _ = await site.engine.fleet.make_token(f"of {agent}", Scope.INGEST, "test")
+    token, _ = await site.engine.fleet.access.make_token(f"of {agent}", Scope.INGEST, "test")
     await site.engine.fleet.register(introduction, token=token)
 
 

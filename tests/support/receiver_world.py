@@ -35,7 +35,7 @@ def make_world(folder: Path, *receivers: str, **ingest: Any) -> World:
 
 async def new_token(site: Site, name: str = "agents", scope: Scope = Scope.INGEST) -> str:
     """The text of a fresh token."""
-    _, text = await site.engine.fleet.make_token(name, scope, "a test")
+    _, text = await site.engine.fleet.access.make_token(name, scope, "a test")
     return text
 
 

@@ -79,14 +79,14 @@ def remove(context: typer.Context, agent: AgentArgument) -> None:
 @agents_app.command("keep-out")
 def keep_out(context: typer.Context, agent: AgentArgument) -> None:
     """Take nothing of an agent any more, and do not let it register, until it is let in again."""
-    out = _act(context, agent, "keep-out", lambda fleet, known: fleet.keep_out(known, daemon.actor()))
+    out = _act(context, agent, "keep-out", lambda fleet, known: fleet.access.keep_out(known, daemon.actor()))
     print(f"agent {out} is kept out")
 
 
 @agents_app.command("let-in")
 def let_in(context: typer.Context, agent: AgentArgument) -> None:
     """Let an agent in again that was kept out: with a token that is good, or else by the registration key."""
-    known = _act(context, agent, "let-in", lambda fleet, known: fleet.let_in(known, daemon.actor()))
+    known = _act(context, agent, "let-in", lambda fleet, known: fleet.access.let_in(known, daemon.actor()))
     print(f"agent {known} is let in again")
 
 

@@ -60,7 +60,7 @@ def create(
             from defib.engine.clock import SystemClock
 
             now = SystemClock().now()
-            token, text = await fleet.make_token(
+            token, text = await fleet.access.make_token(
                 name, scope, daemon.actor(), None if span is None else now + span
             )
             return {"token": token_json(token, now), "text": text}
@@ -92,7 +92,7 @@ def rotate(
             from defib.engine.agents.agent_views import token_json
             from defib.engine.clock import SystemClock
 
-            fresh, text = await fleet.rotate_token(token, daemon.actor(), span)
+            fresh, text = await fleet.access.rotate_token(token, daemon.actor(), span)
             return {"token": token_json(fresh, SystemClock().now()), "text": text}
 
         made = on_store(state, "'defib token rotate'", replace)
@@ -136,7 +136,7 @@ def revoke(
     else:
 
         async def void(fleet: "Fleet") -> str:
-            return (await fleet.revoke_token(token, daemon.actor())).name
+            return (await fleet.access.revoke_token(token, daemon.actor())).name
 
         name = on_store(state, "'defib token revoke'", void)
     print(f"token {name} is revoked")

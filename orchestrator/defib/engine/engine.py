@@ -95,7 +95,9 @@ class Engine:
         self.jobs = MadeMonitors(
             clock, roster, self.table, writer, self.reader, self.beats, self.judge, self.bus, pauses
         )
-        self.fleet = Fleet(clock, roster, self.table, writer, self.reader, self.beats, self.bus)
+        self.fleet = Fleet(
+            clock, roster, self.table, writer, self.reader, self.beats, self.bus, self.judge.withdraw
+        )
         self.table.ensure(roster.monitors, clock.now())
         self.recovery = Recovery(
             clock, roster, self.table, writer, self.reader, self.judge, self.bus, self.look, self.guard,
@@ -149,7 +151,6 @@ class Engine:
         self.duty.on_back = self.attention.take_back
         self.judge.telling.scenes.windows = self.windows.in_force
         self.desk.sentences = self.views.sentences
-        self.fleet.withdraw = self.judge.withdraw
         self.jobs.on_put = self.attention.take_made
         self.jobs.on_removed = self.scheduler.remove
         self.guard.correlated_silence = self.silences.correlated_silence

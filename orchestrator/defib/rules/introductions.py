@@ -1,66 +1,21 @@
 """Who an agent is, by what it says of itself and the token that it shows. Pure."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from defib.errors import KeptOutError, RegistrationRefusedError
+from defib.errors import RegistrationRefusedError
 from defib.model.agent import Agent, Introduction, Token
 from defib.model.ids import AgentId
+from defib.rules import admission
 
 LONGEST_ID = 200  #: characters
-
-
-def is_its_token(token: Token, agent: Agent) -> bool:
-    """Whether ``token`` is the agent's own, or one that it was brought in with."""
-    return token.agent == agent.id if token.agent is not None else token.root == agent.token
-
-
-def check_may_report(token: Token, agent: Agent) -> None:
-    """:raises RegistrationRefusedError: it is another's token; a :class:`KeptOutError` when the agent is kept out."""
-    if not is_its_token(token, agent):
-        raise RegistrationRefusedError(f"agent {agent.id} reports with another token")
-    check_let_in(agent)
-
-
-def check_let_in(agent: Agent) -> None:
-    """:raises KeptOutError: an operator has shut it out."""
-    if agent.kept_out_at is not None:
-        raise KeptOutError(f"agent {agent.id} is kept out; 'defib agents let-in' lets it in again")
 
 
 def is_alike(said: Introduction, agent: Agent) -> bool:
     """Whether one that has no id of its own is likely the agent: by its protocol, its name and its address."""
     return (said.protocol, said.name, said.source) == (agent.protocol, agent.called, agent.source)
-
-
-def check_is_no_outcast(said: Introduction, agents: Collection[Agent]) -> None:
-    """Whoever registers by a key proves nothing of itself: one that cannot be told from an outcast counts as it.
-
-    That is one of its id; where the protocol has no ids, one of its name; and one from its address, unless agents
-    that are let in register from there, too.
-
-    :raises KeptOutError: it cannot.
-    """
-    shared = {agent.source for agent in agents if agent.kept_out_at is None}
-    for agent in agents:
-        if agent.kept_out_at is not None and (
-            said.id in (agent.id, *agent.aliases)
-            or (said.is_anonymous and (said.protocol, said.name) == (agent.protocol, agent.called))
-            or (said.source and said.source == agent.source and said.source not in shared)
-        ):
-            check_let_in(agent)
-
-
-def has_lost_its_tokens(
-    agent: Agent, tokens: Iterable[Token], now: datetime, but: Collection[Token] = ()
-) -> bool:
-    """Whether none of ``tokens`` is left to report for it, or none ``but`` these."""
-    gone = {token.id for token in but}
-    return not any(
-        is_its_token(token, agent) and token.is_good(now) and token.id not in gone for token in tokens
-    )
 
 
 def known_as(
@@ -73,7 +28,7 @@ def known_as(
     """
     if said.is_anonymous:
         alike = [agent for agent in agents.values() if is_alike(said, agent)]
-        lost = [agent for agent in alike if has_lost_its_tokens(agent, tokens, now)]
+        lost = [agent for agent in alike if admission.has_lost_its_tokens(agent, tokens, now)]
         return lost[0] if len(lost) == 1 else None
     if token is None:
         return None

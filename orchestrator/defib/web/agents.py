@@ -114,12 +114,12 @@ class Agents:
 
     async def keep_out(self, call: Call) -> dict[str, Any]:
         agent = self.find(call.part("id")).agent
-        await self._fleet.keep_out(agent.id, call.caller.actor)
+        await self._fleet.access.keep_out(agent.id, call.caller.actor)
         return self.view(self.find(agent.id))
 
     async def let_in(self, call: Call) -> dict[str, Any]:
         agent = self.find(call.part("id")).agent
-        await self._fleet.let_in(agent.id, call.caller.actor)
+        await self._fleet.access.let_in(agent.id, call.caller.actor)
         return self.view(self.find(agent.id))
 
     async def remove(self, call: Call) -> dict[str, Any]:

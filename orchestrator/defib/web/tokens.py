@@ -19,7 +19,7 @@ class TokenOperations:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._fleet = engine.fleet
+        self._access = engine.fleet.access
 
     def operations(self) -> list[Operation]:
         return [
@@ -48,27 +48,27 @@ class TokenOperations:
 
     async def all(self, call: Call) -> dict[str, Any]:
         now = self._engine.clock.now()
-        found = sorted(self._fleet.tokens, key=lambda token: token.created_at, reverse=True)
+        found = sorted(self._engine.fleet.tokens, key=lambda token: token.created_at, reverse=True)
         return {"items": [token_json(token, now) for token in found], "total": len(found)}
 
     async def make(self, call: Call) -> dict[str, Any]:
         wanted: questions.TokenBody = call.body
         now = self._engine.clock.now()
         expires_at = None if wanted.expires is None else now + wanted.expires
-        token, text = await self._fleet.make_token(wanted.name, wanted.scope, call.caller.actor, expires_at)
+        token, text = await self._access.make_token(wanted.name, wanted.scope, call.caller.actor, expires_at)
         return {"token": token_json(token, now), "text": text}
 
     async def rotate(self, call: Call) -> dict[str, Any]:
         wanted: questions.RotateBody = call.body
         try:
-            token, text = await self._fleet.rotate_token(call.part("id"), call.caller.actor, wanted.overlap)
+            token, text = await self._access.rotate_token(call.part("id"), call.caller.actor, wanted.overlap)
         except NoTokenError as error:
             raise Problem(HTTPStatus.NOT_FOUND, str(error)) from error
         return {"token": token_json(token, self._engine.clock.now()), "text": text}
 
     async def revoke(self, call: Call) -> dict[str, Any]:
         try:
-            token = await self._fleet.revoke_token(call.part("id"), call.caller.actor)
+            token = await self._access.revoke_token(call.part("id"), call.caller.actor)
         except NoTokenError as error:
             raise Problem(HTTPStatus.NOT_FOUND, str(error)) from error
         return token_json(token, self._engine.clock.now())

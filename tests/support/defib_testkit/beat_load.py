@@ -37,7 +37,7 @@ def ingest_token(company: Company) -> str:
 
     async def make() -> str:
         with assembly.engine(plugins, settings, role="a load") as engine:
-            _, text = await engine.fleet.make_token("senders", Scope.INGEST, "a load")
+            _, text = await engine.fleet.access.make_token("senders", Scope.INGEST, "a load")
             await engine.wind_down()
             return text
 

@@ -148,12 +148,14 @@ class DockerEngine:
         raise LookupError(f"container {container.name} has no process {inner}: it is {container.status}")
 
     def clean(self) -> None:
-        """Remove every container, and start the daemon if a test has stopped it."""
+        """Remove every container and network, and start the daemon if a test has stopped it."""
         if self._process is not None:
             self.thaw()
         self.start()
         for container in self.client.containers.list(all=True, ignore_removed=True):
             container.remove(force=True, v=True)
+        for network in self.client.networks.list(filters={"type": "custom"}):
+            network.remove()  # its bridge would outlive the daemon
 
     def close(self) -> None:
         """End the daemon and everything in it, and remove its files and its bridge."""

@@ -4,7 +4,7 @@ import hashlib
 import secrets
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from defib.engine.ids import new_id
 from defib.errors import UsageError
@@ -12,6 +12,7 @@ from defib.model.agent import Scope, Token
 from defib.model.ids import AgentId, TokenId
 
 _BYTES = 19  #: of randomness; with ``defib_`` 32 characters, exactly as long as clients of Healthchecks want theirs
+_OWN_PREFIX = "vmoi_"  #: what clients of the host protocol expect theirs to begin with
 
 
 def digest(shown: str) -> str:
@@ -35,6 +36,25 @@ def new_token(
         expires_at=expires_at,
     )  # fmt: skip
     return token, text
+
+
+def own_token(agent: AgentId, now: datetime) -> tuple[Token, str]:
+    """A fresh token that one agent reports with, and its text."""
+    return new_token(f"agent {agent}", Scope.INGEST, now, agent=agent, prefix=_OWN_PREFIX)
+
+
+def successor(before: Token, now: datetime, overlap: timedelta) -> tuple[Token, Token, str]:
+    """A token with the end that it has after ``overlap``, the one in its place, and the text of that.
+
+    The one in its place lasts as long as it was given itself.
+    """
+    lasts = None if before.expires_at is None else before.expires_at - before.created_at
+    ends = now + overlap if before.expires_at is None else min(now + overlap, before.expires_at)
+    fresh, text = new_token(
+        before.name, before.scope, now, expires_at=None if lasts is None else now + lasts, agent=before.agent,
+        root=before.root,
+    )  # fmt: skip
+    return replace(before, expires_at=ends), fresh, text
 
 
 class NoTokenError(UsageError):
