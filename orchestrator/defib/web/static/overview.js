@@ -99,9 +99,10 @@ const soon = keepLive(() => true, refresh, (state) => showLink(state, view?.gene
 if (isOperator) {
   $("strategy").addEventListener("change", (event) =>
     act(event.target, async () => {
-      await steer("PUT", "/api/v1/strategies", { name: event.target.value });
+      const name = event.target.value; // drawn anew meanwhile, it may show the former one for a moment
+      await steer("PUT", "/api/v1/strategies", { name });
       soon();
-      return `Strategy ${event.target.value} is in force`;
+      return `Strategy ${name} is in force`;
     }),
   );
   $("incidents").addEventListener("click", (event) => {
