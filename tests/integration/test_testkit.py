@@ -716,7 +716,9 @@ def test_a_dying_sink_cuts_connections_that_are_kept_alive(webhook_sink: Webhook
 
 def test_waiting_for_webhooks_tells_what_came_instead(webhook_sink: WebhookSink) -> None:
     httpx.get(webhook_sink.url)
-    with pytest.raises(TimeoutError, match=r"waited [\d.]+ s for 2 requests; .*there are 1: .*target='/hook'"):
+    with pytest.raises(
+        TimeoutError, match=r"waited [\d.]+ s for 2 requests; .*there are 1: .*target='/hook'"
+    ):
         webhook_sink.requests.wait_for(2, timeout=0.05)
 
 
